@@ -1,0 +1,59 @@
+"""S³FD: a backbone with six feature maps and the detection heads on them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from s3fd.network.heads import DetectionHeads, Predictions
+from s3fd.network.slim import Slim
+from s3fd.network.vgg16 import VGG16
+
+MEAN_BGR = (104.0, 117.0, 123.0)
+"""Mean colour subtracted from every picture: VGG's training mean, as in the public weights."""
+
+
+class Backbone(Protocol):
+    """What S³FD asks of a backbone: six maps at strides 4, 8, 16, 32, 64 and 128 with these channels."""
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of each map."""
+        ...
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Map (B, 3, H, W) to six maps, finest first."""
+        ...
+
+
+class S3FD(nn.Module):
+    """The Single Shot Scale-invariant Face Detector (Zhang et al., ICCV 2017), fully convolutional."""
+
+    def __init__(self, backbone: Backbone, backgrounds: int = 3) -> None:
+        """Put detection heads on `backbone`; `backgrounds` counts the max-out background labels."""
+        super().__init__()
+        self.backbone = backbone
+        self.heads = DetectionHeads(backbone.out_channels, backgrounds)
+
+    def forward(self, x: Tensor) -> Predictions:
+        """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
+        predictions: Predictions = self.heads(self.backbone(x))
+        return predictions
+
+
+def build(backbone: str, backgrounds: int = 3) -> S3FD:
+    """Build an untrained network by the name of its backbone: ``vgg16``, ``vgg16_public`` or ``slim``.
+
+    ``vgg16_public`` is the layout of the public weights, whose fc6 has a padding of 3.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if backbone == "slim":
+        return S3FD(Slim(), backgrounds)
+    if backbone == "vgg16":
+        return S3FD(VGG16(), backgrounds)
+    if backbone == "vgg16_public":
+        return S3FD(VGG16(fc6_padding=3), backgrounds)
+    raise ValueError(f"unknown backbone {backbone!r}: choose slim, vgg16 or vgg16_public")

@@ -1,0 +1,76 @@
+"""This project's own small backbone: depthwise-separable blocks and a feature pyramid, for a CPU."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Build convolution, batch normalisation and ReLU; an input of n cells gives ceil(n / stride)."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+class SeparableBlock(nn.Module):
+    """A depthwise 3×3 and a pointwise convolution, with a skip where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        """Build a block that divides height and width by `stride`."""
+        super().__init__()
+        self.depthwise = _conv(inputs, inputs, stride=stride, groups=inputs)
+        self.pointwise = _conv(inputs, outputs, kernel=1)
+        self.skip = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
+        y: Tensor = self.pointwise(self.depthwise(x))
+        return x + y if self.skip else y
+
+
+class Slim(nn.Module):
+    """A small backbone with the same six strides as the paper's, under 1 M parameters.
+
+    A bottom-up path of separable blocks, then a top-down path that adds each coarser map, enlarged, to the
+    next finer one, so that the stride-4 cells, whose own field of view is a few dozen pixels, see the head
+    and shoulders around a small face.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (32, 64, 128, 192, 192, 192),
+        depths: tuple[int, ...] = (3, 4, 6, 3, 1, 1),
+        pyramid: int = 64,
+    ) -> None:
+        """Build stages of `depths` blocks with `widths` channels, and a pyramid of `pyramid` channels.
+
+        Raises ValueError unless there are six widths and six depths.
+        """
+        super().__init__()
+        if len(widths) != 6 or len(depths) != 6:
+            raise ValueError("slim has six stages: give six widths and six depths")
+        self.out_channels = (pyramid,) * 6
+        self.stem = _conv(3, 16, stride=2)
+        stages, inputs = [], 16
+        for width, depth in zip(widths, depths, strict=True):
+            blocks = [SeparableBlock(inputs, width, stride=2)]
+            blocks += [SeparableBlock(width, width) for _ in range(depth - 1)]
+            stages.append(nn.Sequential(*blocks))
+            inputs = width
+        self.stages = nn.ModuleList(stages)
+        self.lateral = nn.ModuleList(_conv(width, pyramid, kernel=1) for width in widths)
+        self.smooth = nn.ModuleList(SeparableBlock(pyramid, pyramid) for _ in widths)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
+        x = self.stem(x)
+        maps: list[Tensor] = []
+        for stage, lateral in zip(self.stages, self.lateral, strict=True):
+            x = stage(x)
+            maps.append(lateral(x))
+        for i in range(len(maps) - 2, -1, -1):
+            maps[i] = maps[i] + F.interpolate(maps[i + 1], size=maps[i].shape[-2:], mode="nearest")
+        return [smooth(m) for smooth, m in zip(self.smooth, maps, strict=True)]

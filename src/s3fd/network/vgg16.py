@@ -1,0 +1,100 @@
+"""The paper's backbone: VGG-16 up to pool5, fc6 and fc7 as convolutions, and four extra layers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class L2Norm(nn.Module):
+    """Scale each cell's feature vector to unit length, times a learned factor a channel.
+
+    Paper, section 3.1: conv3_3, conv4_3 and conv5_3 have feature scales of their own and are rescaled to
+    norms of 10, 8 and 5 before their heads.
+    """
+
+    def __init__(self, channels: int, scale: float) -> None:
+        """Start every channel's factor at `scale`."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), float(scale)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` (B, C, H, W) over C."""
+        norm = x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+        return x / norm * self.weight[:, None, None]
+
+
+class VGG16(nn.Module):
+    """VGG-16 with S³FD's detection layers, layer for layer (paper, figure 2), 20 M parameters.
+
+    The layers carry the public weights' names (``conv1_1`` … ``conv7_2``, ``conv3_3_norm``).
+    """
+
+    out_channels = (256, 512, 512, 1024, 512, 256)
+
+    def __init__(self, fc6_padding: int = 1) -> None:
+        """`fc6_padding` is 1 in the paper; the public weights were trained with 3.
+
+        Padding 3 gives the stride-32 map, and the two below it, four, two and one more cells a side.
+        """
+        super().__init__()
+        self.conv1_1 = nn.Conv2d(3, 64, 3, padding=1)
+        self.conv1_2 = nn.Conv2d(64, 64, 3, padding=1)
+        self.conv2_1 = nn.Conv2d(64, 128, 3, padding=1)
+        self.conv2_2 = nn.Conv2d(128, 128, 3, padding=1)
+        self.conv3_1 = nn.Conv2d(128, 256, 3, padding=1)
+        self.conv3_2 = nn.Conv2d(256, 256, 3, padding=1)
+        self.conv3_3 = nn.Conv2d(256, 256, 3, padding=1)
+        self.conv4_1 = nn.Conv2d(256, 512, 3, padding=1)
+        self.conv4_2 = nn.Conv2d(512, 512, 3, padding=1)
+        self.conv4_3 = nn.Conv2d(512, 512, 3, padding=1)
+        self.conv5_1 = nn.Conv2d(512, 512, 3, padding=1)
+        self.conv5_2 = nn.Conv2d(512, 512, 3, padding=1)
+        self.conv5_3 = nn.Conv2d(512, 512, 3, padding=1)
+        self.fc6 = nn.Conv2d(512, 1024, 3, padding=fc6_padding)
+        self.fc7 = nn.Conv2d(1024, 1024, 1)
+        self.conv6_1 = nn.Conv2d(1024, 256, 1)
+        self.conv6_2 = nn.Conv2d(256, 512, 3, stride=2, padding=1)
+        self.conv7_1 = nn.Conv2d(512, 128, 1)
+        self.conv7_2 = nn.Conv2d(128, 256, 3, stride=2, padding=1)
+        self.conv3_3_norm = L2Norm(256, 10)
+        self.conv4_3_norm = L2Norm(512, 8)
+        self.conv5_3_norm = L2Norm(512, 5)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
+        x = F.relu(self.conv1_1(x))
+        x = F.relu(self.conv1_2(x))
+        x = F.max_pool2d(x, 2)
+        x = F.relu(self.conv2_1(x))
+        x = F.relu(self.conv2_2(x))
+        x = F.max_pool2d(x, 2)
+        x = F.relu(self.conv3_1(x))
+        x = F.relu(self.conv3_2(x))
+        conv3_3 = F.relu(self.conv3_3(x))
+        x = F.max_pool2d(conv3_3, 2)
+        x = F.relu(self.conv4_1(x))
+        x = F.relu(self.conv4_2(x))
+        conv4_3 = F.relu(self.conv4_3(x))
+        x = F.max_pool2d(conv4_3, 2)
+        x = F.relu(self.conv5_1(x))
+        x = F.relu(self.conv5_2(x))
+        conv5_3 = F.relu(self.conv5_3(x))
+        x = F.max_pool2d(conv5_3, 2)
+        x = F.relu(self.fc6(x))
+        fc7 = F.relu(self.fc7(x))
+        conv6_2 = F.relu(self.conv6_2(F.relu(self.conv6_1(fc7))))
+        conv7_2 = F.relu(self.conv7_2(F.relu(self.conv7_1(conv6_2))))
+        return [
+            self.conv3_3_norm(conv3_3),
+            self.conv4_3_norm(conv4_3),
+            self.conv5_3_norm(conv5_3),
+            fc7,
+            conv6_2,
+            conv7_2,
+        ]
