@@ -1,0 +1,105 @@
+"""``s3fd train``: a configuration and pictures in, weights out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s3fd.cli.failure import fail, needs_extra
+
+if TYPE_CHECKING:
+    from s3fd.data.sample import Problem
+
+app = typer.Typer()
+
+SHOWN_PROBLEMS = 20
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path, typer.Argument(help="YAML file that describes the run, such as configs/slim.yaml.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="Folder that the paths in CONFIG are relative to.", file_okay=False)
+    ] = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; a run found there is continued. [default: runs/<config name>]"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    initial: Annotated[
+        Path | None,
+        typer.Option("--from", help="Weights (.safetensors) to start from instead of random ones."),
+    ] = None,
+) -> None:
+    """Train a detector from scratch, or continue a run that was stopped.
+
+    The folder of the run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl,
+    TensorBoard events and, at the end, weights.safetensors.
+    """
+    with needs_extra("train"):
+        import torch
+
+        from s3fd.training import loop
+        from s3fd.training.config import load_config
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        fail(f"--device {device}: PyTorch finds no CUDA device here")
+    folder = out or Path("runs") / config.stem
+    try:
+        settings = load_config(config)
+        samples, problems = loop.read_data(settings.data, data)
+        _report(problems)
+        faces = sum(int((~sample.ignored).sum()) for sample in samples)
+        typer.echo(
+            f"{len(samples)} pictures, {faces} faces; {settings.steps} steps on {device}; run in {folder}",
+            err=True,
+        )
+        with _Progress(settings.steps) as progress:
+            loop.train(settings, samples, folder, device=device, initial=initial, on_step=progress)
+    except (ValueError, OSError, loop.TrainingError) as error:
+        fail(str(error))
+    typer.echo(folder / "weights.safetensors")
+
+
+def _report(problems: list[Problem]) -> None:
+    """Say once what was skipped."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        typer.echo(f"skipped {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more annotations", err=True)
+
+
+class _Progress:
+    """A bar with the time left and the running mean of the loss, on standard error."""
+
+    def __init__(self, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("training", total=steps, loss=float("nan"))
+        self._loss: float | None = None
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, step: int, figures: dict[str, float]) -> None:
+        loss = figures["loss/total"]
+        self._loss = loss if self._loss is None else 0.98 * self._loss + 0.02 * loss
+        self._bar.update(self._task, completed=step, loss=self._loss)

@@ -1,0 +1,1 @@
+"""Annotation files in, training samples out."""

@@ -1,0 +1,104 @@
+"""One annotated picture, and what is wrong with an annotation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from s3fd.boxes import FloatArray
+
+ROTATED = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in an annotation file that was skipped: `line` counts from 1, 0 where there is none."""
+
+    file: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        """Return ``file:line: message``."""
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture and its faces.
+
+    Attributes:
+        path: the picture file.
+        boxes: (N, 4) float32, xyxy in pixels of the upright picture, each with positive area.
+        ignored: (N,) bool, True where nobody can say whether the box is a face: training neither
+            rewards nor punishes a detection there.
+    """
+
+    path: Path
+    boxes: FloatArray
+    ignored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a reader found: the samples and the annotations it had to skip."""
+
+    samples: list[Sample]
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RawBox:
+    """A box as it stands in a file: xyxy in pixels, its line, and whether it is to be ignored."""
+
+    xyxy: tuple[float, float, float, float]
+    line: int
+    ignored: bool = False
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height of the upright picture, from its header.
+
+    Raises:
+        OSError: the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            return (height, width) if picture.getexif().get(0x0112) in ROTATED else (width, height)
+    except UnidentifiedImageError as error:
+        raise OSError(f"not a picture: {path}") from error
+
+
+def make_sample(
+    path: Path, size: tuple[int, int], raw: Sequence[RawBox], file: Path
+) -> tuple[Sample, list[Problem]]:
+    """Check boxes against a picture of `size` (width, height); those that cannot be a face become problems.
+
+    A box of no area, an inverted one or one whose centre lies outside the picture is left out; one that
+    reaches over the edge is cut at it.
+    """
+    width, height = size
+    boxes, ignored, problems = [], [], []
+    for box in raw:
+        x1, y1, x2, y2 = box.xyxy
+        text = f"box {x1:g} {y1:g} {x2:g} {y2:g} of {path.name}"
+        if not np.isfinite(box.xyxy).all():
+            problems.append(Problem(file, box.line, f"{text} is not finite"))
+        elif x2 < x1 or y2 < y1:
+            problems.append(Problem(file, box.line, f"{text} is inverted"))
+        elif x2 == x1 or y2 == y1:
+            problems.append(Problem(file, box.line, f"{text} has no area"))
+        elif not (0 <= (x1 + x2) / 2 <= width and 0 <= (y1 + y2) / 2 <= height):
+            problems.append(Problem(file, box.line, f"{text} is outside its {width}×{height} picture"))
+        else:
+            boxes.append((max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)))
+            ignored.append(box.ignored)
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    return Sample(path, array, np.array(ignored, bool)), problems

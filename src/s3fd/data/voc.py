@@ -1,0 +1,78 @@
+"""Pascal VOC: a folder of XML files, one a picture, with ``object/bndbox`` elements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
+
+
+class _LineBuilder(ElementTree.TreeBuilder):
+    """Builds elements that know the line they start on."""
+
+    parser: expat.XMLParserType
+
+    def start(self, tag: str, attrs: dict[str, str]) -> ElementTree.Element:
+        element = super().start(tag, attrs)
+        element.set("line", str(self.parser.CurrentLineNumber))
+        return element
+
+
+def _parse(file: Path) -> ElementTree.Element:
+    builder = _LineBuilder()
+    parser = expat.ParserCreate()
+    builder.parser = parser
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.EntityDeclHandler = _refuse_entity
+    try:
+        parser.Parse(file.read_bytes(), True)
+    except expat.ExpatError as error:
+        raise ValueError(f"{file}:{error.lineno}: not well-formed XML") from error
+    return builder.close()
+
+
+def _refuse_entity(*_: object) -> None:
+    """Entities can expand without bound, and annotations need none."""
+    raise ValueError("XML entity declarations are not accepted")
+
+
+def read(annotations: Path, images: Path, label: str = "face") -> Dataset:
+    """Read every XML file below `annotations`; pictures are named by ``filename`` and lie below `images`.
+
+    Only objects named `label` count; one marked ``difficult`` is ignored in training. VOC counts pixels from
+    1 and includes the last one, so that a box (1, 1, 10, 10) covers the first ten pixels.
+
+    Raises:
+        ValueError: an XML file that is not well-formed, or a box without its four numbers.
+    """
+    found = Dataset([])
+    for file in sorted(annotations.rglob("*.xml")):
+        root = _parse(file)
+        name = root.findtext("filename") or f"{file.stem}.jpg"
+        path = images / name
+        try:
+            size = picture_size(path)
+        except OSError as error:
+            found.problems.append(Problem(file, 1, str(error)))
+            continue
+        raw = [_box(file, item) for item in root.iter("object") if item.findtext("name") == label]
+        sample, problems = make_sample(path, size, raw, file)
+        found.samples.append(sample)
+        found.problems.extend(problems)
+    return found
+
+
+def _box(file: Path, item: ElementTree.Element) -> RawBox:
+    line = int(item.get("line", "0"))
+    box = item.find("bndbox")
+    try:
+        if box is None:
+            raise ValueError
+        x1, y1, x2, y2 = (float(box.findtext(key, "")) for key in ("xmin", "ymin", "xmax", "ymax"))
+    except ValueError:
+        raise ValueError(f"{file}:{line}: object without xmin, ymin, xmax and ymax") from None
+    return RawBox((x1 - 1, y1 - 1, x2, y2), line, item.findtext("difficult", "0").strip() == "1")

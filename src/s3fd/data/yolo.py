@@ -1,0 +1,49 @@
+"""YOLO text: one ``.txt`` a picture, a line a box: class, centre x, centre y, width, height in 0–1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def read(annotations: Path, images: Path, label: int = 0) -> Dataset:
+    """Read the text file below `annotations` that goes with each picture below `images`.
+
+    The two folders are laid out alike: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
+    without a text file, or with an empty one, has no faces. Only class `label` counts.
+
+    Raises:
+        ValueError: a line that does not hold five numbers, with its number.
+    """
+    found = Dataset([])
+    for path in sorted(p for p in images.rglob("*") if p.suffix.lower() in SUFFIXES):
+        file = annotations / path.relative_to(images).with_suffix(".txt")
+        try:
+            size = picture_size(path)
+        except OSError as error:
+            found.problems.append(Problem(file, 0, str(error)))
+            continue
+        raw = _boxes(file, size, label) if file.exists() else []
+        sample, problems = make_sample(path, size, raw, file)
+        found.samples.append(sample)
+        found.problems.extend(problems)
+    return found
+
+
+def _boxes(file: Path, size: tuple[int, int], label: int) -> list[RawBox]:
+    width, height = size
+    boxes = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            kind, x, y, w, h = (float(v) for v in line.split()[:5])
+        except ValueError:
+            raise ValueError(f"{file}:{number}: expected class x y width height, found {line!r}") from None
+        if kind == label:
+            x1, y1, x2, y2 = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+            boxes.append(RawBox((x1 * width, y1 * height, x2 * width, y2 * height), number))
+    return boxes

@@ -1,0 +1,1 @@
+"""Samples in, weights out. Needs PyTorch (``pip install 's3fd[train]'``)."""

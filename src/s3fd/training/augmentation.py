@@ -1,0 +1,251 @@
+"""Training pictures from annotated ones: square windows at many scales, mosaics, flips, colours.
+
+Pictures are uint8 (H, W, 3) BGR. All randomness comes from the generator that is passed in, so that one seed
+gives one training picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd import boxes as box_ops
+from s3fd.anchors import ANCHOR_SIZES
+from s3fd.boxes import FloatArray
+
+Picture = NDArray[np.uint8]
+
+FILL_BGR = (104, 117, 123)
+"""Colour outside the picture: the mean that the network subtracts, so that it sees zeros there."""
+
+PAPER_SCALES = (0.3, 1.0)
+"""Side of the paper's random patch as a fraction of the picture's short side (section 3.4)."""
+
+MAX_ENLARGEMENT = 3.0
+"""Anchor sampling enlarges a face at most this much: beyond it there is only blur to learn from."""
+
+MIN_FACE = 6.0
+"""Smallest face in pixels, by its geometric mean side, that is trained; smaller ones are ignored."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A picture with its boxes (N, 4), xyxy in its pixels, and which of them are ignored (N,)."""
+
+    picture: Picture
+    boxes: FloatArray
+    ignored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a picture, in its pixels; it may reach beyond the edges."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def paper_window(item: Labelled, aspect: float, rng: np.random.Generator) -> Window:
+    """Choose the paper's random patch: the largest one, or 0.3–1 of it, anywhere inside the picture.
+
+    `aspect` is width / height of the window; the paper's is 1.
+    """
+    height, width = item.picture.shape[:2]
+    scale = 1.0 if rng.random() < 0.2 else rng.uniform(*PAPER_SCALES)  # one of the paper's five sizes is 1
+    window_height = scale * min(height, width / aspect)
+    window_width = window_height * aspect
+    left = rng.uniform(0, max(0.0, width - window_width))
+    top = rng.uniform(0, max(0.0, height - window_height))
+    return Window(left, top, window_width, window_height)
+
+
+def anchor_window(item: Labelled, output: tuple[int, int], rng: np.random.Generator) -> Window:
+    """Choose a window in which a random face has a random size (data-anchor-sampling).
+
+    The face's size in the output of `output` (width, height) pixels is log-uniform, so that every octave, and
+    with it every detection layer, is met as often. It is at most the output's shorter side and not so small
+    that the picture would leave a margin on both axes. The window holds the face and stays inside the
+    picture where that can be.
+
+    Raises:
+        ValueError: a picture without a face to choose.
+    """
+    candidates = np.flatnonzero(~item.ignored)
+    if not len(candidates):
+        raise ValueError("anchor sampling needs a picture with a face")
+    x1, y1, x2, y2 = (float(v) for v in item.boxes[rng.choice(candidates)])
+    size = math.sqrt((x2 - x1) * (y2 - y1))
+    picture_height, picture_width = item.picture.shape[:2]
+    smallest = max(MIN_FACE, size * min(output[0] / picture_width, output[1] / picture_height))
+    largest = max(smallest, min(*output, ANCHOR_SIZES[-1], size * MAX_ENLARGEMENT))
+    target = math.exp(rng.uniform(math.log(smallest), math.log(largest)))
+    width, height = (side * size / target for side in output)
+    return Window(
+        _start((x1 + x2) / 2, x2 - x1, width, picture_width, rng),
+        _start((y1 + y2) / 2, y2 - y1, height, picture_height, rng),
+        width,
+        height,
+    )
+
+
+def _start(centre: float, face: float, window: float, picture: int, rng: np.random.Generator) -> float:
+    """Choose where a window of length `window` starts, along one axis, to hold a face whole if it fits."""
+    margin = min(face, window) / 2
+    low, high = centre + margin - window, centre - margin
+    if window <= picture:
+        low, high = max(low, 0), min(high, picture - window)
+    else:
+        low, high = max(low, picture - window), min(high, 0)
+    if low > high:  # a face wider than the window, or at the picture's edge
+        low = high = centre - window / 2
+    return rng.uniform(low, high)
+
+
+def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
+    """Cut out `window` and scale it to `output` (width, height) pixels, with `FILL_BGR` outside the picture.
+
+    A face stays if its centre is inside (paper, section 3.4), cut at the edges; one that shrinks below
+    `MIN_FACE` is ignored.
+    """
+    height, width = item.picture.shape[:2]
+    scale_x, scale_y = output[0] / window.width, output[1] / window.height
+    x1, y1 = max(0, math.floor(window.left)), max(0, math.floor(window.top))
+    x2 = min(width, math.ceil(window.left + window.width))
+    y2 = min(height, math.ceil(window.top + window.height))
+    canvas = np.full((output[1], output[0], 3), FILL_BGR, np.uint8)
+    if x2 > x1 and y2 > y1:
+        patch_size = (max(1, round((x2 - x1) * scale_x)), max(1, round((y2 - y1) * scale_y)))
+        shrinking = min(scale_x, scale_y) < 1
+        patch = cv2.resize(
+            item.picture[y1:y2, x1:x2],
+            patch_size,
+            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
+        )
+        _paste(
+            canvas,
+            np.asarray(patch, np.uint8),
+            round((x1 - window.left) * scale_x),
+            round((y1 - window.top) * scale_y),
+        )
+    offset = np.array([window.left, window.top] * 2, np.float32)
+    boxes = (item.boxes - offset) * np.array([scale_x, scale_y] * 2, np.float32)
+    return _keep_inside(Labelled(canvas, boxes, item.ignored))
+
+
+def _paste(canvas: Picture, patch: Picture, left: int, top: int) -> None:
+    """Copy `patch` into `canvas` at (left, top); what falls outside is dropped."""
+    height, width = canvas.shape[:2]
+    x1, y1 = max(0, left), max(0, top)
+    x2, y2 = min(width, left + patch.shape[1]), min(height, top + patch.shape[0])
+    canvas[y1:y2, x1:x2] = patch[y1 - top : y2 - top, x1 - left : x2 - left]
+
+
+def _keep_inside(item: Labelled) -> Labelled:
+    height, width = item.picture.shape[:2]
+    centre = (item.boxes[:, :2] + item.boxes[:, 2:]) / 2
+    inside = ((centre >= 0) & (centre < (width, height))).all(axis=1)
+    boxes = box_ops.clip(item.boxes[inside], width, height)
+    sizes = np.sqrt(box_ops.area(boxes))
+    ignored = item.ignored[inside] | (sizes < MIN_FACE)
+    whole = sizes > 0
+    return Labelled(item.picture, boxes[whole], ignored[whole])
+
+
+def mosaic(cells: Sequence[Sequence[Labelled]]) -> Labelled:
+    """Join rows of pictures into one; those of a row are of one height, the rows of one width."""
+    picture = np.vstack([np.hstack([cell.picture for cell in row]) for row in cells])
+    boxes, ignored = [], []
+    y = 0
+    for row in cells:
+        x = 0
+        for cell in row:
+            boxes.append(cell.boxes + np.array([x, y, x, y], np.float32))
+            ignored.append(cell.ignored)
+            x += cell.picture.shape[1]
+        y += row[0].picture.shape[0]
+    return Labelled(picture, np.concatenate(boxes), np.concatenate(ignored))
+
+
+def flip(item: Labelled) -> Labelled:
+    """Mirror left to right."""
+    picture = np.ascontiguousarray(item.picture[:, ::-1])
+    return Labelled(picture, box_ops.flip(item.boxes, picture.shape[1]), item.ignored)
+
+
+def distort(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Photometric distortion: brightness, contrast, saturation and hue, each half the time; grey sometimes.
+
+    The ranges are SSD's (±32 of 255, ×0.5–1.5, ±18°).
+    """
+    if rng.random() < 0.5:
+        contrast = rng.uniform(0.5, 1.5)
+        brightness = rng.uniform(-32, 32)
+        levels = np.clip(np.arange(256) * contrast + brightness, 0, 255).astype(np.uint8)
+        picture = _levels(picture, levels)
+    if rng.random() < 0.5:
+        hsv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), np.uint8)
+        hue = ((np.arange(256) + rng.uniform(-9, 9)) % 180).astype(np.uint8)  # OpenCV halves degrees
+        saturation = np.clip(np.arange(256) * rng.uniform(0.5, 1.5), 0, 255).astype(np.uint8)
+        tables = np.stack([hue, saturation, np.arange(256, dtype=np.uint8)], axis=-1)[None]
+        picture = _bgr(_levels(hsv, tables))
+    if rng.random() < 0.05:
+        grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+        picture = np.repeat(grey[:, :, None], 3, axis=2).astype(np.uint8)
+    return picture
+
+
+def _levels(picture: Picture, table: NDArray[np.uint8]) -> Picture:
+    return np.asarray(cv2.LUT(picture, table), np.uint8)
+
+
+def _bgr(hsv: Picture) -> Picture:
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The policy: how often each way of making a training picture is taken.
+
+    Attributes:
+        size: side of the square output in pixels.
+        anchor_sampling: probability of `anchor_window` instead of `paper_window`.
+        grids: probabilities that 1, 2 × 2, 3 × 3, … pictures share the output.
+        distort: whether colours are distorted.
+    """
+
+    size: int
+    anchor_sampling: float
+    grids: tuple[float, ...]
+    distort: bool
+
+    def __call__(self, draw: Callable[[], Labelled], rng: np.random.Generator) -> Labelled:
+        """Make one training picture of `size` × `size`; `draw` gives the next annotated picture."""
+        side = 1 + int(rng.choice(len(self.grids), p=self.grids))
+        widths, heights = (_split(self.size, side, rng) for _ in range(2))
+        return mosaic([[self._cell(draw(), (w, h), rng) for w in widths] for h in heights])
+
+    def _cell(self, item: Labelled, output: tuple[int, int], rng: np.random.Generator) -> Labelled:
+        if (~item.ignored).any() and rng.random() < self.anchor_sampling:
+            window = anchor_window(item, output, rng)
+        else:
+            window = paper_window(item, output[0] / output[1], rng)
+        result = cut(item, window, output)
+        if rng.random() < 0.5:
+            result = flip(result)
+        if self.distort:
+            result = Labelled(distort(result.picture, rng), result.boxes, result.ignored)
+        return result
+
+
+def _split(length: int, parts: int, rng: np.random.Generator) -> list[int]:
+    """Split `length` pixels into `parts`, each within a third of its equal share."""
+    edges = np.arange(1, parts) + rng.uniform(-1 / 6, 1 / 6, parts - 1)
+    lengths: list[int] = np.diff([0, *np.round(edges * length / parts).astype(int), length]).tolist()
+    return lengths

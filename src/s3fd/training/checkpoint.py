@@ -1,0 +1,38 @@
+"""Checkpoints that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the file."""
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` so that a reader, or a killed run, finds the old file or the new one, never a part."""
+    temporary = path.with_suffix(".partial")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code from it.
+
+    Raises:
+        CheckpointError: the file is damaged or no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen unrelated types for a damaged file
+        raise CheckpointError(f"{path} is not a checkpoint: {error}") from error
+    if not isinstance(state, dict) or "step" not in state:
+        raise CheckpointError(f"{path} is not a checkpoint of a training run")
+    return state

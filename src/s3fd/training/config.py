@@ -1,0 +1,108 @@
+"""What a training run is: one YAML file, checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkConfig(_Config):
+    """Which network is trained."""
+
+    backbone: Literal["slim", "vgg16"] = "slim"
+    backgrounds: int = Field(3, ge=1, description="max-out background labels of the finest layer; 1 is none")
+
+
+class DataConfig(_Config):
+    """One annotated set; paths are relative to the data folder given on the command line."""
+
+    format: Literal["wider", "voc", "yolo"]
+    images: Path
+    annotations: Path
+    repeat: int = Field(1, ge=1, description="times each picture counts in an epoch")
+
+
+class MatchingConfig(_Config):
+    """Scale-compensation anchor matching; the defaults are the paper's."""
+
+    match_iou: float = Field(0.35, gt=0, le=1)
+    compensation_iou: float = Field(0.1, ge=0, le=1)
+    anchors_per_face: int = Field(6, ge=0, description="0 leaves out the second stage")
+
+
+class AugmentationConfig(_Config):
+    """How training pictures are made, see `s3fd.training.augmentation`."""
+
+    anchor_sampling: float = Field(0.7, ge=0, le=1)
+    grids: tuple[float, ...] = Field(
+        (0.4, 0.35, 0.25), description="probabilities of 1, 2 × 2, 3 × 3 pictures"
+    )
+    distort: bool = True
+
+    @field_validator("grids")
+    @classmethod
+    def _sum_to_one(cls, grids: tuple[float, ...]) -> tuple[float, ...]:
+        if min(grids, default=-1) < 0 or abs(sum(grids) - 1) > 1e-6:
+            raise ValueError("must be probabilities that add up to 1")
+        return grids
+
+
+class OptimiserConfig(_Config):
+    """Optimiser and schedule: linear warm-up, then a cosine down to `final` times the rate."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    rate: float = Field(2e-3, gt=0)
+    final: float = Field(0.01, ge=0, le=1)
+    warmup: int = Field(300, ge=0, description="steps")
+    weight_decay: float = Field(0.02, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    clip: float = Field(10.0, gt=0, description="largest gradient norm")
+
+
+class TrainConfig(_Config):
+    """A whole training run."""
+
+    network: NetworkConfig = NetworkConfig()
+    data: list[DataConfig] = Field(min_length=1)
+    size: int = Field(320, ge=64, multiple_of=32, description="side of the training pictures in pixels")
+    batch: int = Field(16, ge=1)
+    steps: int = Field(ge=1)
+    seed: int = 0
+    matching: MatchingConfig = MatchingConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the weight average that is kept")
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    workers: int = Field(2, ge=0, description="processes that read and augment")
+    cache: bool = Field(False, description="keep decoded pictures in memory, in every worker")
+    checkpoint_every: int = Field(500, ge=1, description="steps")
+    pictures_every: int = Field(1000, ge=1, description="steps between sample pictures in TensorBoard")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the file and the field."""
+
+
+def load_config(path: Path) -> TrainConfig:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or has a field that does not fit.
+    """
+    try:
+        return TrainConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(f"{path}: {field}: {first['msg']}") from error

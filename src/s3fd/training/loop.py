@@ -1,0 +1,221 @@
+"""The training program: read it from `train` down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+
+from s3fd.data import voc, wider, yolo
+from s3fd.data.sample import Dataset, Problem, Sample
+from s3fd.network import S3FD, build
+from s3fd.network.decoder import decode
+from s3fd.training import checkpoint
+from s3fd.training.augmentation import Augmentation
+from s3fd.training.config import ConfigError, DataConfig, TrainConfig
+from s3fd.training.dataset import Batch, StepSampler, TrainingStream, collate, normalise
+from s3fd.training.ema import WeightAverage
+from s3fd.training.losses import Losses, detection_loss
+from s3fd.training.metrics import Metrics
+from s3fd.training.schedule import learning_rate, make_optimiser
+from s3fd.weights.network_file import WeightsError, load_network, save_network
+
+READERS: dict[str, Callable[[Path, Path], Dataset]] = {
+    "wider": wider.read,
+    "voc": voc.read,
+    "yolo": yolo.read,
+}
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says where and why."""
+
+
+def read_data(sets: list[DataConfig], root: Path) -> tuple[list[Sample], list[Problem]]:
+    """Read every set below `root`; returns the samples, repeated as configured, and what was skipped.
+
+    Raises:
+        ConfigError: a file or folder that does not exist.
+        ValueError: an annotation file that cannot be understood.
+    """
+    samples: list[Sample] = []
+    problems: list[Problem] = []
+    for config in sets:
+        images, annotations = root / config.images, root / config.annotations
+        for path in (images, annotations):
+            if not path.exists():
+                raise ConfigError(f"data: {path} does not exist")
+        found = READERS[config.format](annotations, images)
+        samples += found.samples * config.repeat
+        problems += found.problems
+    return samples, problems
+
+
+class Trainer:
+    """The state of a run: network, weight average, optimiser and step."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        """Build everything at step 0 from the seed."""
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = device
+        network = build(config.network.backbone, config.network.backgrounds)
+        self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = WeightAverage(self.network, config.ema)
+        self.optimiser = make_optimiser(self.network, config.optimiser)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.step = 0
+
+    def advance(self, batch: Batch) -> dict[str, float]:
+        """Take one optimisation step; returns the figures to record.
+
+        Raises:
+            TrainingError: the loss is not finite; the message lists the batch's files.
+        """
+        rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        losses = self._losses(batch)
+        total = losses.total.item()
+        if not math.isfinite(total):
+            names = "\n  ".join(dict.fromkeys(batch.names))
+            raise TrainingError(f"the loss of step {self.step} is {total}; its pictures:\n  {names}")
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update(self.network, self.step)
+        self.step += 1
+        return {
+            "loss/total": total,
+            "loss/classification": losses.classification.item(),
+            "loss/box": losses.box.item(),
+            "gradient_norm": norm.item(),
+            "learning_rate": rate,
+        }
+
+    def _losses(self, batch: Batch) -> Losses:
+        pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.config.precision]
+        with torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32"):
+            predictions = self.network(pictures)
+        labels = batch.labels.to(self.device, non_blocking=True)
+        deltas = batch.deltas.to(self.device, non_blocking=True)
+        return detection_loss(predictions, labels, deltas)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
+        state = {
+            "step": self.step,
+            "config": self.config.model_dump_json(),
+            "network": self.network.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        checkpoint.save(path, state)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a trained network of the same kind.
+
+        Raises:
+            WeightsError: the file cannot be read or is of another network.
+        """
+        weights = load_network(path).state_dict()
+        try:
+            self.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise WeightsError(f"{path} does not fit the configured network: {error}") from error
+        self.average.module.load_state_dict(weights)
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            CheckpointError: the file is damaged, or belongs to a run with another configuration.
+        """
+        state = checkpoint.load(path)
+        if state["config"] != self.config.model_dump_json():
+            raise checkpoint.CheckpointError(f"{path} was made with another configuration")
+        self.network.load_state_dict(state["network"])
+        self.average.module.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+
+
+def train(
+    config: TrainConfig,
+    samples: list[Sample],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    initial: Path | None = None,
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, figures: None,
+) -> S3FD:
+    """Train to the end, from the checkpoint in `folder` if there is one, and return the averaged network.
+
+    `folder` receives ``checkpoint.pt``, ``metrics.jsonl``, TensorBoard events and, at the end,
+    ``weights.safetensors``. `initial` names weights to start from instead of random ones; `on_step` is called
+    after every step with the number of steps done and their figures.
+
+    Raises:
+        TrainingError: the loss is not finite.
+        CheckpointError: the checkpoint in `folder` cannot be continued.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, torch.device(device))
+    saved = folder / "checkpoint.pt"
+    if saved.exists():
+        trainer.restore(saved)
+    elif initial is not None:
+        trainer.start_from(initial)
+    metrics = Metrics(folder, trainer.step)
+    try:
+        for batch in batches(config, samples, trainer.step):
+            figures = trainer.advance(batch)
+            metrics.scalars(trainer.step - 1, figures)
+            on_step(trainer.step, figures)
+            if trainer.step % config.pictures_every == 0:
+                show(trainer, batch, metrics)
+            if trainer.step % config.checkpoint_every == 0 or trainer.step == config.steps:
+                trainer.save(saved)
+    finally:
+        metrics.close()
+    network = trainer.average.module
+    save_network(network, config.network.backbone, folder / "weights.safetensors")
+    return network
+
+
+def batches(config: TrainConfig, samples: list[Sample], start: int) -> Iterable[Batch]:
+    """Yield the batches of step `start` and on, made in `config.workers` processes."""
+    augmentation = Augmentation(config.size, **config.augmentation.model_dump())
+    stream = TrainingStream(samples, augmentation, config.matching, config.seed, config.cache)
+    return DataLoader(
+        stream,
+        batch_sampler=StepSampler(start, config.steps, config.batch),
+        num_workers=config.workers,
+        collate_fn=collate,
+        worker_init_fn=_single_thread,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if config.workers else None,
+    )
+
+
+def _single_thread(worker: int) -> None:
+    """Keep OpenCV from starting a thread a core in every worker process."""
+    cv2.setNumThreads(0)
+
+
+@torch.no_grad()
+def show(trainer: Trainer, batch: Batch, metrics: Metrics) -> None:
+    """Record the first pictures of a batch with the averaged network's boxes."""
+    predictions = trainer.average.module(normalise(batch.pictures[:4].to(trainer.device)))
+    scores, boxes = (x.cpu().numpy() for x in decode(predictions))
+    metrics.pictures(trainer.step, batch, scores, boxes)

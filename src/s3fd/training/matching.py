@@ -1,0 +1,105 @@
+"""Scale-compensation anchor matching (paper, section 3.2): which anchors answer for which face."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd import boxes as box_ops
+from s3fd.boxes import FloatArray
+
+MATCH_IOU = 0.35
+"""Stage 1: an anchor with at least this IoU answers for its best face (paper: 0.35 instead of SSD's 0.5)."""
+
+COMPENSATION_IOU = 0.1
+"""Stage 2: anchors above this IoU may be given to a face that has too few."""
+
+ANCHORS_PER_FACE = 6
+"""Stage 2 fills a face up to this many anchors, the average after stage 1 (the author's implementation)."""
+
+IGNORE_IOU = 0.05
+"""A background anchor that overlaps an ignored face by more than this is not trained at all."""
+
+FACE, BACKGROUND, IGNORED = 1, 0, -1
+
+
+class Targets(NamedTuple):
+    """What every anchor should say.
+
+    Attributes:
+        labels: (A,) int8: 1 face, 0 background, -1 not trained.
+        matched: (A,) int64: row of the face that a face anchor answers for; 0 elsewhere.
+    """
+
+    labels: NDArray[np.int8]
+    matched: NDArray[np.int64]
+
+
+def match(
+    boxes: FloatArray,
+    ignored: NDArray[np.bool_],
+    anchors: FloatArray,
+    *,
+    match_iou: float = MATCH_IOU,
+    compensation_iou: float = COMPENSATION_IOU,
+    anchors_per_face: int = ANCHORS_PER_FACE,
+) -> Targets:
+    """Match `anchors` (A, 4) with faces `boxes` (N, 4); both xyxy in pixels.
+
+    Stage 1: an anchor whose best face overlaps it by `match_iou` answers for that face, and every face has
+    at least its best anchor. Stage 2: each face with fewer than `anchors_per_face` anchors is given the best
+    of those above `compensation_iou` that stage 1 left free; where two faces want one anchor, the larger
+    IoU wins. `anchors_per_face` = 0 leaves out stage 2.
+
+    Faces in `ignored` (N,) are matched with nothing; anchors near them are not trained as background.
+    """
+    targets = Targets(np.zeros(len(anchors), np.int8), np.zeros(len(anchors), np.int64))
+    faces = np.flatnonzero(~ignored)
+    if len(faces):
+        iou = box_ops.iou(boxes[faces], anchors)
+        owner = _first_stage(iou, match_iou)
+        if anchors_per_face:
+            _second_stage(iou, owner, compensation_iou, anchors_per_face)
+        taken = owner >= 0
+        targets.labels[taken] = FACE
+        targets.matched[taken] = faces[owner[taken]]
+    if ignored.any():
+        near = (box_ops.iou(boxes[ignored], anchors) > IGNORE_IOU).any(axis=0)
+        targets.labels[near & (targets.labels == BACKGROUND)] = IGNORED
+    return targets
+
+
+def _first_stage(iou: FloatArray, match_iou: float) -> NDArray[np.int64]:
+    """Row of the face each anchor answers for, -1 for none, from an IoU table (faces, anchors)."""
+    owner: NDArray[np.int64] = iou.argmax(axis=0)
+    owner[iou.max(axis=0) < match_iou] = -1
+    best_anchor = iou.argmax(axis=1)
+    _give(owner, np.arange(len(iou)), best_anchor, iou.max(axis=1))
+    return owner
+
+
+def _second_stage(iou: FloatArray, owner: NDArray[np.int64], compensation_iou: float, wanted: int) -> None:
+    """Fill up, in place, the faces that own fewer than `wanted` anchors."""
+    owned = np.bincount(owner[owner >= 0], minlength=len(iou))
+    poor = np.flatnonzero(owned < wanted)
+    if not len(poor):
+        return
+    free = np.where(owner < 0, iou[poor], 0)
+    wanted = min(wanted, free.shape[1])
+    best = np.argpartition(-free, wanted - 1, axis=1)[:, :wanted]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(free, best, axis=1), axis=1), axis=1)
+    overlap = np.take_along_axis(free, best, axis=1)
+    missing = wanted - owned[poor]
+    chosen = (overlap > compensation_iou) & (np.arange(wanted) < missing[:, None])
+    rows, _ = np.nonzero(chosen)
+    _give(owner, poor[rows], best[chosen], overlap[chosen])
+
+
+def _give(
+    owner: NDArray[np.int64], faces: NDArray[np.int64], anchors: NDArray[np.int64], overlap: FloatArray
+) -> None:
+    """Make each of `faces` the owner of its entry of `anchors`; the largest overlap wins a shared anchor."""
+    order = np.argsort(overlap, kind="stable")
+    owner[anchors[order]] = faces[order]

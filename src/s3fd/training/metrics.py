@@ -1,0 +1,65 @@
+"""The record of a run: a line of JSON a step, TensorBoard curves, and sample pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from s3fd import anchors as anchor_ops
+from s3fd import boxes as box_ops
+from s3fd.boxes import FloatArray
+from s3fd.training.augmentation import Picture
+from s3fd.training.dataset import Batch
+from s3fd.training.matching import FACE
+
+GREEN_BGR, ORANGE_BGR = (80, 200, 60), (0, 140, 255)
+
+
+class Metrics:
+    """Writes ``metrics.jsonl`` and TensorBoard events into the folder of a run."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Continue the record at `step`: what a killed run wrote beyond its checkpoint is dropped."""
+        path = folder / "metrics.jsonl"
+        kept = []
+        if path.exists():
+            complete = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            kept = [line for line in complete if json.loads(line)["step"] < step]
+        path.write_text("".join(kept))
+        self._file = path.open("a", buffering=1)
+        self._board = SummaryWriter(str(folder), purge_step=step)
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Record the named values of one step."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def pictures(self, step: int, batch: Batch, scores: FloatArray, boxes: FloatArray) -> None:
+        """Show the first pictures of a batch: matched faces in green, detections of half or more in orange.
+
+        `scores` (B, A) and `boxes` (B, A, 4), xyxy in pixels, are the network's.
+        """
+        anchors = anchor_ops.anchors(anchor_ops.map_sizes(*batch.pictures.shape[-2:]))
+        for i in range(len(scores)):
+            picture = np.ascontiguousarray(batch.pictures[i].permute(1, 2, 0).numpy())
+            face = (batch.labels[i] == FACE).numpy()
+            truth = np.unique(box_ops.decode(batch.deltas[i].numpy()[face], anchors[face]).round(), axis=0)
+            draw(picture, boxes[i][scores[i] > 0.5], ORANGE_BGR)
+            draw(picture, truth, GREEN_BGR)
+            self._board.add_image(f"picture/{i}", picture[:, :, ::-1], step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self._file.close()
+        self._board.close()
+
+
+def draw(picture: Picture, boxes: FloatArray, colour: tuple[int, int, int]) -> None:
+    """Draw boxes (N, 4), one pixel wide, onto `picture`."""
+    for x1, y1, x2, y2 in boxes.round().astype(int).tolist():
+        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from s3fd.data import voc
+
+XML = """<annotation>
+  <filename>a.jpg</filename>
+  <object><name>face</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>10</xmax><ymax>20</ymax></bndbox></object>
+  <object><name>dog</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>50</xmax><ymax>50</ymax></bndbox></object>
+  <object>
+    <name>face</name><difficult>1</difficult>
+    <bndbox><xmin>30</xmin><ymin>30</ymin><xmax>40</xmax><ymax>40</ymax></bndbox>
+  </object>
+  <object><name>face</name><bndbox><xmin>30</xmin><ymin>30</ymin><xmax>20</xmax><ymax>40</ymax></bndbox></object>
+</annotation>
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    Image.new("RGB", (100, 80)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").write_text(XML)
+    return tmp_path
+
+
+def test_faces_count_from_one_and_difficult_ones_are_ignored(root: Path) -> None:
+    found = voc.read(root, root)
+    (sample,) = found.samples
+    np.testing.assert_array_equal(sample.boxes, [[0, 0, 10, 20], [29, 29, 40, 40]])
+    assert sample.ignored.tolist() == [False, True]
+
+
+def test_an_inverted_box_is_reported_with_its_line(root: Path) -> None:
+    (problem,) = voc.read(root, root).problems
+    assert (problem.file.name, problem.line) == ("a.xml", 9)
+    assert "inverted" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<annotation><filename>a.jpg</filename>\n<object>", "a.xml:2: not well-formed"),
+        ("", "a.xml:1: not well-formed"),
+        ("<annotation>\n<object><name>face</name></object></annotation>", "a.xml:2: object without"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "entity"),
+    ],
+)
+def test_a_malformed_file_is_refused(root: Path, text: str, message: str) -> None:
+    (root / "a.xml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        voc.read(root, root)
+
+
+def test_a_missing_picture_is_reported(root: Path) -> None:
+    (root / "a.jpg").unlink()
+    found = voc.read(root, root)
+    assert found.samples == []
+    assert len(found.problems) == 1

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from s3fd.training.config import ConfigError, load_config
+
+DATA = "data: [{format: wider, images: i, annotations: a}]\n"
+
+
+def test_bundled_recipe_is_valid() -> None:
+    for path in sorted((Path(__file__).parents[2] / "configs").glob("*.yaml")):
+        assert load_config(path).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: 1\n", "data: Field required"),
+        (DATA, "steps: Field required"),
+        (DATA + "steps: 0\n", "steps:"),
+        (DATA + "steps: 1\nstep: 2\n", "step: Extra"),
+        (DATA + "steps: 1\nsize: 100\n", "size:"),
+        (DATA + "steps: 1\naugmentation: {grids: [0.5, 0.2]}\n", "augmentation.grids: .*add up to 1"),
+        ("data: [{format: coco, images: i, annotations: a}]\nsteps: 1\n", "data.0.format"),
+        ("a: [\n", "while parsing"),
+        ("", "the file"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as error:
+        load_config(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="none.yaml: No such file"):
+        load_config(tmp_path / "none.yaml")

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from s3fd import boxes as box_ops
+from s3fd.data.sample import Sample
+from s3fd.training.augmentation import Augmentation
+from s3fd.training.config import MatchingConfig
+from s3fd.training.dataset import StepSampler, TrainingStream, collate, normalise
+
+BOX = (30.0, 20.0, 70.0, 60.0)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    found = []
+    for i in range(5):
+        path = tmp_path / f"{i}.png"
+        cv2.imwrite(str(path), np.full((100, 100, 3), 20 * i, np.uint8))
+        found.append(Sample(path, np.array([BOX], np.float32), np.zeros(1, bool)))
+    return found
+
+
+def stream(samples: list[Sample], seed: int = 0, cache: bool = False) -> TrainingStream:
+    policy = Augmentation(64, anchor_sampling=1.0, grids=(0.5, 0.5), distort=True)
+    return TrainingStream(samples, policy, MatchingConfig(), seed, cache)
+
+
+def test_entry_n_depends_on_seed_and_n_alone(samples: list[Sample]) -> None:
+    one, other = stream(samples), stream(samples, cache=True)
+    for n in (7, 0, 7, 12):
+        a, b = one[n], other[n]
+        assert a.names == b.names
+        assert torch.equal(a.picture, b.picture) and torch.equal(a.deltas, b.deltas)
+    assert any(not torch.equal(stream(samples, seed=1)[n].picture, one[n].picture) for n in range(3))
+
+
+def test_every_epoch_meets_every_picture_first_once(samples: list[Sample]) -> None:
+    data = stream(samples)
+    for epoch in range(3):
+        first = {data[epoch * 5 + k].names[0] for k in range(5)}
+        assert first == {str(s.path) for s in samples}
+
+
+def test_deltas_decode_to_the_face(samples: list[Sample]) -> None:
+    data = stream(samples)
+    example = data[0]
+    face = (example.labels == 1).numpy()
+    assert face.any()
+    boxes = box_ops.decode(example.deltas.numpy()[face], data.anchors[face])
+    assert (boxes >= -0.01).all() and (boxes <= 64.01).all()
+    assert (example.deltas.numpy()[~face] == 0).all()
+
+
+def test_batches_and_their_numbers(samples: list[Sample]) -> None:
+    assert list(StepSampler(2, 4, 3)) == [[6, 7, 8], [9, 10, 11]]
+    data = stream(samples)
+    batch = collate([data[0], data[1]])
+    assert batch.pictures.shape == (2, 3, 64, 64)
+    assert set(batch.names) == {*data[0].names, *data[1].names}
+
+
+def test_normalise_subtracts_the_mean() -> None:
+    picture = torch.tensor([104, 117, 123], dtype=torch.uint8).view(1, 3, 1, 1).expand(2, 3, 4, 4)
+    assert normalise(picture).abs().max() == 0
+
+
+def test_an_unreadable_picture_is_named(samples: list[Sample]) -> None:
+    samples[0].path.unlink()
+    with pytest.raises(OSError, match=r"0\.png"):
+        for n in range(5):
+            stream(samples)[n]
+
+
+def test_no_pictures_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no picture"):
+        stream([])

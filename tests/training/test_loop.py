@@ -1,0 +1,195 @@
+"""The training program end to end, on pictures whose faces are bright squares."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from s3fd import boxes as box_ops
+from s3fd.network.decoder import PictureNetwork
+from s3fd.training import loop
+from s3fd.training.checkpoint import CheckpointError
+from s3fd.training.config import ConfigError, TrainConfig, load_config
+from s3fd.weights.network_file import WeightsError, load_network
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in the WIDER layout: 12 noisy pictures with a bright square each."""
+    root = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(12):
+        picture = rng.integers(0, 60, (96, 96, 3), dtype=np.uint8)
+        side = int(rng.integers(14, 30))
+        x, y = (int(v) for v in rng.integers(0, 96 - side, 2))
+        picture[y : y + side, x : x + side] = 230
+        cv2.imwrite(str(root / f"{i}.png"), picture)
+        lines += [f"{i}.png", "1", f"{x} {y} {side} {side} 0 0 0 0 0 0"]
+    (root / "gt.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def settings(**changes: object) -> dict[str, object]:
+    base: dict[str, object] = {
+        "data": [{"format": "wider", "images": ".", "annotations": "gt.txt"}],
+        "size": 64,
+        "batch": 4,
+        "steps": 12,
+        "augmentation": {"grids": [1.0], "distort": False},
+        "optimiser": {"warmup": 2},
+        "workers": 0,
+        "checkpoint_every": 3,
+        "pictures_every": 6,
+    }
+    return {**base, **changes}
+
+
+def run(squares: Path, folder: Path, **changes: object) -> list[dict[str, float]]:
+    config = TrainConfig.model_validate(settings(**changes))
+    samples, _ = loop.read_data(config.data, squares)
+    loop.train(config, samples, folder)
+    return curve(folder)
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_it_learns_to_find_squares(squares: Path, tmp_path: Path) -> None:
+    records = run(squares, tmp_path, steps=200, checkpoint_every=200, pictures_every=200, ema=0.95)
+    losses = [r["loss/total"] for r in records]
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
+    network = PictureNetwork(load_network(tmp_path / "weights.safetensors"))
+    config = TrainConfig.model_validate(settings())
+    samples, _ = loop.read_data(config.data, squares)
+    overlaps = []
+    for sample in samples:
+        picture = torch.from_numpy(cv2.imread(str(sample.path)))
+        with torch.no_grad():
+            scores, boxes = network(picture[None])
+        best = boxes[0, scores[0].argmax()].numpy()[None]
+        overlaps.append(box_ops.iou(best, sample.boxes).max())
+    assert np.median(overlaps) > 0.5
+
+
+def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(steps=24, workers=1)))
+    command = [sys.executable, "-m", "s3fd", "train", str(config), "--data", str(squares), "--device", "cpu"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    process = subprocess.Popen(
+        [*command, "--out", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    metrics = killed / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
+        time.sleep(0.01)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "weights.safetensors").exists()
+    subprocess.run([*command, "--out", str(killed)], check=True, capture_output=True)
+    assert [r["step"] for r in curve(killed)] == list(range(24))
+    for a, b in zip(curve(whole), curve(killed), strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+    networks = [load_network(folder / "weights.safetensors") for folder in (whole, killed)]
+    for a, b in zip(*(n.state_dict().values() for n in networks), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_a_finished_run_is_left_alone(squares: Path, tmp_path: Path) -> None:
+    first = run(squares, tmp_path)
+    again = run(squares, tmp_path)
+    assert first == again
+
+
+def test_another_configuration_does_not_continue_a_run(squares: Path, tmp_path: Path) -> None:
+    run(squares, tmp_path)
+    with pytest.raises(CheckpointError, match="another configuration"):
+        run(squares, tmp_path, seed=1)
+
+
+def test_a_damaged_checkpoint_is_refused(squares: Path, tmp_path: Path) -> None:
+    run(squares, tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+        run(squares, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_files(squares: Path) -> None:
+    config = TrainConfig.model_validate(settings())
+    samples, _ = loop.read_data(config.data, squares)
+    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer.network.backbone.stem[0].weight.data[:] = float("nan")
+    batch = next(iter(loop.batches(config, samples, 0)))
+    with pytest.raises(loop.TrainingError, match="step 0 is nan") as error:
+        trainer.advance(batch)
+    assert len(batch.names) == 4
+    assert all(name in str(error.value) for name in batch.names)
+
+
+def test_start_from_other_weights(squares: Path, tmp_path: Path) -> None:
+    run(squares, tmp_path / "a")
+    config = TrainConfig.model_validate(settings())
+    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer.start_from(tmp_path / "a/weights.safetensors")
+    trained = load_network(tmp_path / "a/weights.safetensors").state_dict()
+    assert all(torch.equal(t, trained[n]) for n, t in trainer.network.state_dict().items())
+    other = TrainConfig.model_validate(settings(network={"backbone": "slim", "backgrounds": 1}))
+    with pytest.raises(WeightsError, match="does not fit"):
+        loop.Trainer(other, torch.device("cpu")).start_from(tmp_path / "a/weights.safetensors")
+
+
+def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> None:
+    (tmp_path / "voc").mkdir()
+    (tmp_path / "yolo").mkdir()
+    box = "<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>20</xmax><ymax>20</ymax></bndbox>"
+    xml = f"<annotation><filename>0.png</filename><object><name>face</name>{box}</object></annotation>"
+    (tmp_path / "voc/0.xml").write_text(xml)
+    (tmp_path / "yolo/1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    data = [
+        {"format": "wider", "images": squares, "annotations": squares / "gt.txt"},
+        {"format": "voc", "images": squares, "annotations": tmp_path / "voc", "repeat": 3},
+        {"format": "yolo", "images": squares, "annotations": tmp_path / "yolo"},
+    ]
+    config = TrainConfig.model_validate(settings(data=data))
+    samples, problems = loop.read_data(config.data, tmp_path)
+    assert len(samples) == 12 + 3 + 12
+    assert problems == []
+
+
+def test_missing_data_is_named(squares: Path, tmp_path: Path) -> None:
+    config = TrainConfig.model_validate(settings())
+    with pytest.raises(ConfigError, match=r"gt\.txt does not exist"):
+        loop.read_data(config.data, tmp_path)
+
+
+def test_command_reports_skipped_boxes_once_and_bad_configs(squares: Path, tmp_path: Path) -> None:
+    lines = (squares / "gt.txt").read_text().splitlines()
+    lines[2] = "5 5 0 9"
+    (tmp_path / "gt.txt").write_text("\n".join(lines))
+    data = [{"format": "wider", "images": str(squares), "annotations": str(tmp_path / "gt.txt")}]
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(data=data, steps=2)))
+    assert load_config(config).steps == 2
+    command = [sys.executable, "-m", "s3fd", "train", str(config), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.count(f"{tmp_path / 'gt.txt'}:3: ") == 1
+    assert done.stdout.strip() == str(tmp_path / "run" / "weights.safetensors")
+    assert list((tmp_path / "run").glob("events.out.tfevents*"))
+    config.write_text("steps: [")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert str(config) in done.stderr and "Traceback" not in done.stderr

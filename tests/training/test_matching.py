@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from s3fd import boxes as box_ops
+from s3fd.anchors import anchors, map_sizes
+from s3fd.boxes import FloatArray
+from s3fd.training.matching import (
+    ANCHORS_PER_FACE,
+    BACKGROUND,
+    COMPENSATION_IOU,
+    FACE,
+    IGNORED,
+    MATCH_IOU,
+    match,
+)
+
+ANCHORS = anchors(map_sizes(128, 128))
+NONE = np.zeros(0, bool)
+
+
+def faces(*boxes: tuple[float, float, float, float]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    return np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), bool)
+
+
+def straight_line(boxes: FloatArray) -> tuple[list[list[int]], FloatArray]:
+    """Both stages as loops over faces and anchors, for faces that do not compete for an anchor."""
+    iou = box_ops.iou(boxes, ANCHORS)
+    owned: list[list[int]] = [[] for _ in boxes]
+    for anchor in range(len(ANCHORS)):
+        best = int(iou[:, anchor].argmax())
+        if iou[best, anchor] >= MATCH_IOU:
+            owned[best].append(anchor)
+    for face in range(len(boxes)):
+        if not owned[face]:
+            owned[face].append(int(iou[face].argmax()))
+    taken = {anchor for own in owned for anchor in own}
+    for face, own in enumerate(owned):
+        for anchor in np.argsort(-iou[face], kind="stable"):
+            if len(own) >= ANCHORS_PER_FACE or iou[face, anchor] <= COMPENSATION_IOU:
+                break
+            if anchor not in taken:
+                own.append(int(anchor))
+    return owned, iou
+
+
+def test_no_faces_is_all_background() -> None:
+    targets = match(*faces(), ANCHORS)
+    assert (targets.labels == BACKGROUND).all()
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(10, 10, 26, 26)],
+        [(9, 11, 16, 20)],  # 8 px: too small for stage 1
+        [(0, 0, 120, 128), (3, 3, 9, 9)],
+        [(20, 20, 42, 44), (80, 70, 103, 100), (60, 10, 70, 22)],
+    ],
+)
+def test_agrees_with_the_straight_line(boxes: list[tuple[float, float, float, float]]) -> None:
+    array, ignored = faces(*boxes)
+    targets = match(array, ignored, ANCHORS)
+    owned, iou = straight_line(array)
+    for face, own in enumerate(owned):
+        ours = np.flatnonzero((targets.labels == FACE) & (targets.matched == face))
+        assert len(ours) == len(own)
+        np.testing.assert_allclose(np.sort(iou[face, ours]), np.sort(iou[face, own]))
+
+
+def test_second_stage_fills_each_face_on_its_own() -> None:
+    """Two small faces far apart, beside a large one with many anchors, get their share each."""
+    array, ignored = faces((8, 8, 17, 17), (90, 90, 99, 99), (30, 30, 90, 90))
+    with_it = match(array, ignored, ANCHORS)
+    without = match(array, ignored, ANCHORS, anchors_per_face=0)
+    counts = [np.bincount(t.matched[t.labels == FACE], minlength=3) for t in (with_it, without)]
+    assert counts[0][0] == counts[0][1] == ANCHORS_PER_FACE
+    assert counts[1][0] < ANCHORS_PER_FACE and counts[1][1] < ANCHORS_PER_FACE
+
+
+def test_ignored_faces_are_neither_face_nor_background() -> None:
+    array, _ = faces((10, 10, 26, 26), (60, 60, 76, 76))
+    targets = match(array, np.array([False, True]), ANCHORS)
+    near = box_ops.iou(array[1:], ANCHORS)[0] > 0.5
+    assert (targets.labels[near] == IGNORED).all()
+    assert not (targets.matched[targets.labels == FACE] == 1).any()
+
+
+coordinates = st.floats(0, 100)
+sizes = st.floats(3, 100)
+boxes_strategy = st.lists(st.tuples(coordinates, coordinates, sizes, sizes), min_size=1, max_size=12)
+
+
+@given(boxes_strategy)
+def test_invariants(raw: list[tuple[float, float, float, float]]) -> None:
+    array, ignored = faces(*[(x, y, min(x + w, 128), min(y + h, 128)) for x, y, w, h in raw])
+    targets = match(array, ignored, ANCHORS)
+    iou = box_ops.iou(array, ANCHORS)
+    positive = targets.labels == FACE
+    assert positive.any()
+    overlap = iou[targets.matched, np.arange(len(ANCHORS))]
+    best_anchor = np.zeros(len(ANCHORS), bool)
+    best_anchor[iou.argmax(axis=1)] = True
+    assert (overlap[positive & ~best_anchor] > COMPENSATION_IOU).all()
+    assert positive[iou.max(axis=0) >= MATCH_IOU].all()
+    stage_one = (iou >= MATCH_IOU) & (iou == iou.max(axis=0))
+    owned = np.bincount(targets.matched[positive], minlength=len(array))
+    assert (owned[stage_one.sum(axis=1) < ANCHORS_PER_FACE] <= ANCHORS_PER_FACE).all()

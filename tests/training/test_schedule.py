@@ -1,0 +1,22 @@
+import pytest
+import torch
+from torch import nn
+
+from s3fd.training.config import OptimiserConfig
+from s3fd.training.schedule import learning_rate, make_optimiser
+
+CONFIG = OptimiserConfig(rate=0.1, final=0.01, warmup=10)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 0.01), (4, 0.05), (9, 0.1), (10, 0.1), (55, 0.0505), (100, 0.001)])
+def test_warm_up_then_cosine(step: int, rate: float) -> None:
+    assert learning_rate(step, 100, CONFIG) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_only_weights_are_decayed(name: str) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    decayed, other = make_optimiser(network, OptimiserConfig(name=name, weight_decay=0.3)).param_groups
+    assert [p.ndim for p in decayed["params"]] == [4] and decayed["weight_decay"] == 0.3
+    assert len(other["params"]) == 3 and other["weight_decay"] == 0
+    assert all(isinstance(p, torch.Tensor) for p in other["params"])
