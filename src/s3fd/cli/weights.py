@@ -1,0 +1,57 @@
+"""``s3fd weights``: what is bundled, and import of the public weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from s3fd.cli.failure import fail, needs_extra
+
+app = typer.Typer(no_args_is_help=True, help="List the bundled weights, or import public ones.")
+
+
+@app.command("list")
+def list_weights() -> None:
+    """List the models that come with the package, with their size and SHA-256."""
+    from s3fd.inference.runtime import BUNDLED, bundled
+    from s3fd.weights.digest import sha256
+
+    for name in bundled():
+        path = BUNDLED / f"{name}.onnx"
+        typer.echo(f"{name}\t{path.stat().st_size / 2**20:.1f} MiB\t{sha256(path)}\t{path}")
+
+
+@app.command("import")
+def import_weights(
+    file: Annotated[
+        Path, typer.Argument(help="The public state dict: s3fd_convert.7z, s3fd-619a316812.pth or alike.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write. [default: FILE's name with .safetensors]", dir_okay=False),
+    ] = None,
+) -> None:
+    """Turn the public PyTorch weights (.pth, or .7z around one) into safetensors, with a card.
+
+    Every tensor's name and shape is checked, no code in the file is run, and the quirks the weights were
+    trained with are kept. Beside the weights lie their card (.md) and SHA-256 (.sha256).
+    """
+    with needs_extra("train"):
+        from s3fd.weights.network_file import WeightsError, save_network
+        from s3fd.weights.public import BACKBONE, card, import_public
+    from s3fd.weights.atomic import write_atomically
+    from s3fd.weights.digest import sha256
+
+    target = out or Path(file.stem).with_suffix(".safetensors")
+    try:
+        network = import_public(file)
+    except WeightsError as error:
+        fail(str(error))
+    source_digest = sha256(file)
+    save_network(network, BACKBONE, target, {"source": file.name, "source_sha256": source_digest})
+    digest = sha256(target)
+    write_atomically(target.with_suffix(".md"), card(file, source_digest, target, digest).encode())
+    write_atomically(target.with_suffix(".sha256"), f"{digest}  {target.name}\n".encode())
+    typer.echo(target)

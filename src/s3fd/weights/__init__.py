@@ -1,0 +1,1 @@
+"""The bundled weights, their cards, and weights files."""

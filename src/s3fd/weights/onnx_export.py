@@ -1,0 +1,49 @@
+"""A trained network as an ONNX model that takes pictures of any size in batches of any size."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+
+from s3fd.network import S3FD
+from s3fd.network.decoder import PictureNetwork
+from s3fd.weights.atomic import write_atomically
+
+OPSET = 18
+"""Lowest opset that PyTorch's exporter writes without conversion; ONNX Runtime 1.14 and later run it."""
+
+
+def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write `network` with its pre-processing and box decoding, see `PictureNetwork`.
+
+    The graph maps ``pictures``, uint8 BGR (N, H, W, 3), to ``scores`` (N, A) and ``boxes`` (N, A, 4), for any
+    N, H and W of at least 32 pixels. Threshold and suppression stay outside.
+    """
+    example = torch.zeros(2, 192, 256, 3, dtype=torch.uint8)
+    dimensions = {0: torch.export.Dim("batch"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        raw = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            PictureNetwork(network),
+            (example,),
+            raw,
+            input_names=["pictures"],
+            output_names=["scores", "boxes"],
+            dynamic_shapes={"pictures": dimensions},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        model = onnx.load(raw)
+    for key, value in (metadata or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model)
+    write_atomically(path, model.SerializeToString())
