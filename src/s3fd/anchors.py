@@ -37,5 +37,5 @@ def anchors(map_sizes: Sequence[tuple[int, int]]) -> FloatArray:
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """(height, width) in cells of the six maps of an input of `height` × `width` pixels: each halving rounds up."""
+    """(height, width) in cells of the six maps of `height` × `width` pixels: each halving rounds up."""
     return [(-(-height // stride), -(-width // stride)) for stride in STRIDES]

@@ -33,10 +33,11 @@ def intersection(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Intersection over union of every pair of `a` (N, 4) and `b` (M, 4), shape (N, M); 0 for two empty boxes."""
+    """Intersection over union of each pair of `a` (N, 4) and `b` (M, 4), shape (N, M); 0 for empty boxes."""
     shared = intersection(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    ratio: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return ratio
 
 
 def clip(boxes: FloatArray, width: float, height: float) -> FloatArray:

@@ -82,7 +82,7 @@ class Faces:
         return sizes
 
     def filter(self, min_score: float = 0.0, min_size: float = 0.0) -> Faces:
-        """Keep the faces with at least `min_score` (0–1) whose shorter side has at least `min_size` pixels."""
+        """Keep faces with a score of `min_score` (0–1) and a shorter side of `min_size` pixels, or more."""
         shorter = (self.boxes[:, 2:] - self.boxes[:, :2]).min(axis=1)
         return self[(self.scores >= min_score) & (shorter >= min_size)]
 

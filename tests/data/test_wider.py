@@ -31,7 +31,9 @@ def test_boxes_become_xyxy_and_invalid_faces_are_ignored(images: Path, tmp_path:
     assert found.problems == []
 
 
-@pytest.mark.parametrize("text", ["event/a.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nevent/b.jpg\n0\n", "event/a.jpg\n0\nevent/b.jpg\n0"])
+@pytest.mark.parametrize(
+    "text", ["event/a.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nevent/b.jpg\n0\n", "event/a.jpg\n0\nevent/b.jpg\n0"]
+)
 def test_a_picture_without_faces(images: Path, tmp_path: Path, text: str) -> None:
     found = wider.read(write(tmp_path, text), images)
     assert [s.path.name for s in found.samples] == ["a.jpg", "b.jpg"]
@@ -83,8 +85,15 @@ def test_size_is_that_of_the_upright_picture(images: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("event/a.jpg\nmany\n", 2), ("event/a.jpg\n3\n1 1 2 2\n", 2), ("event/a.jpg\n1\n1 1 x 2\n", 3), ("event/a.jpg", 2)],
+    [
+        ("event/a.jpg\nmany\n", 2),
+        ("event/a.jpg\n3\n1 1 2 2\n", 2),
+        ("event/a.jpg\n1\n1 1 x 2\n", 3),
+        ("event/a.jpg", 2),
+    ],
 )
-def test_a_malformed_file_is_refused_with_its_line(images: Path, tmp_path: Path, text: str, line: int) -> None:
+def test_a_malformed_file_is_refused_with_its_line(
+    images: Path, tmp_path: Path, text: str, line: int
+) -> None:
     with pytest.raises(ValueError, match=rf"gt.txt:{line}:"):
         wider.read(write(tmp_path, text), images)

@@ -36,5 +36,5 @@ def test_impossible_boxes_are_reported_with_line(root: Path) -> None:
 @pytest.mark.parametrize("line", ["0 0.5 0.5 0.1", "0 a b c d"])
 def test_a_malformed_line_is_refused(root: Path, line: str) -> None:
     (root / "labels/b.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
-    with pytest.raises(ValueError, match="b.txt:2"):
+    with pytest.raises(ValueError, match=r"b\.txt:2"):
         read(root)

@@ -8,7 +8,9 @@ from s3fd.training.schedule import learning_rate, make_optimiser
 CONFIG = OptimiserConfig(rate=0.1, final=0.01, warmup=10)
 
 
-@pytest.mark.parametrize(("step", "rate"), [(0, 0.01), (4, 0.05), (9, 0.1), (10, 0.1), (55, 0.0505), (100, 0.001)])
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.01), (4, 0.05), (9, 0.1), (10, 0.1), (55, 0.0505), (100, 0.001)]
+)
 def test_warm_up_then_cosine(step: int, rate: float) -> None:
     assert learning_rate(step, 100, CONFIG) == pytest.approx(rate)
 

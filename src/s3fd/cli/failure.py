@@ -8,11 +8,14 @@ from typing import NoReturn
 
 import typer
 
+USAGE = 2
+"""Exit code of a command that was called wrongly or cannot start."""
+
 
 def fail(message: str) -> NoReturn:
     """Print `message` and end with exit code 2."""
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(2)
+    typer.echo(f"s3fd: {message}", err=True)
+    raise typer.Exit(USAGE)
 
 
 @contextmanager

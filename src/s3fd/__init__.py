@@ -1,0 +1,39 @@
+"""S³FD: finds every face of a picture, at every scale, in one pass.
+
+``faces = s3fd.load()("photo.jpg")`` gives `Faces`: boxes in pixels and scores.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3fd.faces import Faces
+    from s3fd.inference.detector import Detector, load
+    from s3fd.inference.pictures import PictureError
+
+__version__ = "0.1.0"
+
+__all__ = ["Detector", "Faces", "PictureError", "__version__", "load"]
+
+_HOMES = {
+    "Detector": "s3fd.inference.detector",
+    "Faces": "s3fd.faces",
+    "PictureError": "s3fd.inference.pictures",
+    "load": "s3fd.inference.detector",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that ``import s3fd`` costs nothing (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,61 @@
+"""The command line: ``s3fd COMMAND``. Every command is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+import s3fd
+
+COMMANDS = {
+    "detect": ("s3fd.cli.detect", "Find the faces in pictures, folders, videos or a camera."),
+    "eval": ("s3fd.cli.evaluate", "Measure a detector against labelled faces."),
+    "train": ("s3fd.cli.train", "Train a detector."),
+    "weights": ("s3fd.cli.weights", "List, check and import weights."),
+    "export": ("s3fd.cli.export", "Write a detector as an ONNX model."),
+}
+"""Each command's module, which holds a Typer `app`, and its line in the list of commands."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by name and line, and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a stand-in that has the command's line for the list; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Replace the stand-in by the command itself when it is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and name in COMMANDS:
+            command = typer.main.get_command(import_module(COMMANDS[name][0]).app)
+            command.name = name
+        return name, command, rest
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        typer.echo(f"s3fd {s3fd.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """S³FD finds every face of a picture, at every scale, in one pass."""

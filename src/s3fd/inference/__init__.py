@@ -1,0 +1,1 @@
+"""From a picture to its faces: decoding, resizing, the network's runtimes and post-processing."""

@@ -1,0 +1,111 @@
+"""The detector: a runtime with everything that comes before and after it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from s3fd import boxes
+from s3fd.faces import Faces
+from s3fd.inference import pictures
+from s3fd.inference.pictures import Picture, Pixels
+from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
+from s3fd.inference.resize import Size, network_size, rescale, resize
+from s3fd.inference.runtime import Runtime, open_runtime
+
+MIN_SCORE = 0.5
+"""Least score that counts as a face unless the caller says otherwise: more face than background."""
+
+AnyPicture = str | os.PathLike[str] | Image.Image | Pixels
+"""A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Finds the faces of a picture: ``detector("photo.jpg")``.
+
+    Attributes:
+        runtime: the network.
+        size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``.
+        min_score: faces score over this, 0–1.
+        iou: of two boxes that overlap by more than this, the weaker goes.
+        before_nms: most boxes that are compared with each other.
+        after_nms: most faces of a picture.
+    """
+
+    runtime: Runtime = field(repr=False)
+    size: Size = "vga"
+    min_score: float = MIN_SCORE
+    iou: float = IOU
+    before_nms: int = BEFORE_NMS
+    after_nms: int = AFTER_NMS
+
+    def __call__(
+        self, picture: AnyPicture, *, size: Size | None = None, min_score: float | None = None
+    ) -> Faces:
+        """Find the faces of a picture; `size` and `min_score` replace the detector's own for this call.
+
+        Boxes are in pixels of the full upright picture and end at its edges.
+
+        Raises:
+            PictureError: a file that cannot be read as a picture.
+            TypeError: neither a file name, nor a Pillow picture, nor an array.
+            ValueError: an array of another shape or type, or a `size` that is none.
+        """
+        size = self.size if size is None else size
+        return self.find(self.prepare(picture, size), size=size, min_score=min_score)
+
+    def prepare(self, picture: AnyPicture, size: Size | None = None) -> Picture:
+        """Decode a picture as far as `find` needs it: the part of the work that can run ahead in a thread.
+
+        Raises as a call of the detector does.
+        """
+        size = self.size if size is None else size
+        if isinstance(picture, (str, os.PathLike)):
+            return pictures.load(picture, lambda width, height: network_size(width, height, size))
+        if isinstance(picture, Image.Image):
+            return pictures.from_pil(picture, lambda width, height: network_size(width, height, size))
+        array: object = picture
+        if not isinstance(array, np.ndarray):
+            kind = type(array).__name__
+            raise TypeError(f"a picture is a file name, a Pillow picture or an array, not {kind}")
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            what = f"{picture.shape} {picture.dtype}"
+            raise ValueError(f"a picture array is (height, width, 3) uint8 in BGR order, not {what}")
+        return Picture(picture, width=picture.shape[1], height=picture.shape[0])
+
+    def find(self, picture: Picture, *, size: Size | None = None, min_score: float | None = None) -> Faces:
+        """Find the faces of a prepared picture; see `__call__`."""
+        full = picture.width, picture.height
+        seen = network_size(*full, self.size if size is None else size)
+        scores, found = self.runtime(resize(picture.pixels, *seen)[None])
+        faces = select(
+            scores[0],
+            found[0],
+            min_score=self.min_score if min_score is None else min_score,
+            iou=self.iou,
+            before_nms=self.before_nms,
+            after_nms=self.after_nms,
+        )
+        inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
+        return Faces(inside, faces.scores)[boxes.area(inside) > 0]
+
+
+def load(weights: str | os.PathLike[str] = "slim", *, threads: int | None = None, **options: Any) -> Detector:
+    """Open a face detector: ``faces = s3fd.load()("photo.jpg")``.
+
+    Args:
+        weights: name of a bundled model, or path of an ``.onnx`` file.
+        threads: of the network; by default one a processor.
+        options: fields of `Detector`, such as ``size="original"`` or ``min_score=0.3``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: unknown weights.
+        TypeError: an unknown option.
+    """
+    return Detector(open_runtime(weights, threads), **options)

@@ -1,0 +1,172 @@
+"""Annotated copies of pictures, and the faces cut out of them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from s3fd import boxes
+from s3fd.boxes import FloatArray
+from s3fd.faces import Faces
+from s3fd.inference.pictures import Pixels
+
+COLOUR = (60, 220, 60)
+"""Of the boxes and behind the scores, BGR: a green that skin and clothes seldom have."""
+
+OUTLINE = (0, 0, 0)
+"""Around the boxes and of the text, BGR, so that they show on any background."""
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+MIN_TEXT = 9
+"""Height of the smallest digits that are still legible, in pixels."""
+
+MARGIN = 0.25
+"""What a cut-out shows on each side of the box, in parts of the box's own side: hair, chin and ears."""
+
+LONGEST_SIDES = {
+    ".bmp": 65_535,
+    ".jpeg": 65_500,
+    ".jpg": 65_500,
+    ".png": 10**6,
+    ".tif": 10**6,
+    ".webp": 16_383,
+}
+"""Formats that annotated copies can have, and the most pixels a side that each can hold."""
+
+QUALITY = 95
+"""Of JPEG and WebP copies, of 100."""
+
+
+def draw(pixels: Pixels, faces: Faces) -> Pixels:
+    """Copy a picture (H, W, 3) with a box around every face and its score in per cent beside it.
+
+    Boxes are in pixels of this picture. Lines and digits grow with the picture. In a crowd some scores are
+    left out: those that are wider than their face at the smallest legible size, or would hide another face.
+    """
+    canvas = pixels.copy()
+    height, width = canvas.shape[:2]
+    line = max(1, round(math.sqrt(width * height) / 500))
+    corners = np.rint(faces.boxes).astype(int)
+    for x1, y1, x2, y2 in corners.tolist():
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), OUTLINE, line + 2)
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), COLOUR, line)
+    taken = corners.astype(np.float32)
+    for i, score in enumerate(faces.scores):
+        text = f"{score:.0%}"
+        scale = _text_scale(text, corners[i, 2] - corners[i, 0], line)
+        if not scale:
+            continue
+        others = np.delete(taken, i, axis=0)
+        plate = _place(_plate_size(text, scale), corners[i].tolist(), line, others, width, height)
+        if plate is not None:
+            _write(canvas, text, scale, plate)
+            taken = np.concatenate([taken, np.array([plate], np.float32)])
+    return canvas
+
+
+def _text_scale(text: str, face_width: int, line: int) -> float:
+    """OpenCV's font scale at which `text` is about half as wide as the face; 0 if it would not be legible."""
+    (unit_width, unit_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
+    smallest = MIN_TEXT / unit_height
+    if smallest * unit_width > face_width:
+        return 0.0
+    return min(max(face_width / unit_width / 2, smallest), max(smallest, 0.3 * line))
+
+
+def _plate_size(text: str, scale: float) -> tuple[int, int]:
+    """(width, height) in pixels of the plate behind a text."""
+    (width, height), _ = cv2.getTextSize(text, FONT, scale, _thickness(scale))
+    return width + 2 * _pad(height), height + 2 * _pad(height)
+
+
+def _thickness(scale: float) -> int:
+    """Width of a text's strokes in pixels."""
+    return max(1, round(1.5 * scale))
+
+
+def _pad(text_height: int) -> int:
+    """Pixels around a text on its plate."""
+    return max(2, text_height // 4)
+
+
+def _place(
+    size: tuple[int, int], face: list[int], line: int, taken: FloatArray, width: int, height: int
+) -> tuple[int, int, int, int] | None:
+    """Where a plate goes: above the face, below it, or along its upper edge; None if there is no free place.
+
+    `taken` (N, 4) are the boxes that it must not touch; `width` and `height` are the picture's.
+    """
+    x1, y1, _, y2 = face
+    left = min(max(x1 - line // 2, 0), width - size[0])
+    for top in (y1 - line // 2 - size[1], y2 + line // 2, max(y1, 0) + line):
+        plate = (left, top, left + size[0], top + size[1])
+        inside = left >= 0 and top >= 0 and plate[3] <= height
+        if inside and not boxes.intersection(np.array([plate], np.float32), taken).any():
+            return plate
+    return None
+
+
+def _write(canvas: Pixels, text: str, scale: float, plate: tuple[int, int, int, int]) -> None:
+    """Write a text on its plate."""
+    left, top, right, bottom = plate
+    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), COLOUR, cv2.FILLED)
+    (_, height), _ = cv2.getTextSize(text, FONT, scale, _thickness(scale))
+    origin = (left + _pad(height), top + _pad(height) + height)
+    cv2.putText(canvas, text, origin, FONT, scale, OUTLINE, _thickness(scale), cv2.LINE_AA)
+
+
+def crop(pixels: Pixels, faces: Faces, margin: float = MARGIN) -> list[Pixels]:
+    """Cut every face out of a picture (H, W, 3), with `margin` of its sides around it.
+
+    Boxes are in pixels of this picture. A cut-out ends where the picture does, and has at least one pixel.
+    """
+    height, width = pixels.shape[:2]
+    cut = []
+    for x1, y1, x2, y2 in faces.boxes.astype(float):
+        dx, dy = margin * (x2 - x1), margin * (y2 - y1)
+        left, top = max(0, math.floor(x1 - dx)), max(0, math.floor(y1 - dy))
+        right, bottom = min(width, math.ceil(x2 + dx)), min(height, math.ceil(y2 + dy))
+        cut.append(pixels[top : max(bottom, top + 1), left : max(right, left + 1)])
+    return cut
+
+
+def copy_name(relative: Path, longest_side: int) -> Path:
+    """Name of an annotated copy whose longest side has so many pixels, from the picture's own name.
+
+    It is the same, with ``.png`` after it if the picture's format is not written or cannot hold that many.
+    """
+    if longest_side <= LONGEST_SIDES.get(relative.suffix.lower(), 0):
+        return relative
+    return relative.with_name(f"{relative.name}.png")
+
+
+def crop_name(relative: Path, face: int) -> Path:
+    """Name of a cut-out: ``photo_0.jpg`` of ``photo.jpg``.
+
+    Another suffix stays, as in ``photo.png_0.jpg``, lest pictures that differ only in it share a name.
+    """
+    stem = relative.stem if relative.suffix == ".jpg" else relative.name
+    return relative.with_name(f"{stem}_{face}.jpg")
+
+
+def save(pixels: Pixels, path: Path) -> None:
+    """Encode a picture by the suffix of `path` and write it, with the folders on the way.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: the format cannot hold the picture: see `copy_name`.
+    """
+    suffix = path.suffix.lower()
+    quality = {
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
+        ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY],
+    }
+    fits, encoded = cv2.imencode(suffix, pixels, quality.get(suffix, []))
+    if not fits:
+        raise ValueError(f"{path}: {suffix} cannot hold this picture")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded.tobytes())

@@ -1,0 +1,91 @@
+"""The whole way from pictures to come to their records, with what is drawn on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from s3fd.faces import Faces
+from s3fd.inference import draw, pictures
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import Picture, PictureError
+from s3fd.inference.records import Record
+from s3fd.inference.sources import Source
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Folders for pictures; None for none.
+
+    Attributes:
+        copies: for annotated copies.
+        crops: for the faces cut out.
+    """
+
+    copies: Path | None = None
+    crops: Path | None = None
+
+
+def detect(
+    detector: Detector, sources: Iterable[Source], *, min_size: float = 0.0, outputs: Outputs | None = None
+) -> Iterator[Record]:
+    """Find the faces of every source, in order; the next picture is decoded meanwhile in a thread.
+
+    Faces whose shorter side has fewer than `min_size` pixels are left out.
+
+    Raises:
+        OSError: something cannot be written to `outputs`.
+    """
+    for source, picture in ahead(_prepared(detector, sources)):
+        if isinstance(picture, str):
+            yield Record(source.path, error=picture, frame=source.frame, time=source.time)
+            continue
+        faces = detector.find(picture).filter(min_size=min_size)
+        if outputs is not None:
+            _write_pictures(source, faces, outputs)
+        yield Record(source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time)
+
+
+def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[Source, Picture | str]]:
+    """Decode each source, or say why it cannot be."""
+    for source in sources:
+        if source.error is not None:
+            yield source, source.error
+            continue
+        try:
+            yield source, detector.prepare(source.path if source.pixels is None else source.pixels)
+        except PictureError as error:
+            yield source, error.reason
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """Iterate over `items`, making the next one in a thread while the present one is in use."""
+    iterator = iter(items)
+    end = object()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
+        waiting = pool.submit(next, iterator, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, iterator, end)
+            yield item  # type: ignore[misc]
+
+
+def _write_pictures(source: Source, faces: Faces, outputs: Outputs) -> None:
+    """Write a source's annotated copy and cut-outs, from its full-size picture.
+
+    The picture is decoded once more: the network's own copy may be reduced, and its size must not decide what
+    the network finds.
+    """
+    if outputs.copies is None and (outputs.crops is None or not len(faces)):
+        return
+    pixels = pictures.read(source.path) if source.pixels is None else source.pixels
+    if outputs.copies is not None:
+        copy = outputs.copies / draw.copy_name(source.relative, max(pixels.shape))
+        draw.save(draw.draw(pixels, faces), copy)
+    if outputs.crops is not None:
+        for i, face in enumerate(draw.crop(pixels, faces)):
+            draw.save(face, outputs.crops / draw.crop_name(source.relative, i))

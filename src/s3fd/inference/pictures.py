@@ -1,0 +1,279 @@
+"""Pictures as files have them, turned into what the network takes: BGR, 8 bits, upright.
+
+Pillow decodes. A picture is converted strip by strip, and only at the size that is needed, so that a large
+one takes little more memory than Pillow's own copy of it. JPEG files are decoded at a reduced scale to begin
+with.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+Pixels = NDArray[np.uint8]
+"""A picture: (H, W, 3) uint8, blue, green, red."""
+
+NeededSize = Callable[[int, int], tuple[int, int]]
+"""From the (width, height) of the upright picture to the least (width, height) that is of use."""
+
+Source = str | os.PathLike[str] | bytes | BinaryIO
+"""A file name, a file's bytes, or an open binary file."""
+
+MAX_PIXELS = 512_000_000
+"""Largest picture that is decoded; a larger one is taken for a decompression bomb."""
+
+BACKGROUND = (255, 255, 255)
+"""What shows through transparent pixels: white, as on most pages."""
+
+EXECUTED_FORMATS = ("EPS", "WMF")
+"""Formats that Pillow hands to another program or the system to draw: refused."""
+
+STRIP_PIXELS = 4_000_000
+"""Pixels converted at a time."""
+
+DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on damaged files."""
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read; the message is one line.
+
+    Attributes:
+        name: the file, or what else the picture is known by.
+        reason: why it cannot be read.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        """Say why the picture `name` cannot be read."""
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, perhaps at a reduced scale.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 BGR, upright.
+        width: of the full upright picture in pixels.
+        height: of the full upright picture in pixels.
+        scale: pixels of the full picture to each of `pixels`, along x and y.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    scale: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """(width, height) of `pixels` in full-size pixels; the last may lie partly outside the picture."""
+        return self.pixels.shape[1] * self.scale[0], self.pixels.shape[0] * self.scale[1]
+
+
+def read(source: Source) -> Pixels:
+    """Decode a picture at its full size: (H, W, 3) uint8 BGR, upright as its EXIF orientation says.
+
+    Of an animation the first frame is taken. Transparent pixels show `BACKGROUND`. 16-bit greys keep their
+    upper 8 bits; the range of 32-bit integers and of floating point is guessed from
+    the values (0–1, 0–255, 0–65535, or their extremes).
+
+    Raises:
+        PictureError: the file is missing, damaged, of no known format, or over `MAX_PIXELS`.
+    """
+    return load(source).pixels
+
+
+def load(source: Source, needed: NeededSize | None = None) -> Picture:
+    """Decode a picture as `read` does, but at no more than about twice the size that `needed` asks for.
+
+    The size of the full picture is kept beside the pixels; without `needed` the pixels have that size.
+
+    Raises:
+        PictureError: the file is missing, damaged, of no known format, or over `MAX_PIXELS`.
+    """
+    name = _name(source)
+    try:
+        with _open(source) as image:
+            _check(image, name)
+            size, drafted = image.size, None
+            if needed is not None:
+                orientation = _orientation(image)
+                drafted = image.draft(None, _upright(needed(*_upright(size, orientation)), orientation))
+            image.load()
+            return _convert(image, size, needed, draft_scale=size[0] / drafted[1][2] if drafted else 1)
+    except DECODE_ERRORS as error:
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(name, _reason(error)) from error
+
+
+def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:
+    """Convert an opened Pillow picture as `load` does.
+
+    Raises:
+        PictureError: its file is damaged, or its colours are of no known kind.
+    """
+    try:
+        image.load()
+        return _convert(image, image.size, needed)
+    except DECODE_ERRORS as error:
+        raise PictureError("picture", _reason(error)) from error
+
+
+_limit_lock = threading.Lock()
+
+
+def _open(source: Source) -> ImageFile.ImageFile:
+    """Open a picture under this module's limit on its size instead of Pillow's.
+
+    Pillow's is a global that it looks at while opening: it is put back at once; opening takes microseconds.
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with _limit_lock:
+        theirs = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = 2 * MAX_PIXELS
+        try:
+            return Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
+
+
+def _check(image: ImageFile.ImageFile, name: str) -> None:
+    """Refuse what is too large or would start another program."""
+    if image.width * image.height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS // 10**6} megapixels"
+        raise PictureError(name, f"{image.width} × {image.height} pixels are over the limit of {limit}")
+    if image.format in EXECUTED_FORMATS:
+        raise PictureError(name, f"{image.format} files are not read: drawing one runs another program")
+
+
+def _name(source: Source) -> str:
+    """What to call a source in a message."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return str(getattr(source, "name", "picture"))
+
+
+def _reason(error: BaseException) -> str:
+    """One line that says what a decoder's exception means."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture of a known format"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1, which is upright, where it is missing or the EXIF block is damaged."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except DECODE_ERRORS:  # the picture itself may well be whole
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Swap width and height for the orientations that lie on their side; its own inverse."""
+    return (size[1], size[0]) if orientation >= 5 else size
+
+
+def _turn(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn a picture upright; the orientations are EXIF's (Exif 2.32, section 4.6.4, tag 0x0112)."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _convert(
+    image: Image.Image, size: tuple[int, int], needed: NeededSize | None, draft_scale: float = 1
+) -> Picture:
+    """Convert a loaded picture, whose file has `size` (width, height) pixels, strip by strip.
+
+    `draft_scale` is how many times larger the file's picture is.
+    """
+    # Only now, because PNG may put its EXIF block at the end, and Pillow turns TIFF upright while loading.
+    orientation = _orientation(image)
+    full = _upright(size, orientation)
+    width, height = _upright(needed(*full), orientation) if needed else image.size
+    step = max(1, image.width // width), max(1, image.height // height)
+
+    pixels = np.empty((-(-image.height // step[1]), -(-image.width // step[0]), 3), np.uint8)
+    low, high = _range(image)
+    rows = max(1, STRIP_PIXELS // (image.width * step[1])) * step[1]
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        rgb = _to_rgb(strip, low, high).reduce(step)
+        pixels[top // step[1] :][: rgb.height] = np.asarray(rgb)[:, :, ::-1]
+    scale = _upright(step, orientation)
+    return Picture(_turn(pixels, orientation), *full, (scale[0] * draft_scale, scale[1] * draft_scale))
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The values of a 16-bit, 32-bit or floating-point picture that stand for black and white.
+
+    16-bit greys use all of 0–65535. The wider modes do not say what they use: the narrowest usual range that
+    holds the picture's values is taken (0–1 for floating point, 0–255, 0–65535), or else their own extremes.
+    """
+    if image.mode not in ("I", "F"):
+        return 0, 65535
+    low, high = _extremes(image)
+    for white in (1, 255, 65535) if image.mode == "F" else (255, 65535):
+        if low >= 0 and high <= white:
+            return 0, white
+    return low, high
+
+
+def _extremes(image: Image.Image) -> tuple[float, float]:
+    """Least and largest finite value of a single-channel picture; 0 and 0 if there is none."""
+    low, high = np.inf, -np.inf
+    rows = max(1, STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        values = values[np.isfinite(values)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return (low, high) if low <= high else (0, 0)
+
+
+def _to_rgb(image: Image.Image, low: float, high: float) -> Image.Image:
+    """Convert to 8-bit RGB; `low` and `high` are the black and white of modes with more than 8 bits."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=low, posinf=high, neginf=low)
+        grey = (values - low) * (255 / (high - low) if high > low else 0)
+        return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        alpha = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        opaque = Image.new("RGB", image.size, BACKGROUND)
+        opaque.paste(alpha, mask=alpha.getchannel("A"))
+        return opaque
+    return image.convert("RGB")

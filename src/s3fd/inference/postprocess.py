@@ -1,0 +1,68 @@
+"""From every anchor's score and box to the faces of a picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+from s3fd.faces import Faces
+
+IOU = 0.3
+"""Overlap over which the weaker of two boxes goes (published inference settings of S³FD)."""
+
+BEFORE_NMS = 5000
+"""Best boxes that suppression looks at. S³FD's demo publishes 400, too few for a crowd of hundreds, of which
+each is found by several anchors; 5,000 is what RetinaFace and YuNet publish."""
+
+AFTER_NMS = 750
+"""Most faces of a picture: what S³FD's WIDER FACE evaluation keeps (its demo keeps 200)."""
+
+
+def select(
+    scores: FloatArray,
+    boxes: FloatArray,
+    *,
+    min_score: float,
+    iou: float = IOU,
+    before_nms: int = BEFORE_NMS,
+    after_nms: int = AFTER_NMS,
+) -> Faces:
+    """Threshold, keep the best, suppress the overlapping.
+
+    Args:
+        scores: (A,) in 0–1.
+        boxes: (A, 4) xyxy in pixels.
+        min_score: only scores over it are kept; at 0, every score over 0.
+        iou: of two boxes that overlap by more than this, the one with the lower score goes.
+        before_nms: most boxes that enter the suppression.
+        after_nms: most boxes that leave it.
+
+    Returns:
+        Faces, best score first.
+    """
+    candidates = best(scores, min_score, before_nms)
+    scores, boxes = scores[candidates], boxes[candidates]
+    kept = suppress(scores, boxes, iou)[:after_nms]
+    return Faces(boxes[kept], scores[kept])
+
+
+def best(scores: FloatArray, min_score: float, count: int) -> NDArray[np.intp]:
+    """Indices, in no order, of the `count` highest of the scores over `min_score`."""
+    candidates = np.flatnonzero(scores > min_score)
+    if len(candidates) > count:
+        candidates = candidates[np.argpartition(scores[candidates], -count)[-count:]]
+    return candidates
+
+
+def suppress(scores: FloatArray, boxes: FloatArray, iou: float = IOU) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the boxes that stay, best score first.
+
+    Boxes (N, 4) are xyxy with `right - left` as width. Scores (N,) must be over 0.
+    """
+    if len(scores) == 0:
+        return np.zeros(0, np.intp)
+    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corner_and_size.tolist(), scores.tolist(), score_threshold=0.0, nms_threshold=iou)
+    return np.asarray(kept, dtype=np.intp).reshape(-1)

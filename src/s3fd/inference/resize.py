@@ -1,0 +1,73 @@
+"""The size at which the network sees a picture."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+
+Size = int | Literal["vga", "original"]
+"""The longest side the network sees, in pixels: ``vga`` is 640, ``original`` leaves the picture as it is."""
+
+VGA = 640
+"""Longest side of the setting that SCRFD and YuNet publish as "VGA"; smaller pictures are enlarged."""
+
+MAX_INPUT_PIXELS = 16_000_000
+"""Most pixels the network sees at once, whatever the size asked for: this bounds its memory."""
+
+
+def parse_size(text: str) -> Size:
+    """Read a size as a user writes it: ``vga``, ``original``, or a number of pixels.
+
+    Raises:
+        ValueError: anything else, or a number under 1.
+    """
+    if text == "vga":
+        return "vga"
+    if text == "original":
+        return "original"
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise ValueError(f"{text!r} is not a size: give vga, original or the longest side in pixels")
+
+
+def network_size(width: int, height: int, size: Size) -> tuple[int, int]:
+    """(width, height) at which the network sees a picture of `width` × `height` pixels.
+
+    The longest side becomes `size`, enlarging if need be, and the shape is kept as far as whole pixels allow:
+    no side falls under 1. A result over `MAX_INPUT_PIXELS` is shrunk to that.
+
+    Raises:
+        ValueError: `size` is not a positive number of pixels, ``vga`` or ``original``.
+    """
+    if size == "original":
+        scale = 1.0
+    else:
+        side: object = VGA if size == "vga" else size
+        if not isinstance(side, int) or side < 1:
+            raise ValueError(f"{size!r} is not a size: give vga, original or the longest side in pixels")
+        scale = side / max(width, height)
+    scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Resize a picture (H, W, 3) to (height, width, 3): averages areas to shrink, interpolates to enlarge."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    shrinks = width < pixels.shape[1] or height < pixels.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def rescale(boxes: FloatArray, source: tuple[int, int], target: tuple[float, float]) -> FloatArray:
+    """Boxes (N, 4) in pixels of a picture of size `source`, in pixels of the same picture at size `target`.
+
+    Both sizes are (width, height). Rounding makes the two axes scale by slightly different factors.
+    """
+    x, y = target[0] / source[0], target[1] / source[1]
+    return boxes * np.array([x, y, x, y], dtype=np.float32)

@@ -1,0 +1,238 @@
+"""The pictures that a user's PATHs stand for: files, folders, patterns, videos and cameras.
+
+Everything here is a generator: a folder of a million pictures takes no more memory than its file names.
+"""
+
+# os.path: unlike pathlib it does not raise on a name that is too long or a folder that may not be entered,
+# and its abspath leaves links alone.
+# ruff: noqa: PTH100, PTH112, PTH118, PTH120, PTH122
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from s3fd.inference.pictures import Pixels
+
+# fmt: off
+PICTURE_SUFFIXES = frozenset({
+    ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
+    ".pbm", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})
+"""Suffixes of what is taken for a picture in a folder; a file that is named itself is always tried."""
+
+VIDEO_SUFFIXES = frozenset({
+    ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv",
+})
+"""Suffixes of what is taken for a video."""
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to come, a frame of a video, or a PATH that cannot be read.
+
+    Attributes:
+        path: as it is reported; for a camera, ``camera:`` and its number.
+        relative: where what is drawn of it belongs below an output folder; no two pictures share it.
+        pixels: of a frame, (H, W, 3) uint8 BGR; None for a file that is still to be decoded.
+        frame: number of the frame, from 0.
+        time: of the frame, in seconds from the start.
+        error: why there is no picture.
+    """
+
+    path: str
+    relative: Path
+    pixels: Pixels | None = None
+    frame: int | None = None
+    time: float | None = None
+    error: str | None = None
+
+
+def sources(paths: Sequence[str], exclude: Collection[str | os.PathLike[str]] = ()) -> Iterator[Source]:
+    """Every picture of `paths`, in order; the pictures of a folder or pattern are sorted by name.
+
+    A path is a file, a folder (with everything below it, but nothing hidden and through no linked folder), a
+    pattern with ``*``, ``?``, ``[…]`` or ``**``, a video, or the number of a camera, whose frames never end.
+    What does not exist or cannot be opened becomes a `Source` with an error. The folders in `exclude` are not
+    entered.
+    """
+    base = common_base(paths)
+    outside = {os.path.realpath(folder) for folder in exclude}
+    for path in paths:
+        for source in _expand(path, outside):
+            if isinstance(source, Source):
+                yield source
+            else:
+                yield from _file(source, base)
+
+
+def common_base(paths: Sequence[str]) -> str | None:
+    """The deepest folder that holds everything in `paths`; None if they lie on several drives.
+
+    Names in an output folder are relative to it, so that no two pictures of a run share one.
+    """
+    folders = []
+    for path in paths:
+        if os.path.isdir(path):
+            folders.append(os.path.abspath(path))
+        elif glob.has_magic(path) and not os.path.lexists(path):
+            folders.append(os.path.abspath(_split_pattern(path)[0]))
+        else:
+            folders.append(os.path.dirname(os.path.abspath(path)))
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return None
+
+
+def _expand(path: str, exclude: Collection[str]) -> Iterator[str | Source]:
+    """File names and failures that one PATH stands for; frames of a camera."""
+    if os.path.isdir(path):
+        yield from _walk(path, exclude)
+    elif os.path.lexists(path):
+        yield path
+    elif path.isascii() and path.isdigit():
+        yield from _camera(int(path))
+    elif glob.has_magic(path):
+        root, parts = _split_pattern(path)
+        matches = (match for match in _match(root, parts, exclude) if _is_known(match))
+        first = next(matches, None)
+        yield first if first is not None else _failure(path, "no picture matches this pattern")
+        yield from matches
+    else:
+        yield _failure(path, "no such file or folder")
+
+
+def _failure(path: str, reason: str) -> Source:
+    """Stand for a PATH that gives no picture."""
+    return Source(path, Path(), error=reason)
+
+
+def _suffix(path: str) -> str:
+    """Suffix of a file name in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()
+
+
+def _is_known(path: str) -> bool:
+    """Whether a file is a picture or a video by its suffix."""
+    return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+
+
+def _file(path: str, base: str | None) -> Iterator[Source]:
+    """The picture in a file, or the frames of a video."""
+    absolute = Path(os.path.abspath(path))
+    relative = absolute.relative_to(base if base is not None else absolute.anchor)
+    if _suffix(path) in VIDEO_SUFFIXES:
+        yield from _video(path, relative)
+    else:
+        yield Source(path, relative)
+
+
+def _walk(folder: str, exclude: Collection[str]) -> Iterator[str | Source]:
+    """Pictures of a folder, sorted, then those of the folders in it, one by one."""
+    waiting = [folder]
+    while waiting:
+        folder = waiting.pop()
+        if os.path.realpath(folder) in exclude:
+            continue
+        try:
+            entries = _entries(folder)
+        except OSError as error:
+            yield _failure(folder, error.strerror or "cannot be listed")
+            continue
+        for entry in entries:
+            if _suffix(entry.name) in PICTURE_SUFFIXES and entry.is_file():
+                yield entry.path
+        waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What a folder holds, sorted by name, without what is hidden."""
+    with os.scandir(folder) as entries:
+        return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+
+
+def _split_pattern(pattern: str) -> tuple[str, list[str]]:
+    """The folder at the beginning of a pattern, and the parts from the first one with a wildcard."""
+    parts = Path(pattern).parts
+    first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return os.path.join(*parts[:first]) if first else "", list(parts[first:])
+
+
+def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[str]:
+    """Files below `folder` that match a pattern's `parts`, sorted.
+
+    Unlike `glob.glob`, ``**`` does not follow links to folders: two that form a loop would never end.
+    """
+    if os.path.realpath(folder) in exclude:
+        return
+    head, rest = parts[0], parts[1:]
+    try:
+        entries = _entries(folder or ".")
+    except OSError:  # as in a shell: what cannot be listed matches nothing
+        return
+    if head == "**":
+        yield from _match(folder, rest or ["*"], exclude)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _match(os.path.join(folder, entry.name), parts, exclude)
+        return
+    for entry in entries:
+        if not fnmatch(entry.name, head):
+            continue
+        path = os.path.join(folder, entry.name)
+        if rest and entry.is_dir():
+            yield from _match(path, rest, exclude)
+        elif not rest and entry.is_file():
+            yield path
+
+
+def _video(path: str, relative: Path) -> Iterator[Source]:
+    """The frames of a video file."""
+    capture = cv2.VideoCapture(path)
+    try:
+        count = 0
+        while True:
+            more, pixels = capture.read()
+            if not more:
+                break
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            yield _frame(path, relative, pixels, count, seconds)
+            count += 1
+        if not count:
+            yield _failure(path, "not a video that can be decoded")
+    finally:
+        capture.release()
+
+
+def _camera(index: int) -> Iterator[Source]:
+    """The frames of a camera, for as long as it gives any."""
+    name = f"camera:{index}"
+    capture = cv2.VideoCapture(index)
+    try:
+        start, count = time.monotonic(), 0
+        while True:
+            more, pixels = capture.read()
+            if not more:
+                break
+            yield _frame(name, Path(f"camera-{index}"), pixels, count, time.monotonic() - start)
+            count += 1
+        yield _failure(name, "the camera stopped" if count else "no such camera")
+    finally:
+        capture.release()
+
+
+def _frame(path: str, relative: Path, pixels: object, number: int, seconds: float) -> Source:
+    """Stand for one decoded frame; its output lies in a folder named like the video."""
+    return Source(
+        path, relative / f"{number:06d}.jpg", np.asarray(pixels, dtype=np.uint8), number, round(seconds, 3)
+    )

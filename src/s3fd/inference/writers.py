@@ -1,0 +1,151 @@
+"""Where records go: JSON Lines, CSV and Parquet.
+
+File names need not be valid text. A byte that is not UTF-8 is written as ``\\udcXX``: in JSON that is the
+escape which Python reads back as the same file name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol
+
+from s3fd.inference.records import COLUMNS, Record
+
+PARQUET_BATCH = 10_000
+"""Rows held in memory before they are written."""
+
+
+class Writer(Protocol):
+    """Takes records one by one; used in a ``with`` block, at the end of which everything is written."""
+
+    def write(self, record: Record) -> None:
+        """Write a record."""
+        ...
+
+    def __enter__(self) -> Writer:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish."""
+        ...
+
+
+class _LineWriter:
+    """A writer of text to a binary stream, which it leaves open unless told otherwise."""
+
+    def __init__(self, stream: BinaryIO, close: bool = False) -> None:
+        self._stream = stream
+        self._close = close
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._close:
+            self._stream.close()
+
+    def _write(self, text: str) -> None:
+        """Write whole lines at once, so that whoever reads along never waits for the rest of one."""
+        self._stream.write(text.encode("utf-8", "backslashreplace"))
+        self._stream.flush()
+
+
+class JsonLinesWriter(_LineWriter):
+    """One JSON object a line, a line a picture: see `Record.to_dict`."""
+
+    def write(self, record: Record) -> None:
+        """Write a record as one line."""
+        self._write(json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class CsvWriter(_LineWriter):
+    """One row a face under a header, and one row a picture without: see `Record.to_rows`."""
+
+    def __enter__(self) -> CsvWriter:
+        """Write the header."""
+        self._write(_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]))
+        return self
+
+    def write(self, record: Record) -> None:
+        """Write a record's rows at once."""
+        self._write(_csv(record.to_rows()))
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV text (RFC 4180, but with plain line ends)."""
+    text = io.StringIO()
+    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+class ParquetWriter:
+    """The rows of `CsvWriter` with types, in a Parquet file that appears once it is complete.
+
+    It is written under a temporary name beside `path`. If the user interrupts the run, what was found so far
+    is kept; after any other exception nothing is left.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Prepare to write to `path`, in a folder that exists.
+
+        Raises:
+            ImportError: pyarrow is missing.
+        """
+        import pyarrow
+        import pyarrow.parquet
+
+        self._path = Path(path)
+        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        kinds = {"path": pyarrow.string(), "error": pyarrow.string(), "time": pyarrow.float64()}
+        kinds |= dict.fromkeys(("frame", "width", "height", "face"), pyarrow.int32())
+        self._schema = pyarrow.schema([(name, kinds.get(name, pyarrow.float32())) for name in COLUMNS])
+        self._pyarrow = pyarrow
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> ParquetWriter:
+        """Open the temporary file."""
+        self._file = self._pyarrow.parquet.ParquetWriter(self._temporary, self._schema)
+        return self
+
+    def write(self, record: Record) -> None:
+        """Write a record's rows, a batch at a time."""
+        for row in record.to_rows():
+            texts = {name: _valid(row[name]) for name in ("path", "error")}
+            self._rows.append(row | texts)
+        if len(self._rows) >= PARQUET_BATCH:
+            self._flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its name, or remove it."""
+        complete = kind is None or issubclass(kind, KeyboardInterrupt)
+        try:
+            if complete:
+                self._flush()
+            self._file.close()
+            if complete:
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        """Write the rows that wait."""
+        if self._rows:
+            self._file.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows = []
+
+
+def _valid(text: str | None) -> str | None:
+    """Text that UTF-8 can hold, from a file name that need not be."""
+    return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

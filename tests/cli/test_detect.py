@@ -1,0 +1,292 @@
+"""The command as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+SIDE = 16
+SQUARE = [160.0, 32.0, 176.0, 48.0]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+
+
+def picture(path: Path, *, x: int = 160, y: int = 32, **options: object) -> Path:
+    """Save a black picture of 640 × 480 pixels with one white square."""
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    pixels[y : y + SIDE, x : x + SIDE] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def command(tiny: Path, *arguments: object) -> list[str]:
+    weights = ["--weights", str(tiny), "--threads", "1", "--min-score", "0.9"]
+    return [sys.executable, "-m", "s3fd", "detect", *weights, *(str(a) for a in arguments)]
+
+
+def detect(tiny: Path, *arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(tiny, *arguments), capture_output=True, text=True, cwd=cwd, encoding="utf-8", timeout=120
+    )
+
+
+def records(answer: subprocess.CompletedProcess[str]) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in answer.stdout.splitlines()]
+
+
+def boxes(record: dict) -> list[list[float]]:  # type: ignore[type-arg]
+    return [face["box"] for face in record["faces"]]
+
+
+def test_a_picture(tiny: Path, tmp_path: Path) -> None:
+    path = picture(tmp_path / "é a.png")
+    answer = detect(tiny, path)
+    assert answer.returncode == 0
+    assert answer.stderr == ""
+    assert records(answer) == [
+        {"path": str(path), "width": 640, "height": 480, "faces": [{"box": SQUARE, "score": 1.0}]}
+    ]
+
+
+def test_a_folder_with_a_damaged_file_is_read_to_its_end(tiny: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    whole = picture(tmp_path / "z" / "whole.jpg", quality=95)
+    (tmp_path / "cut.jpg").write_bytes(whole.read_bytes()[:1500])
+    answer = detect(tiny, tmp_path, tmp_path / "missing.jpg")
+    assert answer.returncode == 1
+    assert [(Path(r["path"]).name, "error" in r) for r in records(answer)] == [
+        ("a.png", False),
+        ("cut.jpg", True),
+        ("whole.jpg", False),
+        ("missing.jpg", True),
+    ]
+    assert "truncated" in records(answer)[1]["error"]
+    assert len(answer.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_turned_by_exif_gives_the_same_faces(tiny: Path, tmp_path: Path, orientation: int) -> None:
+    plain = picture(tmp_path / "plain.png")
+    undo = [
+        None,
+        Image.Transpose.FLIP_LEFT_RIGHT,
+        Image.Transpose.ROTATE_180,
+        Image.Transpose.FLIP_TOP_BOTTOM,
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_90,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_270,
+    ][orientation - 1]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(plain) as image:
+        stored = image.transpose(undo) if undo is not None else image
+        stored.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    first, second = records(detect(tiny, plain, tmp_path / "turned.jpg"))
+    assert (second["width"], second["height"]) == (640, 480)
+    assert boxes(first) == boxes(second) == [SQUARE]
+
+
+def test_sizes_scores_and_small_faces(tiny: Path, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    assert boxes(records(detect(tiny, path, "--size", "original"))[0]) == [SQUARE]
+    assert boxes(records(detect(tiny, path, "--size", "320"))[0]) == []
+    assert boxes(records(detect(tiny, path, "--min-size", "17"))[0]) == []
+    assert boxes(records(detect(tiny, path, "--min-size", "16"))[0]) == [SQUARE]
+
+
+def test_tables(tiny: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    picture(tmp_path / "in" / "a.png")
+    Image.new("RGB", (30, 20)).save(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "c.png").touch()
+    table, columns = tmp_path / "faces.csv", tmp_path / "faces.parquet"
+    answer = detect(tiny, tmp_path / "in", "--csv", table, "--parquet", columns)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert [(Path(r["path"]).name, r["width"], r["face"], r["x1"], bool(r["error"])) for r in rows] == [
+        ("a.png", "640", "0", "160.0", False),
+        ("b.png", "30", "", "", False),
+        ("c.png", "", "", "", True),
+    ]
+    same = parquet.read_table(columns).to_pylist()
+    assert [(r["face"], r["x1"], r["score"]) for r in same] == [(0, 160.0, 1.0)] + [(None, None, None)] * 2
+    assert detect(tiny, tmp_path / "in", "--csv", "-").stdout == table.read_text(encoding="utf-8")
+
+
+def test_copies_and_cut_outs_keep_the_folders(tiny: Path, tmp_path: Path) -> None:
+    for name in ("in/a.png", "in/trip/a.png", "in/b.gif"):
+        picture(tmp_path / name)
+    for _ in range(2):  # the second time there is something in the folders already
+        answer = detect(tiny, ".", "--draw", "in/copies", "--crop", "crops", cwd=tmp_path)
+        assert answer.returncode == 0
+        assert len(records(answer)) == 3
+    written = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
+    assert written - {"in/a.png", "in/trip/a.png", "in/b.gif"} == {
+        "in/copies/in/a.png",
+        "in/copies/in/b.gif.png",
+        "in/copies/in/trip/a.png",
+        "crops/in/a.png_0.jpg",
+        "crops/in/b.gif_0.jpg",
+        "crops/in/trip/a.png_0.jpg",
+    }
+    with Image.open(tmp_path / "in/copies/in/a.png") as copy:
+        assert copy.size == (640, 480)
+    with Image.open(tmp_path / "crops/in/a.png_0.jpg") as cut_out:
+        assert cut_out.size == (24, 24)
+
+
+def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no video")
+    for _ in range(3):
+        writer.write(cv2.imread(str(picture(tmp_path / "frame.png"))))
+    writer.release()
+    found = records(detect(tiny, path))
+    assert [(r["frame"], r["time"]) for r in found] == [(0, 0.0), (1, 0.1), (2, 0.2)]
+    assert all(boxes(r) == [SQUARE] for r in found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "PATH"),
+        (["a.png", "--size", "huge"], "--size"),
+        (["a.png", "--min-score", "2"], "--min-score"),
+        (["a.png", "--min-size", "-1"], "--min-size"),
+        (["a.png", "--draw", "."], "--draw"),
+        (["a.png", "--crop", "a.png"], "--crop"),
+        (["a.png", "--draw", "x", "--crop", "x"], "different folders"),
+        (["a.png", "--csv", "missing/a.csv"], "--csv"),
+        (["a.png", "--parquet", "missing/a.parquet"], "--parquet"),
+        (["a.png", "--nonsense"], "nonsense"),
+    ],
+)
+def test_wrong_calls(tiny: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    original = picture(tmp_path / "a.png").read_bytes()
+    answer = detect(tiny, *arguments, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert message in re.sub(r"\x1b\[[0-9;]*m", "", answer.stderr)
+    assert "Traceback" not in answer.stderr
+    assert (tmp_path / "a.png").read_bytes() == original
+
+
+def test_unknown_weights(tmp_path: Path) -> None:
+    answer = detect(tmp_path / "missing.onnx", "a.png")
+    assert answer.returncode == 2
+    assert "no such model" in answer.stderr
+
+
+@POSIX
+def test_ctrl_c_leaves_whole_lines(tiny: Path, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    pattern = [path] * 3000  # more than can be done before the signal
+    process = subprocess.Popen(
+        command(tiny, *pattern), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == ""
+    lines = (first + rest).splitlines(keepends=True)
+    assert 1 <= len(lines) < 3000
+    for line in lines:
+        assert line.endswith("\n")
+        assert boxes(json.loads(line)) == [SQUARE]
+
+
+@POSIX
+def test_ctrl_c_keeps_the_parquet_file(tiny: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path, columns = picture(tmp_path / "a.png"), tmp_path / "faces.parquet"
+    process = subprocess.Popen(command(tiny, *[path] * 3000, "--parquet", columns))
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".faces*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert 0 < parquet.read_table(columns).num_rows < 3000
+    assert not list(tmp_path.glob(".faces*"))
+
+
+@POSIX
+def test_a_reader_that_leaves_is_no_error(tiny: Path, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    process = subprocess.Popen(
+        command(tiny, *[path] * 3000), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
+def test_a_file_name_that_is_no_text(tiny: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    picture(tmp_path / "a.png").rename(tmp_path / name)
+    (tmp_path / os.fsdecode(b"b\xff.png")).touch()
+    answer = detect(tiny, tmp_path, "--draw", tmp_path / "copies")
+    assert answer.returncode == 1
+    assert Path(records(answer)[1]["path"]).name == name
+    assert (tmp_path / "copies" / name).exists()
+
+
+CHILD = """
+import json, resource, subprocess, sys
+answer = subprocess.run(sys.argv[1:], capture_output=True, text=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+print(json.dumps([answer.returncode, answer.stdout, answer.stderr, peak]))
+"""
+
+
+def peak_memory(arguments: list[str]) -> tuple[dict, float]:  # type: ignore[type-arg]
+    """The record of one picture and the most memory, in MiB, of the process that made it."""
+    output = subprocess.run(
+        [sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, check=True
+    )
+    code, out, errors, peak = json.loads(output.stdout)
+    assert code == 0, errors
+    assert errors == ""
+    return json.loads(out), peak
+
+
+@pytest.mark.slow
+@POSIX
+@pytest.mark.parametrize(
+    ("kind", "mode", "limit"),
+    [("jpg", "RGB", 100), ("png", "RGB", 550), ("png", "RGBA", 550), ("png", "P", 250)],
+)
+def test_a_hundred_megapixels_take_bounded_memory(
+    tiny: Path, tmp_path: Path, kind: str, mode: str, limit: int
+) -> None:
+    small, large = picture(tmp_path / "small.png"), tmp_path / f"large.{kind}"
+    image = Image.new("RGB", (12_800, 8_000))
+    image.paste("white", (3200, 640, 3520, 960))
+    image.convert(mode).save(large)
+    _, usual = peak_memory(command(tiny, small))
+    record, peak = peak_memory(command(tiny, large))
+    assert boxes(record) == [[3200.0, 640.0, 3520.0, 960.0]]
+    assert peak - usual < limit

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None)  # a busy machine is no failure
+settings.load_profile("default")
+
+SHARED = Path(os.environ.get("S3FD_SHARED", Path(__file__).parents[2] / "shared"))
+CACHE = Path(os.environ.get("S3FD_TEST_CACHE", Path(tempfile.gettempdir()) / "s3fd-data"))
+
+settings.register_profile("s3fd", deadline=None)  # a busy machine is no failure
+settings.load_profile("s3fd")
+
+
+@pytest.fixture(scope="session")
+def shared_pack() -> Callable[[str], Path]:
+    """From the name of a data pack to the folder it is unpacked in, once for all runs.
+
+    The packs are not part of the repository: without them the test is skipped, but fails in CI.
+    """
+
+    def unpacked(name: str) -> Path:
+        script, pack = SHARED / "data" / "unpack.py", SHARED / "data" / f"{name}.zip"
+        if not (CACHE / name / ".complete").exists():
+            if not (script.is_file() and pack.is_file()):
+                missing(f"data pack {name} is not in {SHARED / 'data'} (S3FD_SHARED says where to look)")
+            _unpack(script, name)
+        return CACHE / name
+
+    return unpacked
+
+
+@pytest.fixture(scope="session")
+def wider_val(shared_pack: Callable[[str], Path]) -> Path:
+    """Folder of 306 pictures of WIDER FACE's validation set with the official ground truth."""
+    return shared_pack("wider_val_subset")
+
+
+def missing(reason: str) -> None:
+    """End the test: what it needs is not there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _unpack(script: Path, name: str) -> None:
+    """Unpack beside the cache and move, so that a run at the same time never sees half a pack."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as work:
+        subprocess.run([sys.executable, script, work, name], check=True, stdout=subprocess.DEVNULL)
+        if not (CACHE / name / ".complete").exists():
+            (Path(work) / name).rename(CACHE / name)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from s3fd.faces import Faces
+from s3fd.inference import draw, pictures
+
+COLOUR = np.array(draw.COLOUR)
+
+
+def faces(*boxes: list[float]) -> Faces:
+    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.97, np.float32))
+
+
+def coloured(pixels: np.ndarray) -> np.ndarray:
+    """Where the colour of the boxes is, (H, W) bool."""
+    return (pixels == COLOUR).all(axis=2)
+
+
+def test_the_picture_itself_is_left_alone() -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    drawn = draw.draw(pixels, faces([20, 30, 60, 80]))
+    assert not pixels.any()
+    assert drawn.shape == pixels.shape
+    assert drawn.any()
+
+
+def test_no_faces_change_nothing() -> None:
+    pixels = np.full((10, 10, 3), 7, np.uint8)
+    np.testing.assert_array_equal(draw.draw(pixels, Faces.empty()), pixels)
+
+
+def test_a_box_runs_along_the_edges_of_the_face() -> None:
+    where = coloured(draw.draw(np.zeros((300, 300, 3), np.uint8), faces([100, 120, 200, 240])))
+    assert where[150, [100, 199]].all()
+    assert where[239, 150]
+    assert not where[130:230, 110:190].any()
+
+
+def test_lines_grow_with_the_picture() -> None:
+    small = coloured(draw.draw(np.zeros((300, 300, 3), np.uint8), faces([100, 100, 200, 200])))
+    large = coloured(draw.draw(np.zeros((3000, 3000, 3), np.uint8), faces([1000, 1000, 2000, 2000])))
+    assert large[1500].sum() >= 4 * small[150].sum()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [-50, -50, 80, 80],
+        [0, 0, 80, 80],
+        [560, 0, 640, 80],
+        [600, 440, 700, 500],
+        [0, 0, 640, 480],
+        [300, 200, 380, 300],
+    ],
+)
+def test_the_score_is_whole_and_inside(box: list[float]) -> None:
+    drawn = draw.draw(np.zeros((480, 640, 3), np.uint8), faces(box))
+    # Its plate is the only filled rectangle: look for a run of colour as wide as no line is.
+    rows, columns = np.nonzero(cv2.erode(coloured(drawn).astype(np.uint8), np.ones((2, 8))))
+    assert len(rows) > 10
+    assert np.ptp(columns) > 20
+
+
+def test_tiny_faces_carry_no_score() -> None:
+    drawn = draw.draw(np.zeros((480, 640, 3), np.uint8), faces([100, 100, 106, 108]))
+    assert coloured(drawn).sum() < 40
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (2, 3, 3)])
+def test_tiny_pictures(shape: tuple[int, int, int]) -> None:
+    box = [0, 0, shape[1], shape[0]]
+    pixels = np.zeros(shape, np.uint8)
+    assert draw.draw(pixels, faces(box)).shape == shape
+    assert draw.crop(pixels, faces(box))[0].size > 0
+
+
+def test_cut_outs_have_a_margin_that_ends_with_the_picture() -> None:
+    pixels = np.arange(100 * 200 * 3, dtype=np.uint32).astype(np.uint8).reshape(100, 200, 3)
+    inside, corner = draw.crop(pixels, faces([40, 40, 80, 60], [180, 80, 200, 100]), margin=0.25)
+    np.testing.assert_array_equal(inside, pixels[35:65, 30:90])
+    np.testing.assert_array_equal(corner, pixels[75:100, 175:200])
+    assert draw.crop(pixels, Faces.empty()) == []
+
+
+def test_a_cut_out_is_never_empty() -> None:
+    (cut,) = draw.crop(np.zeros((10, 10, 3), np.uint8), faces([3, 3, 3, 3]))
+    assert cut.shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "expected"),
+    [
+        ("a/b.jpg", 100, "a/b.jpg"),
+        ("b.JPEG", 100, "b.JPEG"),
+        ("b.gif", 100, "b.gif.png"),
+        ("b", 100, "b.png"),
+        ("b.webp", 20_000, "b.webp.png"),
+        ("b.jpg", 70_000, "b.jpg.png"),
+    ],
+)
+def test_names_of_copies(name: str, side: int, expected: str) -> None:
+    assert draw.copy_name(Path(name), side) == Path(expected)
+
+
+def test_names_of_cut_outs_never_collide() -> None:
+    names = [Path(name) for name in ("a.jpg", "a.png", "a.JPG", "a_0.jpg", "b/a.jpg", "a.jpeg")]
+    cut_outs = [draw.crop_name(name, i) for name in names for i in range(11)]
+    assert cut_outs[0] == Path("a_0.jpg")
+    assert len(set(cut_outs)) == len(cut_outs)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif", ".JPEG"])
+def test_saving(tmp_path: Path, suffix: str) -> None:
+    pixels = np.full((20, 30, 3), (10, 120, 230), np.uint8)
+    path = tmp_path / "new" / "folder" / f"é{suffix}"
+    draw.save(pixels, path)
+    assert np.abs(pictures.read(path).astype(int) - pixels).max() < 8
+
+
+def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot hold"):
+        draw.save(np.zeros((1, 70_000, 3), np.uint8), tmp_path / "a.jpg")

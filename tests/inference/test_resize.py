@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3fd.inference.resize import MAX_INPUT_PIXELS, Size, network_size, parse_size, rescale, resize
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [("vga", "vga"), ("original", "original"), ("320", 320), ("007", 7)]
+)
+def test_sizes_that_can_be_written(size: str, expected: Size) -> None:
+    assert parse_size(size) == expected
+
+
+@pytest.mark.parametrize("size", ["", "0", "-3", "VGA ", "1.5", "٣", "large"])
+def test_other_sizes_are_refused(size: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        parse_size(size)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "expected"),
+    [
+        (1024, 768, "vga", (640, 480)),
+        (768, 1024, "vga", (480, 640)),
+        (320, 240, "vga", (640, 480)),  # enlarged
+        (1024, 768, "original", (1024, 768)),
+        (1024, 768, 512, (512, 384)),
+        (20_000, 50, "vga", (640, 2)),
+        (20_000, 1, "vga", (640, 1)),
+        (1, 1, "vga", (640, 640)),
+        (1, 1, "original", (1, 1)),
+        (10_000, 10_000, "original", (4000, 4000)),
+        (100, 100, 10_000, (4000, 4000)),
+    ],
+)
+def test_network_size(width: int, height: int, size: Size, expected: tuple[int, int]) -> None:
+    assert network_size(width, height, size) == expected
+
+
+@given(st.integers(1, 50_000), st.integers(1, 50_000), st.one_of(st.integers(1, 20_000), st.just("original")))
+def test_the_network_always_sees_something_and_never_too_much(width: int, height: int, size: Size) -> None:
+    w, h = network_size(width, height, size)
+    assert w >= 1
+    assert h >= 1
+    assert w * h <= MAX_INPUT_PIXELS * 1.02
+
+
+@pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5])
+def test_what_is_no_size_is_refused(size: Size) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        network_size(10, 10, size)
+
+
+@pytest.mark.parametrize("target", [(64, 48), (640, 480), (320, 240), (640, 2), (1, 1)])
+def test_resizing_gives_the_size_and_keeps_a_plain_colour(target: tuple[int, int]) -> None:
+    pixels = np.full((240, 320, 3), (1, 2, 3), np.uint8)
+    resized = resize(pixels, *target)
+    assert resized.shape == (target[1], target[0], 3)
+    assert (resized == (1, 2, 3)).all()
+
+
+def test_shrinking_averages() -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[::2, ::2] = 200
+    assert (resize(pixels, 4, 4) == 50).all()
+
+
+def test_boxes_follow_their_picture() -> None:
+    boxes = np.array([[0, 0, 640, 2], [320, 1, 640, 2]], np.float32)
+    moved = rescale(boxes, (640, 2), (20_000, 50))
+    np.testing.assert_allclose(moved, [[0, 0, 20_000, 50], [10_000, 25, 20_000, 50]])
+    assert moved.dtype == np.float32
+    assert rescale(boxes[:0], (640, 2), (1, 1)).shape == (0, 4)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import s3fd
+
+
+def test_the_version_is_that_of_the_project_file() -> None:
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.search(r'^version = "(.+)"', text, re.MULTILINE)
+    assert declared is not None
+    assert s3fd.__version__ == declared[1]
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, s3fd; print({'numpy', 'cv2', 'onnxruntime', 'torch'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
+def test_inference_does_not_import_pytorch() -> None:
+    code = "import sys, s3fd; s3fd.load; print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "False"
+
+
+def test_public_names_are_there_and_others_are_not() -> None:
+    for name in s3fd.__all__:
+        assert getattr(s3fd, name) is not None
+        assert name in dir(s3fd)
+    with pytest.raises(AttributeError):
+        _ = s3fd.nonsense
