@@ -9,16 +9,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from hypothesis import settings
 
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.load_profile("default")
 
 SHARED = Path(os.environ.get("S3FD_SHARED", Path(__file__).parents[2] / "shared"))
 CACHE = Path(os.environ.get("S3FD_TEST_CACHE", Path(tempfile.gettempdir()) / "s3fd-data"))
-
-settings.register_profile("s3fd", deadline=None)  # a busy machine is no failure
-settings.load_profile("s3fd")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,12 @@ import typer
 
 from s3fd.cli.failure import fail, needs_extra
 
-app = typer.Typer(no_args_is_help=True, help="Write trained weights as a model for a runtime.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Write trained weights as a model for a runtime.",
+)
 
 
 @app.callback()
@@ -19,9 +24,11 @@ def main() -> None:
 
 @app.command()
 def onnx(
-    weights: Annotated[Path, typer.Argument(help="Weights from `s3fd train` or `s3fd weights import`.")],
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="Weights from `s3fd train` or `s3fd weights import`.")
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="File to write. [default: WEIGHTS with .onnx]", dir_okay=False)
+        Path | None, typer.Option(help="File to write.", show_default="WEIGHTS with .onnx", dir_okay=False)
     ] = None,
 ) -> None:
     """Write an ONNX model for any batch, height and width.

@@ -12,7 +12,7 @@ from s3fd.cli.failure import fail, needs_extra
 if TYPE_CHECKING:
     from s3fd.data.sample import Problem
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 SHOWN_PROBLEMS = 20
 
@@ -20,14 +20,18 @@ SHOWN_PROBLEMS = 20
 @app.command()
 def train(
     config: Annotated[
-        Path, typer.Argument(help="YAML file that describes the run, such as configs/slim.yaml.")
+        Path,
+        typer.Argument(metavar="CONFIG", help="YAML file that describes the run, such as configs/slim.yaml."),
     ],
     data: Annotated[
         Path, typer.Option(help="Folder that the paths in CONFIG are relative to.", file_okay=False)
     ] = Path(),
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run; a run found there is continued. [default: runs/<config name>]"),
+        typer.Option(
+            help="Folder of the run; a run found there is continued.",
+            show_default="runs/NAME of the configuration",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     initial: Annotated[

@@ -9,7 +9,12 @@ import typer
 
 from s3fd.cli.failure import fail, needs_extra
 
-app = typer.Typer(no_args_is_help=True, help="List the bundled weights, or import public ones.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="List the bundled weights, or import public ones.",
+)
 
 
 @app.command("list")
@@ -26,11 +31,14 @@ def list_weights() -> None:
 @app.command("import")
 def import_weights(
     file: Annotated[
-        Path, typer.Argument(help="The public state dict: s3fd_convert.7z, s3fd-619a316812.pth or alike.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The public state dict: s3fd_convert.7z, s3fd-619a316812.pth or alike."
+        ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write. [default: FILE's name with .safetensors]", dir_okay=False),
+        typer.Option(help="File to write.", show_default="FILE with .safetensors, here", dir_okay=False),
     ] = None,
 ) -> None:
     """Turn the public PyTorch weights (.pth, or .7z around one) into safetensors, with a card.

@@ -1,0 +1,176 @@
+"""``s3fd eval``: how good the detector is, or any other whose results lie in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from s3fd.cli.failure import fail
+
+if TYPE_CHECKING:
+    from s3fd.evaluation.wider import Curve, GroundTruth
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+SHOWN_WARNINGS = 20
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measure a detector against labelled faces.",
+)
+
+
+@app.callback()
+def main() -> None:
+    """Measure a detector against labelled faces."""
+
+
+@app.command()
+def wider(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES", help="Folder of event folders of pictures, such as WIDER_val/images."
+        ),
+    ],
+    ground_truth: Annotated[
+        Path, typer.Option(help="Folder with wider_face_val.mat and wider_{easy,medium,hard}_val.mat.")
+    ],
+    results: Annotated[Path, typer.Option(help="Folder for the result files, EVENT/NAME.txt.")],
+    protocol: Annotated[str, typer.Option(help="vga, single, multiscale or paper.")] = "vga",
+    weights: Annotated[str, typer.Option(help="Name of a bundled model, or an .onnx file.")] = "slim",
+    score_only: Annotated[
+        bool, typer.Option("--score-only", help="Detect nothing: score what lies in --results.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the precision-recall curves to this file (.png, .svg, .pdf).")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Average precision on WIDER FACE: easy, medium and hard.
+
+    The pictures below IMAGES are the ones that count; part of the validation set will do. The detector runs
+    over them and leaves its result files in --results. With --score-only, the files of any detector that
+    writes this layout are scored.
+    """
+    from s3fd.evaluation import results as result_files
+    from s3fd.evaluation import wider as benchmark
+
+    try:
+        draw = None if plot is None else _plotter(plot)
+        pictures = _pictures(images)
+        truth = _subset(benchmark.load(ground_truth), pictures, images)
+        if not score_only:
+            _detect({name: pictures[name] for name in truth.pictures}, protocol, weights, threads, results)
+        elif not results.is_dir():
+            fail(f"{results}: no such folder")
+        # Read back, so that the figures are those of the files.
+        found = result_files.read_all(results, truth.pictures)
+        if not found:
+            fail(f"{results}: has no result file of any picture below {images}")
+        missing = [name for name in truth.pictures if name not in found]
+        _warn([f"{name}: no result file, counts as no detections" for name in missing])
+        curves = benchmark.evaluate(found, truth)
+        if draw is not None:
+            draw({results.resolve().name: curves})
+    except (ImportError, OSError, ValueError) as error:
+        fail(str(error))
+    report = _report(curves, truth, None if score_only else protocol)
+    typer.echo(json.dumps(report) if as_json else _table(report))
+
+
+def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
+    """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
+    from s3fd.evaluation.plot import FORMATS, plot
+
+    if path.suffix.lower() not in FORMATS:
+        fail(f"{path}: a plot is one of {', '.join(FORMATS)}")
+    if not path.absolute().parent.is_dir():
+        fail(f"{path.parent}: no such folder")
+    return partial(plot, path=path)
+
+
+def _pictures(images: Path) -> dict[str, Path]:
+    """Files of the pictures below `images` by name, ``EVENT/NAME``."""
+    if not images.is_dir():
+        fail(f"{images}: no such folder")
+    paths = sorted(path for path in images.glob("*/*") if path.suffix.lower() in PICTURE_SUFFIXES)
+    if not paths:
+        fail(f"{images}: has no pictures in event folders (EVENT/NAME.jpg)")
+    return {f"{path.parent.name}/{path.stem}": path for path in paths}
+
+
+def _subset(truth: GroundTruth, pictures: Mapping[str, Path], images: Path) -> GroundTruth:
+    """The part of the ground truth that there are pictures for."""
+    known = [name for name in pictures if name in truth.pictures]
+    if not known:
+        fail(f"{images}: none of its pictures is in the ground truth of WIDER FACE's validation set")
+    _warn([f"{name}: not in the ground truth, left out" for name in pictures if name not in truth.pictures])
+    return truth.only(known)
+
+
+def _detect(
+    pictures: Mapping[str, Path], protocol: str, weights: str, threads: int | None, results: Path
+) -> None:
+    """Run the detector over the pictures and write the result files."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from s3fd.evaluation import results as result_files
+    from s3fd.evaluation.protocols import PROTOCOLS
+    from s3fd.faces import Faces
+    from s3fd.inference.pictures import PictureError, read
+    from s3fd.inference.runtime import open_runtime
+
+    if protocol not in PROTOCOLS:
+        fail(f"{protocol!r} is not a protocol: give {', '.join(PROTOCOLS)}")
+    find = PROTOCOLS[protocol]
+    runtime = open_runtime(weights, threads)
+    results.mkdir(parents=True, exist_ok=True)
+    unread = []
+    console = Console(stderr=True)
+    for name, path in track(pictures.items(), description=protocol, console=console, transient=True):
+        try:
+            faces = find(runtime, read(path))
+        except PictureError as error:
+            unread.append(f"{error}: counts as no detections")
+            faces = Faces.empty()
+        result_files.write(results, name, faces)
+    _warn(unread)
+
+
+def _report(curves: Mapping[str, Curve], truth: GroundTruth, protocol: str | None) -> dict[str, Any]:
+    """The figures, ready for JSON; `protocol` is None where the results are of unknown origin."""
+    return {
+        "protocol": protocol,
+        "pictures": len(truth.pictures),
+        "average_precision": {name: round(curve.average_precision, 4) for name, curve in curves.items()},
+        "faces": {setting: truth.count(setting) for setting in curves},
+    }
+
+
+def _table(report: Mapping[str, Any]) -> str:
+    """The figures for a person to read."""
+    protocol = f", protocol {report['protocol']}" if report["protocol"] else ""
+    rows = [f"WIDER FACE, {report['pictures']} pictures{protocol}", f"{'':8}{'AP':>6}{'faces':>8}"]
+    for setting, precision in report["average_precision"].items():
+        rows.append(f"{setting:8}{precision:6.3f}{report['faces'][setting]:8}")
+    return "\n".join(rows)
+
+
+def _warn(messages: Sequence[str]) -> None:
+    """Say what is amiss without ending the run."""
+    for message in messages[:SHOWN_WARNINGS]:
+        typer.echo(f"s3fd: {message}", err=True)
+    if len(messages) > SHOWN_WARNINGS:
+        typer.echo(f"s3fd: and {len(messages) - SHOWN_WARNINGS} more like this", err=True)

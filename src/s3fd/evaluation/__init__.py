@@ -1,0 +1,1 @@
+"""How good the results are: test protocols, and the scores that others publish."""

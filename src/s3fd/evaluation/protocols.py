@@ -1,0 +1,153 @@
+"""Test protocols: at which sizes a picture is looked at, and how what was found becomes one result.
+
+An average precision says little without its protocol: more passes find more, and take longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from s3fd import boxes
+from s3fd.faces import Faces
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import Pixels
+from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
+from s3fd.inference.resize import Size, rescale, resize
+from s3fd.inference.runtime import Runtime
+from s3fd.inference.voting import vote
+
+Protocol = Callable[[Runtime, Pixels], Faces]
+"""From a network and a picture (H, W, 3) uint8 BGR to its faces in the picture's pixels, best score first."""
+
+MIN_SCORE = 0.02
+"""Low enough for the whole curve; the value with which SCRFD, RetinaFace and YuNet are evaluated."""
+
+PAPER_MIN_SCORE = 0.05
+"""Of S³FD's own WIDER FACE evaluation."""
+
+MAX_PIXELS = 2_500_000
+"""Most pixels of a pass of `multiscale`, which bounds its memory and time."""
+
+PAPER_MAX_PIXELS = 3_720_000
+"""Most pixels of a pass of `paper`: what the authors' Caffe could hold."""
+
+MIDDLE = 100.0
+"""Pixels that part the faces taken from enlarged and from shrunk passes (S³FD's evaluation)."""
+
+PAPER_LARGE = 30.0
+"""Pixels over which the authors take faces from shrunk passes."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One look at a picture.
+
+    Attributes:
+        scale: of the picture that the network sees.
+        flipped: whether it sees the mirror image.
+        over: faces are taken whose longer side is over this, in pixels of the picture.
+        under: faces are taken whose shorter side is under this.
+    """
+
+    scale: float
+    flipped: bool = False
+    over: float = 0.0
+    under: float = float("inf")
+
+
+def vga(runtime: Runtime, picture: Pixels) -> Faces:
+    """One pass with the longest side at 640, enlarging smaller pictures: the setting of SCRFD's tables."""
+    return _single(runtime, picture, "vga")
+
+
+def single(runtime: Runtime, picture: Pixels) -> Faces:
+    """One pass at the picture's own size."""
+    return _single(runtime, picture, "original")
+
+
+def multiscale(runtime: Runtime, picture: Pixels) -> Faces:
+    """The picture, its mirror image, and both at twice and half the size, merged by box voting."""
+    passes = multiscale_passes(picture.shape[1], picture.shape[0])
+    return vote(_look(runtime, picture, passes, MIN_SCORE))[:AFTER_NMS]
+
+
+def paper(runtime: Runtime, picture: Pixels) -> Faces:
+    """S³FD's own multi-scale test, which drops every box that no other box agreed with."""
+    passes = paper_passes(picture.shape[1], picture.shape[0])
+    return vote(_look(runtime, picture, passes, PAPER_MIN_SCORE), drop_singletons=True)[:AFTER_NMS]
+
+
+PROTOCOLS: dict[str, Protocol] = {"vga": vga, "single": single, "multiscale": multiscale, "paper": paper}
+"""The protocols by name."""
+
+
+def multiscale_passes(width: int, height: int) -> list[Pass]:
+    """Passes of `multiscale` over a picture of `width` × `height` pixels, none over `MAX_PIXELS`.
+
+    Small faces are taken from the enlarged passes and large faces from the shrunk ones: a pass is best at the
+    sizes of its anchors. A picture that is too large to be enlarged goes without.
+    """
+    largest = _largest_scale(width, height, MAX_PIXELS)
+    base = min(1.0, largest)
+    passes = [Pass(base), Pass(base / 2, over=MIDDLE)]
+    if largest > base:
+        passes.append(Pass(min(2.0, largest), under=MIDDLE))
+    return [Pass(p.scale, flipped, p.over, p.under) for p in passes for flipped in (False, True)]
+
+
+def paper_passes(width: int, height: int) -> list[Pass]:
+    """Passes of `paper` over a picture of `width` × `height` pixels.
+
+    The picture and its mirror image; half the size; and enlarged by 2, 4, … up to the largest that fits, from
+    which only faces under 100 pixels are taken.
+    """
+    largest = _largest_scale(width, height, PAPER_MAX_PIXELS)
+    base = min(1.0, largest)
+    half = 0.5 if largest >= 0.75 else largest / 2
+    passes = [Pass(base), Pass(base, flipped=True), Pass(half, over=PAPER_LARGE)]
+    if largest <= 1:
+        return [*passes, Pass((half + largest) / 2, over=PAPER_LARGE)]
+    scale = min(2.0, largest)
+    while scale < largest:
+        passes.append(Pass(scale, under=MIDDLE))
+        scale *= 2
+    return [*passes, Pass(largest, under=MIDDLE)]
+
+
+def _single(runtime: Runtime, picture: Pixels, size: Size) -> Faces:
+    """Use the detector itself, so that what is scored is what users get."""
+    return Detector(runtime, size, MIN_SCORE)(picture)
+
+
+def _largest_scale(width: int, height: int, pixels: int) -> float:
+    """Scale at which a picture has `pixels` pixels."""
+    return float((pixels / (width * height)) ** 0.5)
+
+
+def _look(runtime: Runtime, picture: Pixels, passes: Sequence[Pass], min_score: float) -> Faces:
+    """All that several passes find, each suppressed by itself."""
+    found = [_run(runtime, picture, one, min_score) for one in passes]
+    return Faces(np.concatenate([f.boxes for f in found]), np.concatenate([f.scores for f in found]))
+
+
+def _run(runtime: Runtime, picture: Pixels, one: Pass, min_score: float) -> Faces:
+    """What one pass finds, in pixels of the picture."""
+    height, width = picture.shape[:2]
+    seen = max(1, int(width * one.scale)), max(1, int(height * one.scale))
+    pixels = resize(picture, *seen)
+    if one.flipped:
+        pixels = pixels[:, ::-1]
+    scores, raw = runtime(np.ascontiguousarray(pixels)[None])
+    faces = select(
+        scores[0], raw[0], min_score=min_score, iou=IOU, before_nms=BEFORE_NMS, after_nms=AFTER_NMS
+    )
+    found = rescale(faces.boxes, seen, (width, height))
+    if one.flipped:
+        found = boxes.flip(found, width)
+    found = boxes.clip(found, width, height)
+    sides = found[:, 2:] - found[:, :2]
+    wanted = (sides.min(axis=1) > 0) & (sides.max(axis=1) > one.over) & (sides.min(axis=1) < one.under)
+    return Faces(found, faces.scores)[wanted]
