@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Parameters and multiply-accumulates of each backbone with its heads, as a Markdown table.
+
+usage: network_cost.py [--height 480] [--width 640]
+
+Counts the convolutions, which are all but a few per cent of the work. Nothing is computed: the network runs on
+PyTorch's meta device.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from torch import nn
+
+from s3fd.network import build
+
+
+def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
+    """Multiply-accumulates of all convolutions for one picture."""
+    total = 0
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            total += output[0].numel() * module.weight[0].numel()
+
+    for module in network.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad():
+        network(torch.zeros(1, 3, height, width, device="meta"))
+    return total
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--height", type=int, default=480)
+    parser.add_argument("--width", type=int, default=640)
+    options = parser.parse_args()
+    print(f"| backbone | parameters, M | GMAC at {options.width}×{options.height} |\n|---|---|---|")
+    for name in ("vgg16", "slim"):
+        with torch.device("meta"):
+            network = build(name).eval()
+        parameters = sum(p.numel() for p in network.parameters()) / 1e6
+        work = multiply_accumulates(network, options.height, options.width) / 1e9
+        print(f"| `{name}` | {parameters:.2f} | {work:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
