@@ -71,7 +71,12 @@ class TrainConfig(_Config):
 
     network: NetworkConfig = NetworkConfig()
     data: list[DataConfig] = Field(min_length=1)
-    size: int = Field(320, ge=64, multiple_of=32, description="side of the training pictures in pixels")
+    size: int = Field(
+        320,
+        ge=128,  # below it the coarsest stage sees one cell, and PyTorch's bf16 gradient there is not defined
+        multiple_of=32,
+        description="side of the training pictures in pixels",
+    )
     batch: int = Field(16, ge=1)
     steps: int = Field(ge=1)
     seed: int = 0

@@ -74,7 +74,7 @@ class Trainer:
         """Take one optimisation step; returns the figures to record.
 
         Raises:
-            TrainingError: the loss is not finite; the message lists the batch's files.
+            TrainingError: loss or gradient are not finite; the message lists the batch's files.
         """
         rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
         for group in self.optimiser.param_groups:
@@ -82,12 +82,13 @@ class Trainer:
         losses = self._losses(batch)
         total = losses.total.item()
         if not math.isfinite(total):
-            names = "\n  ".join(dict.fromkeys(batch.names))
-            raise TrainingError(f"the loss of step {self.step} is {total}; its pictures:\n  {names}")
+            raise self._not_finite("loss", total, batch)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        if self.config.precision != "fp16" and not torch.isfinite(norm):  # fp16's scaler skips such a step
+            raise self._not_finite("gradient", norm.item(), batch)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update(self.network, self.step)
@@ -99,6 +100,10 @@ class Trainer:
             "gradient_norm": norm.item(),
             "learning_rate": rate,
         }
+
+    def _not_finite(self, what: str, value: float, batch: Batch) -> TrainingError:
+        names = "\n  ".join(dict.fromkeys(batch.names))
+        return TrainingError(f"the {what} of step {self.step} is {value}; its pictures:\n  {names}")
 
     def _losses(self, batch: Batch) -> Losses:
         pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
