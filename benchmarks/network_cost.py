@@ -3,8 +3,8 @@
 
 usage: network_cost.py [--height 480] [--width 640]
 
-Counts the convolutions, which are all but a few per cent of the work. Nothing is computed: the network runs on
-PyTorch's meta device.
+Counts the convolutions, which are all but a few per cent of the work. Nothing is computed: the network runs
+on PyTorch's meta device.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--height", type=int, default=480)
     parser.add_argument("--width", type=int, default=640)
     options = parser.parse_args()

@@ -1,8 +1,12 @@
+import math
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from s3fd import boxes as box_ops
 from s3fd.network.heads import Predictions
-from s3fd.training.losses import MIN_NEGATIVES, detection_loss, hard_negatives
+from s3fd.training.losses import MIN_NEGATIVES, box_overlap, detection_loss, hard_negatives
 
 
 def make(batch: int, anchors: int) -> Predictions:
@@ -54,3 +58,45 @@ def test_hard_negatives_are_never_more_than_there_are() -> None:
     labels = torch.tensor([[1, 1, 0, 0, -1]])
     mask = hard_negatives(torch.tensor([[9.0, 9, 1, 2, 9]]), labels)
     assert mask.tolist() == [[False, False, True, True, False]]
+
+
+def test_overlap_of_coded_boxes_is_that_of_the_boxes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(50, 4, generator=generator) * 2 for _ in range(2))
+    anchors = np.array([[32, 48, 96, 112]] * 50, np.float32)
+    boxes = [box_ops.decode(coded.numpy(), anchors) for coded in (a, b)]
+    expected = np.diag(box_ops.iou(*boxes))
+    iou, giou = box_overlap(a, b)
+    np.testing.assert_allclose(iou, expected, atol=1e-4)
+    hull = np.concatenate(
+        [np.minimum(boxes[0][:, :2], boxes[1][:, :2]), np.maximum(boxes[0][:, 2:], boxes[1][:, 2:])], axis=1
+    )
+    union = (box_ops.area(boxes[0]) + box_ops.area(boxes[1])) / (1 + expected)
+    np.testing.assert_allclose(giou, expected - 1 + union / box_ops.area(hull), atol=1e-4)
+
+
+def test_giou_of_a_perfect_box_is_one_and_pulls_boxes_that_do_not_touch() -> None:
+    target = torch.tensor([[0.0, 0.0, 0.0, 0.0]])
+    assert box_overlap(target, target)[1].item() == 1
+    far = torch.tensor([[30.0, 0.0, 0.0, 0.0]], requires_grad=True)  # three anchors to the right
+    giou = box_overlap(far, target)[1]
+    assert giou.item() < 0
+    (-giou).backward()
+    assert far.grad is not None and far.grad[0, 0] > 0
+
+
+def test_quality_asks_for_the_overlap_as_score() -> None:
+    labels = torch.zeros(1, 40, dtype=torch.int8)
+    labels[0, 0] = 1
+    deltas = torch.zeros(1, 40, 4)
+    found = torch.zeros(1, 40, 4)
+    found[0, 0, 0] = 10 / 3  # a third of an anchor to the right: IoU 1/2
+    gradients = []
+    for score in (0.4, 0.5, 0.6):
+        logits = torch.zeros(1, 40, 2)
+        logits[0, 0, 1] = math.log(score / (1 - score))
+        logits.requires_grad_()
+        detection_loss(Predictions(logits, found, []), labels, deltas, quality=True).total.backward()
+        assert logits.grad is not None
+        gradients.append(logits.grad[0, 0, 1].item())
+    assert gradients[0] < -0.05 and abs(gradients[1]) < 1e-4 and gradients[2] > 0.05

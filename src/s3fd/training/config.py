@@ -54,6 +54,13 @@ class AugmentationConfig(_Config):
         return grids
 
 
+class LossConfig(_Config):
+    """What the network is punished for, see `s3fd.training.losses`; the defaults are the paper's."""
+
+    quality: bool = Field(False, description="scores are trained to be the box's IoU instead of 1")
+    giou_weight: float = Field(0.0, ge=0, description="of generalised IoU; 0 is smooth L1")
+
+
 class OptimiserConfig(_Config):
     """Optimiser and schedule: linear warm-up, then a cosine down to `final` times the rate."""
 
@@ -82,6 +89,7 @@ class TrainConfig(_Config):
     seed: int = 0
     matching: MatchingConfig = MatchingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
+    loss: LossConfig = LossConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the weight average that is kept")
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"

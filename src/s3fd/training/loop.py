@@ -112,7 +112,7 @@ class Trainer:
             predictions = self.network(pictures)
         labels = batch.labels.to(self.device, non_blocking=True)
         deltas = batch.deltas.to(self.device, non_blocking=True)
-        return detection_loss(predictions, labels, deltas)
+        return detection_loss(predictions, labels, deltas, **self.config.loss.model_dump())
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from s3fd.boxes import MAX_LOG_SIZE, VARIANCES
 from s3fd.network.heads import Predictions
 
 NEGATIVES_PER_POSITIVE = 3
@@ -25,7 +26,14 @@ class Losses(NamedTuple):
     box: Tensor
 
 
-def detection_loss(predictions: Predictions, labels: Tensor, deltas: Tensor) -> Losses:
+def detection_loss(
+    predictions: Predictions,
+    labels: Tensor,
+    deltas: Tensor,
+    *,
+    quality: bool = False,
+    giou_weight: float = 0.0,
+) -> Losses:
     """Compare predictions with targets.
 
     The sums over face anchors and hard negatives, and over face anchors, are both divided by the number of
@@ -36,16 +44,48 @@ def detection_loss(predictions: Predictions, labels: Tensor, deltas: Tensor) -> 
         predictions: the network's output.
         labels: (B, A): 1 face, 0 background, -1 not trained.
         deltas: (B, A, 4): coded boxes; only the rows of face anchors are read.
+        quality: whether a face anchor's score is to be the IoU that its predicted box has, instead of 1, so
+            that of several boxes on a face the best scores highest (Li et al., Generalized Focal Loss, 2020).
+        giou_weight: if over 0, generalised IoU times this replaces smooth L1 (Rezatofighi et al., 2019).
     """
     positive = labels == 1
     count = positive.sum().clamp(min=1)
-    cross_entropy = F.cross_entropy(
-        predictions.logits.float().transpose(1, 2), labels.clamp(min=0).long(), reduction="none"
+    found, wanted = predictions.deltas[positive].float(), deltas[positive]
+    iou, giou = box_overlap(found, wanted)
+    target = positive.float()
+    if quality:
+        target[positive] = iou.detach().to(target.dtype)
+    logits = predictions.logits.float()
+    cross_entropy = F.binary_cross_entropy_with_logits(  # of two classes' softmax
+        logits[..., 1] - logits[..., 0], target, reduction="none"
     )
     kept = positive | hard_negatives(cross_entropy.detach(), labels)
     classification = cross_entropy[kept].sum() / count
-    box = F.smooth_l1_loss(predictions.deltas[positive].float(), deltas[positive], reduction="sum") / count
+    if giou_weight:
+        box = giou_weight * (1 - giou).sum() / count
+    else:
+        box = F.smooth_l1_loss(found, wanted, reduction="sum") / count
     return Losses(classification + box, classification, box)
+
+
+def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and generalised IoU (N,) of coded boxes `a` and `b` (N, 4), row by row.
+
+    Anchors are square, so that overlaps are the same in units of the anchor: it need not be known.
+    """
+    (a_low, a_high), (b_low, b_high) = _corners(a), _corners(b)
+    shared = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(dim=1)
+    union = (a_high - a_low).prod(dim=1) + (b_high - b_low).prod(dim=1) - shared
+    hull = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).prod(dim=1)
+    iou = shared / union
+    return iou, iou - (hull - union) / hull
+
+
+def _corners(deltas: Tensor) -> tuple[Tensor, Tensor]:
+    """Top left and bottom right (N, 2) of coded boxes in units of the anchor, around its centre."""
+    centre = deltas[:, :2] * VARIANCES[0]
+    half = torch.exp((deltas[:, 2:] * VARIANCES[1]).clamp(max=MAX_LOG_SIZE)) / 2
+    return centre - half, centre + half
 
 
 def hard_negatives(loss: Tensor, labels: Tensor) -> Tensor:
