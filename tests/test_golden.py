@@ -32,7 +32,7 @@ def test_the_example_has_one_face(detector: s3fd.Detector, size: str | int) -> N
     faces = detector(EXAMPLE, size=size)
     assert len(faces) == 1
     assert box_ops.iou(faces.boxes, FACE)[0, 0] > 0.7
-    assert faces.scores[0] > 0.95
+    assert faces.scores[0] > 0.6
 
 
 def test_the_command_of_the_readme(tmp_path: Path) -> None:
