@@ -7,6 +7,7 @@ Prints recall at two overlaps of the faces of the hard setting, then the median 
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def main() -> None:
         errors.append(np.concatenate([sizes[best, None], shift, found_side / side], axis=1))
     recall, error, alarm = (np.concatenate(rows) for rows in (recalls, errors, alarms))
     print("| face, px | recall at .35 | at .5 | dx | dy | width | height |\n|---|---|---|---|---|---|---|")
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in pairwise(EDGES):
         iou = recall[(recall[:, 0] >= low) & (recall[:, 0] < high), 1]
         median = np.median(error[(error[:, 0] >= low) & (error[:, 0] < high), 1:], axis=0)
         cells = [(iou >= 0.35).mean(), (iou >= 0.5).mean(), *median]

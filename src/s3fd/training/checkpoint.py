@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from s3fd.weights.atomic import write_atomically
 
 
 class CheckpointError(ValueError):
@@ -15,12 +17,9 @@ class CheckpointError(ValueError):
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` so that a reader, or a killed run, finds the old file or the new one, never a part."""
-    temporary = path.with_suffix(".partial")
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, Any]:
