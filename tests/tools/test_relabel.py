@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from s3fd.faces import Faces
+
+A, B, C = (10, 10, 30, 30), (50, 50, 80, 80), (12, 8, 33, 31)
+
+
+@pytest.fixture(scope="module")
+def relabel() -> ModuleType:
+    path = Path(__file__).parents[2] / "tools" / "relabel.py"
+    spec = importlib.util.spec_from_file_location("relabel", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def array(*boxes: tuple[int, ...]) -> np.ndarray:
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+@pytest.mark.parametrize(
+    ("seen", "labels", "faces", "invalid"),
+    [
+        ([], [], [], []),
+        ([(A, 0.9)], [], [A], []),  # sure of it
+        ([(A, 0.4)], [], [], []),  # not sure, and nobody confirms it
+        ([(A, 0.4)], [C], [A], []),  # confirmed: in the teacher's box
+        ([], [C], [], [C]),  # the back of a head
+        ([(A, 0.4), (B, 0.9)], [C, (0, 60, 20, 90)], [A, B], [(0, 60, 20, 90)]),
+    ],
+)
+def test_reconcile(
+    relabel: ModuleType,
+    seen: list[tuple[tuple[int, ...], float]],
+    labels: list[tuple[int, ...]],
+    faces: list[tuple[int, ...]],
+    invalid: list[tuple[int, ...]],
+) -> None:
+    teacher = Faces(array(*(box for box, _ in seen)), np.array([score for _, score in seen], np.float32))
+    boxes, flags = relabel.reconcile(teacher, array(*labels), np.zeros(len(labels), bool))
+    np.testing.assert_array_equal(boxes[~flags], array(*faces))
+    np.testing.assert_array_equal(boxes[flags], array(*invalid))
+
+
+def test_ignored_labels_confirm_nothing(relabel: ModuleType) -> None:
+    teacher = Faces(array(A), np.array([0.4], np.float32))
+    boxes, flags = relabel.reconcile(teacher, array(C), np.ones(1, bool))
+    assert len(boxes) == 0 and len(flags) == 0
