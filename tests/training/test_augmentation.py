@@ -44,7 +44,9 @@ def test_boxes_stay_on_their_faces(seed: int, output: tuple[int, int]) -> None:
         result = cut(item, window, output)
         assert result.picture.shape == (output[1], output[0], 3)
         if len(result.boxes):
-            np.testing.assert_allclose(result.boxes[0], green_extent(result.picture), atol=2.5)
+            np.testing.assert_allclose(
+                result.boxes[0], green_extent(result.picture), atol=1.01
+            )  # a pixel blurs over an edge
 
 
 @given(seeds)

@@ -100,3 +100,16 @@ def test_quality_asks_for_the_overlap_as_score() -> None:
         assert logits.grad is not None
         gradients.append(logits.grad[0, 0, 1].item())
     assert gradients[0] < -0.05 and abs(gradients[1]) < 1e-4 and gradients[2] > 0.05
+
+
+def test_focal_punishes_by_the_error_squared_and_every_anchor() -> None:
+    labels = torch.tensor([[1, 0, 0, -1]], dtype=torch.int8)
+    logits = torch.zeros(1, 4, 2)
+    logits[0, :, 1] = torch.tensor([1.0, -2.0, 0.5, 3.0])
+    wanted = torch.tensor([[0.8, 0.0, 0.0, 0.0]])
+    predictions = Predictions(logits, torch.zeros(1, 4, 4), [])
+    losses = detection_loss(predictions, labels, torch.zeros(1, 4, 4), focal=True, scores=wanted)
+    score = torch.sigmoid(logits[0, :3, 1])
+    target = wanted[0, :3]
+    entropy = -(target * score.log() + (1 - target) * (1 - score).log())
+    torch.testing.assert_close(losses.classification, ((score - target) ** 2 * entropy).sum())

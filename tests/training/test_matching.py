@@ -14,6 +14,7 @@ from s3fd.training.matching import (
     FACE,
     IGNORED,
     MATCH_IOU,
+    candidates,
     match,
 )
 
@@ -108,3 +109,15 @@ def test_invariants(raw: list[tuple[float, float, float, float]]) -> None:
     stage_one = (iou >= MATCH_IOU) & (iou == iou.max(axis=0))
     owned = np.bincount(targets.matched[positive], minlength=len(array))
     assert (owned[stage_one.sum(axis=1) < ANCHORS_PER_FACE] <= ANCHORS_PER_FACE).all()
+
+
+@given(st.lists(st.tuples(*[st.floats(2, 60)] * 4), max_size=5))
+def test_candidates_are_the_anchors_of_largest_overlap(corners: list[tuple[float, ...]]) -> None:
+    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in corners], np.float32).reshape(-1, 4)
+    rows = candidates(boxes, ANCHORS, count=12)
+    assert rows.shape == (len(boxes), 12)
+    for box, row in zip(boxes, rows, strict=True):
+        iou = box_ops.iou(box[None], ANCHORS)[0]
+        found = row[row >= 0]
+        np.testing.assert_allclose(iou[found], np.sort(iou)[::-1][: len(found)], atol=1e-6)
+        assert len(found) == max(1, min(12, int((iou >= COMPENSATION_IOU).sum())))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -111,40 +112,50 @@ def _start(centre: float, face: float, window: float, picture: int, rng: np.rand
 def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
     """Cut out `window` and scale it to `output` (width, height) pixels, with `FILL_BGR` outside the picture.
 
-    A face stays if its centre is inside (paper, section 3.4), cut at the edges; one that shrinks below
-    `MIN_FACE` is ignored.
+    The window is moved to whole pixels, and boxes go exactly where their pixels go: half a pixel matters to
+    the overlap of a small face. A face stays if its centre is inside (paper, section 3.4), cut at the edges;
+    one that shrinks below `MIN_FACE` is ignored.
     """
     height, width = item.picture.shape[:2]
-    scale_x, scale_y = output[0] / window.width, output[1] / window.height
-    x1, y1 = max(0, math.floor(window.left)), max(0, math.floor(window.top))
-    x2 = min(width, math.ceil(window.left + window.width))
-    y2 = min(height, math.ceil(window.top + window.height))
+    x = _fit(window.left, window.width, width, output[0])
+    y = _fit(window.top, window.height, height, output[1])
     canvas = np.full((output[1], output[0], 3), FILL_BGR, np.uint8)
-    if x2 > x1 and y2 > y1:
-        patch_size = (max(1, round((x2 - x1) * scale_x)), max(1, round((y2 - y1) * scale_y)))
-        shrinking = min(scale_x, scale_y) < 1
-        patch = cv2.resize(
-            item.picture[y1:y2, x1:x2],
-            patch_size,
+    if x.target and y.target:
+        shrinking = min(x.scale, y.scale) < 1
+        canvas[y.start : y.start + y.target, x.start : x.start + x.target] = cv2.resize(
+            item.picture[y.source : y.source + y.length, x.source : x.source + x.length],
+            (x.target, y.target),
             interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
         )
-        _paste(
-            canvas,
-            np.asarray(patch, np.uint8),
-            round((x1 - window.left) * scale_x),
-            round((y1 - window.top) * scale_y),
-        )
-    offset = np.array([window.left, window.top] * 2, np.float32)
-    boxes = (item.boxes - offset) * np.array([scale_x, scale_y] * 2, np.float32)
-    return _keep_inside(Labelled(canvas, boxes, item.ignored))
+    scale = np.array([x.scale, y.scale] * 2, np.float32)
+    origin = np.array([x.source, y.source] * 2, np.float32)
+    start = np.array([x.start, y.start] * 2, np.float32)
+    return _keep_inside(Labelled(canvas, (item.boxes - origin) * scale + start, item.ignored))
 
 
-def _paste(canvas: Picture, patch: Picture, left: int, top: int) -> None:
-    """Copy `patch` into `canvas` at (left, top); what falls outside is dropped."""
-    height, width = canvas.shape[:2]
-    x1, y1 = max(0, left), max(0, top)
-    x2, y2 = min(width, left + patch.shape[1]), min(height, top + patch.shape[0])
-    canvas[y1:y2, x1:x2] = patch[y1 - top : y2 - top, x1 - left : x2 - left]
+class _Fit(NamedTuple):
+    """One axis: `length` pixels of the picture from `source` fill `target` of the output, from `start`."""
+
+    source: int
+    length: int
+    start: int
+    target: int
+
+    @property
+    def scale(self) -> float:
+        return self.target / self.length
+
+
+def _fit(start: float, length: float, picture: int, output: int) -> _Fit:
+    """Fit what a window shows of the picture along one axis into the output, in whole pixels of both."""
+    end = start + length
+    low, high = max(0, round(start)), min(picture, round(end))
+    if low >= high:
+        return _Fit(0, 1, 0, 0)
+    scale = output / length
+    first = 0 if start >= 0 else round(-start * scale)
+    last = output if end <= picture else round((picture - start) * scale)
+    return _Fit(low, high - low, first, max(0, last - first))
 
 
 def _keep_inside(item: Labelled) -> Labelled:

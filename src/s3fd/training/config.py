@@ -9,18 +9,20 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 
-class _Config(BaseModel):
+class StrictConfig(BaseModel):
+    """A part of a configuration: frozen, and without fields that nobody knows."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class NetworkConfig(_Config):
+class NetworkConfig(StrictConfig):
     """Which network is trained."""
 
     backbone: Literal["slim", "vgg16"] = "slim"
     backgrounds: int = Field(3, ge=1, description="max-out background labels of the finest layer; 1 is none")
 
 
-class DataConfig(_Config):
+class DataConfig(StrictConfig):
     """One annotated set; paths are relative to the data folder given on the command line."""
 
     format: Literal["wider", "voc", "yolo"]
@@ -29,15 +31,20 @@ class DataConfig(_Config):
     repeat: int = Field(1, ge=1, description="times each picture counts in an epoch")
 
 
-class MatchingConfig(_Config):
+class MatchingConfig(StrictConfig):
     """Scale-compensation anchor matching; the defaults are the paper's."""
 
+    method: Literal["compensation", "aligned"] = Field(
+        "compensation",
+        description="aligned: among `candidates`, those that predict the face best answer for it",
+    )
+    candidates: int = Field(24, ge=1, description="anchors a face may choose from, of `aligned`")
     match_iou: float = Field(0.35, gt=0, le=1)
     compensation_iou: float = Field(0.1, ge=0, le=1)
     anchors_per_face: int = Field(6, ge=0, description="0 leaves out the second stage")
 
 
-class AugmentationConfig(_Config):
+class AugmentationConfig(StrictConfig):
     """How training pictures are made, see `s3fd.training.augmentation`."""
 
     anchor_sampling: float = Field(0.7, ge=0, le=1)
@@ -54,14 +61,17 @@ class AugmentationConfig(_Config):
         return grids
 
 
-class LossConfig(_Config):
+class LossConfig(StrictConfig):
     """What the network is punished for, see `s3fd.training.losses`; the defaults are the paper's."""
 
     quality: bool = Field(False, description="scores are trained to be the box's IoU instead of 1")
     giou_weight: float = Field(0.0, ge=0, description="of generalised IoU; 0 is smooth L1")
+    focal: bool = Field(
+        False, description="every anchor counts by its error squared; no hard-negative mining"
+    )
 
 
-class OptimiserConfig(_Config):
+class OptimiserConfig(StrictConfig):
     """Optimiser and schedule: linear warm-up, then a cosine down to `final` times the rate."""
 
     name: Literal["adamw", "sgd"] = "adamw"
@@ -73,7 +83,7 @@ class OptimiserConfig(_Config):
     clip: float = Field(10.0, gt=0, description="largest gradient norm")
 
 
-class TrainConfig(_Config):
+class TrainConfig(StrictConfig):
     """A whole training run."""
 
     network: NetworkConfig = NetworkConfig()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -17,9 +18,10 @@ from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
+from s3fd.training.alignment import Candidates
 from s3fd.training.augmentation import Augmentation, Labelled
 from s3fd.training.config import MatchingConfig
-from s3fd.training.matching import FACE, match
+from s3fd.training.matching import BACKGROUND, FACE, candidates, match
 
 
 class Example(NamedTuple):
@@ -29,21 +31,24 @@ class Example(NamedTuple):
         picture: (3, S, S) uint8 BGR.
         labels: (A,) int8, see `s3fd.training.matching`.
         deltas: (A, 4) float32 coded boxes; zero but for face anchors.
+        candidates: where anchors are assigned while training, those of each face; else of no face.
         names: the files it was made from.
     """
 
     picture: Tensor
     labels: Tensor
     deltas: Tensor
+    candidates: Candidates
     names: list[str]
 
 
 class Batch(NamedTuple):
-    """Examples side by side: the tensors of `Example` with a batch dimension in front."""
+    """Examples side by side: the tensors of `Example` with a batch dimension in front, candidates joined."""
 
     pictures: Tensor
     labels: Tensor
     deltas: Tensor
+    candidates: Candidates
     names: list[str]
 
 
@@ -72,7 +77,7 @@ class TrainingStream(Dataset[Example]):
         self.augmentation = augmentation
         self.matching = matching
         self.seed = seed
-        self._cache: dict[int, Labelled] | None = {} if cache else None
+        self._cache: dict[Path, Labelled] | None = {} if cache else None
         self._permutation: tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.int64]]] | None = None
 
     @cached_property
@@ -92,20 +97,48 @@ class TrainingStream(Dataset[Example]):
             return self._load(index)
 
         item = self.augmentation(draw, rng)
-        targets = match(item.boxes, item.ignored, self.anchors, **self.matching.model_dump())
-        deltas = np.zeros((len(self.anchors), 4), np.float32)
-        face = targets.labels == FACE
-        if face.any():
-            deltas[face] = box_ops.encode(item.boxes[targets.matched[face]], self.anchors[face])
         picture = torch.from_numpy(item.picture).permute(2, 0, 1)
-        return Example(picture, torch.from_numpy(targets.labels), torch.from_numpy(deltas), names)
+        return Example(picture, *self._targets(item), names)
+
+    def _targets(self, item: Labelled) -> tuple[Tensor, Tensor, Candidates]:
+        """Labels, coded boxes and candidates of a picture, see `Example`."""
+        config = self.matching
+        aligned = config.method == "aligned"
+        deltas = np.zeros((len(self.anchors), 4), np.float32)
+        rows = np.zeros((0, config.candidates), np.int64)
+        coded = np.zeros((0, config.candidates, 4), np.float32)
+        faces = item.boxes[~item.ignored]
+        targets = match(
+            item.boxes,
+            item.ignored,
+            self.anchors,
+            match_iou=config.match_iou,
+            compensation_iou=config.compensation_iou,
+            anchors_per_face=config.anchors_per_face,
+        )
+        if aligned:
+            targets.labels[targets.labels == FACE] = BACKGROUND
+            rows = candidates(
+                faces, self.anchors, compensation_iou=config.compensation_iou, count=config.candidates
+            )
+            each = np.repeat(faces, config.candidates, axis=0)
+            coded = box_ops.encode(each, self.anchors[rows.clip(min=0).ravel()]).reshape(*rows.shape, 4)
+        else:
+            face = targets.labels == FACE
+            deltas[face] = box_ops.encode(item.boxes[targets.matched[face]], self.anchors[face])
+        return (
+            torch.from_numpy(targets.labels),
+            torch.from_numpy(deltas),
+            Candidates(torch.from_numpy(rows), torch.from_numpy(coded)),
+        )
 
     def _load(self, index: int) -> Labelled:
+        sample = self.samples[index]
         if self._cache is None:
-            return load(self.samples[index])
-        if index not in self._cache:
-            self._cache[index] = load(self.samples[index])
-        return self._cache[index]
+            return load(sample)
+        if sample.path not in self._cache:  # a repeated set has several samples of a picture
+            self._cache[sample.path] = load(sample)
+        return self._cache[sample.path]
 
     def _index(self, n: int) -> int:
         epoch, position = divmod(n, len(self.samples))
@@ -150,8 +183,15 @@ def collate(examples: Sequence[Example]) -> Batch:
         torch.stack([e.picture for e in examples]).contiguous(memory_format=torch.channels_last),
         torch.stack([e.labels for e in examples]),
         torch.stack([e.deltas for e in examples]),
+        _join([e.candidates for e in examples], examples[0].labels.shape[0]),
         [name for e in examples for name in e.names],
     )
+
+
+def _join(each: Sequence[Candidates], anchors: int) -> Candidates:
+    """Join candidates of pictures with so many `anchors` each, counted through."""
+    rows = [torch.where(c.anchors < 0, -1, c.anchors + i * anchors) for i, c in enumerate(each)]
+    return Candidates(torch.cat(rows), torch.cat([c.deltas for c in each]))
 
 
 def normalise(pictures: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD, build
 from s3fd.network.decoder import decode
 from s3fd.training import checkpoint
+from s3fd.training.alignment import Candidates, align
 from s3fd.training.augmentation import Augmentation
 from s3fd.training.config import ConfigError, DataConfig, TrainConfig
 from s3fd.training.dataset import Batch, StepSampler, TrainingStream, collate, normalise
@@ -111,8 +112,15 @@ class Trainer:
         with torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32"):
             predictions = self.network(pictures)
         labels = batch.labels.to(self.device, non_blocking=True)
+        options = self.config.loss.model_dump()
+        if self.config.matching.method == "aligned":
+            candidates = Candidates(*(x.to(self.device, non_blocking=True) for x in batch.candidates))
+            aligned = align(predictions, candidates, labels, self.config.matching.anchors_per_face)
+            return detection_loss(
+                predictions, aligned.labels, aligned.deltas, scores=aligned.scores, **options
+            )
         deltas = batch.deltas.to(self.device, non_blocking=True)
-        return detection_loss(predictions, labels, deltas, **self.config.loss.model_dump())
+        return detection_loss(predictions, labels, deltas, **options)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""

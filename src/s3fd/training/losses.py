@@ -33,6 +33,8 @@ def detection_loss(
     *,
     quality: bool = False,
     giou_weight: float = 0.0,
+    focal: bool = False,
+    scores: Tensor | None = None,
 ) -> Losses:
     """Compare predictions with targets.
 
@@ -47,20 +49,28 @@ def detection_loss(
         quality: whether a face anchor's score is to be the IoU that its predicted box has, instead of 1, so
             that of several boxes on a face the best scores highest (Li et al., Generalized Focal Loss, 2020).
         giou_weight: if over 0, generalised IoU times this replaces smooth L1 (Rezatofighi et al., 2019).
+        focal: whether every anchor's cross-entropy counts by its error squared (quality focal loss, in the
+            paper of `quality`), instead of that of face anchors and hard negatives in full.
+        scores: (B, A): what face anchors should score, in place of 1 or their IoU.
     """
     positive = labels == 1
     count = positive.sum().clamp(min=1)
     found, wanted = predictions.deltas[positive].float(), deltas[positive]
     iou, giou = box_overlap(found, wanted)
     target = positive.float()
-    if quality:
+    if scores is not None:
+        target = scores
+    elif quality:
         target[positive] = iou.detach().to(target.dtype)
     logits = predictions.logits.float()
-    cross_entropy = F.binary_cross_entropy_with_logits(  # of two classes' softmax
-        logits[..., 1] - logits[..., 0], target, reduction="none"
-    )
-    kept = positive | hard_negatives(cross_entropy.detach(), labels)
-    classification = cross_entropy[kept].sum() / count
+    margin = logits[..., 1] - logits[..., 0]  # the softmax of two classes is a sigmoid of this
+    cross_entropy = F.binary_cross_entropy_with_logits(margin, target, reduction="none")
+    if focal:
+        error = (margin.sigmoid() - target) ** 2
+        classification = (cross_entropy * error * (labels >= 0)).sum() / count
+    else:
+        kept = positive | hard_negatives(cross_entropy.detach(), labels)
+        classification = cross_entropy[kept].sum() / count
     if giou_weight:
         box = giou_weight * (1 - giou).sum() / count
     else:

@@ -71,6 +71,30 @@ def match(
     return targets
 
 
+def candidates(
+    boxes: FloatArray,
+    anchors: FloatArray,
+    *,
+    compensation_iou: float = COMPENSATION_IOU,
+    count: int = 24,
+) -> NDArray[np.int64]:
+    """Anchors that may answer for each face, largest IoU first: (N, count) rows of `anchors`, -1 for none.
+
+    Those of at least `compensation_iou`; a face so small or odd that there is none has its best anchor.
+    """
+    found = np.full((len(boxes), count), -1, np.int64)
+    if not len(boxes):
+        return found
+    iou = box_ops.iou(boxes, anchors)
+    kept = min(count, len(anchors))
+    best = np.argpartition(-iou, kept - 1, axis=1)[:, :kept]
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(iou, best, axis=1), axis=1), axis=1)
+    near = np.take_along_axis(iou, best, axis=1) >= compensation_iou
+    near[:, 0] = True
+    found[:, :kept] = np.where(near, best, -1)
+    return found
+
+
 def _first_stage(iou: FloatArray, match_iou: float) -> NDArray[np.int64]:
     """Row of the face each anchor answers for, -1 for none, from an IoU table (faces, anchors)."""
     owner: NDArray[np.int64] = iou.argmax(axis=0)

@@ -1,0 +1,81 @@
+"""Task-aligned assignment: the anchors that already frame a face best, and are surest of it, answer for it.
+
+Feng et al., TOOD (ICCV 2021), section 3.2, among the candidates that S³FD's scale compensation would allow.
+The matching by anchor alone gives a face anchors that lie between it and its neighbour, and asks a high score
+of a box that fits neither; here such an anchor is background.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from s3fd.network.heads import Predictions
+from s3fd.training.losses import box_overlap
+
+SCORE_POWER = 1.0
+"""Exponent of the score in the alignment metric (TOOD: 1)."""
+
+OVERLAP_POWER = 6.0
+"""Exponent of the IoU in the alignment metric (TOOD: 6)."""
+
+
+class Candidates(NamedTuple):
+    """The anchors that may answer for each of the faces of a batch.
+
+    Attributes:
+        anchors: (F, K) int64 rows of the batch's anchors in one line (B · A); -1 for none.
+        deltas: (F, K, 4) the face's box, coded relative to each.
+    """
+
+    anchors: Tensor
+    deltas: Tensor
+
+
+class Aligned(NamedTuple):
+    """What every anchor should say; like `s3fd.training.matching.Targets`, with a score between 0 and 1.
+
+    Attributes:
+        labels: (B, A) int8: 1 face, 0 background, -1 not trained.
+        scores: (B, A) float32: for a face anchor, how far it should trust itself.
+        deltas: (B, A, 4) coded boxes of face anchors, 0 elsewhere.
+    """
+
+    labels: Tensor
+    scores: Tensor
+    deltas: Tensor
+
+
+@torch.no_grad()
+def align(predictions: Predictions, candidates: Candidates, labels: Tensor, anchors_per_face: int) -> Aligned:
+    """Give each face the `anchors_per_face` candidates with the largest score¹ · IoU⁶.
+
+    Two faces that want one anchor leave it to the one that its box overlaps more. An anchor's score is its
+    metric, scaled so that the best anchor of a face should say the IoU it reaches. `labels` (B, A) marks with
+    -1 what must not be trained.
+    """
+    flat = labels.flatten().clone()
+    scores = torch.zeros(flat.shape, dtype=torch.float32, device=flat.device)
+    deltas = torch.zeros(len(flat), 4, device=flat.device)
+    if candidates.anchors.numel():
+        exists = candidates.anchors >= 0
+        rows = candidates.anchors.clamp(min=0)
+        logits = predictions.logits.float().flatten(0, 1)[rows]
+        found = predictions.deltas.float().flatten(0, 1)[rows]
+        overlap = box_overlap(found.flatten(0, 1), candidates.deltas.flatten(0, 1))[0].view_as(rows)
+        overlap = overlap.clamp(min=1e-3) * exists
+        metric = torch.sigmoid(logits[..., 1] - logits[..., 0]) ** SCORE_POWER * overlap**OVERLAP_POWER
+        chosen = torch.zeros_like(exists)
+        chosen.scatter_(1, metric.topk(min(anchors_per_face, rows.shape[1]), dim=1).indices, True)
+        chosen &= exists
+        most = scores.scatter_reduce(0, rows[chosen], overlap[chosen], "amax")
+        chosen &= overlap >= most[rows]
+        metric, overlap = metric * chosen, overlap * chosen
+        best = metric.amax(dim=1, keepdim=True).clamp(min=torch.finfo(metric.dtype).tiny)
+        target = metric / best * overlap.amax(dim=1, keepdim=True)
+        flat[rows[chosen]] = 1
+        scores[rows[chosen]] = target[chosen]
+        deltas[rows[chosen]] = candidates.deltas[chosen]
+    return Aligned(flat.view_as(labels), scores.view_as(labels), deltas.view(*labels.shape, 4))

@@ -1,0 +1,86 @@
+import numpy as np
+import torch
+
+from s3fd import boxes as box_ops
+from s3fd.anchors import anchors, map_sizes
+from s3fd.network.heads import Predictions
+from s3fd.training.alignment import Candidates, align
+from s3fd.training.matching import candidates
+
+ANCHORS = anchors(map_sizes(128, 128))
+
+
+def predictions(score: float = 0.5) -> Predictions:
+    """Every anchor predicts its own box, all with one score."""
+    logits = torch.zeros(1, len(ANCHORS), 2)
+    logits[..., 1] = torch.logit(torch.tensor(score))
+    return Predictions(logits, torch.zeros(1, len(ANCHORS), 4), [])
+
+
+def candidates_of(*faces: tuple[float, float, float, float], count: int = 24) -> Candidates:
+    boxes = np.array(faces, np.float32).reshape(-1, 4)
+    rows = candidates(boxes, ANCHORS, count=count)
+    coded = box_ops.encode(np.repeat(boxes, count, axis=0), ANCHORS[rows.clip(min=0).ravel()])
+    return Candidates(torch.from_numpy(rows), torch.from_numpy(coded).view(len(boxes), count, 4))
+
+
+def background() -> torch.Tensor:
+    return torch.zeros(1, len(ANCHORS), dtype=torch.int8)
+
+
+def test_without_a_better_guess_the_best_anchors_answer_and_score_their_overlap() -> None:
+    face = (39.3, 41.6, 58.2, 60.9)
+    found = align(predictions(), candidates_of(face), background(), 3)
+    chosen = found.labels[0] == 1
+    iou = box_ops.iou(np.array([face], np.float32), ANCHORS)[0]
+    assert set(np.flatnonzero(chosen)) == set(np.argsort(-iou, kind="stable")[:3])
+    np.testing.assert_allclose(found.scores[0].max(), iou.max(), atol=1e-5)
+    assert (found.scores[0][~chosen] == 0).all()
+    decoded = box_ops.decode(found.deltas[0][chosen].numpy(), ANCHORS[chosen.numpy()])
+    np.testing.assert_allclose(decoded, [face] * 3, atol=1e-3)
+
+
+def test_an_anchor_that_predicts_the_face_beats_one_that_lies_on_it() -> None:
+    face = (40.0, 40.0, 58.0, 60.0)
+    wanted = candidates_of(face)
+    tenth = int(wanted.anchors[0, 9])
+    guess = predictions()
+    guess.deltas[0, tenth] = wanted.deltas[0, 9]
+    found = align(guess, wanted, background(), 1)
+    assert np.flatnonzero(found.labels[0] == 1).tolist() == [tenth]
+    assert found.scores[0, tenth].item() > 0.99
+
+
+def test_of_two_equal_boxes_the_surer_answers() -> None:
+    wanted = candidates_of((40.0, 40.0, 58.0, 60.0))
+    guess = predictions()
+    for k in (3, 7):
+        guess.deltas[0, wanted.anchors[0, k]] = wanted.deltas[0, k]
+    guess.logits[0, wanted.anchors[0, 7], 1] += 1
+    found = align(guess, wanted, background(), 1)
+    assert np.flatnonzero(found.labels[0] == 1).tolist() == [int(wanted.anchors[0, 7])]
+
+
+def test_two_faces_never_share_an_anchor() -> None:
+    wanted = candidates_of((40.0, 40.0, 56.0, 56.0), (43.0, 40.0, 59.0, 56.0))
+    found = align(predictions(), wanted, background(), 6)
+    chosen = np.flatnonzero(found.labels[0] == 1)
+    decoded = box_ops.decode(found.deltas[0].numpy()[chosen], ANCHORS[chosen])
+    faces = np.array([[40, 40, 56, 56], [43, 40, 59, 56]], np.float32)
+    own = box_ops.iou(ANCHORS[chosen], faces).argmax(axis=1)
+    np.testing.assert_allclose(decoded, faces[own], atol=1e-3)
+    assert set(own) == {0, 1}
+
+
+def test_untrained_anchors_stay_untrained_and_no_face_is_all_background() -> None:
+    labels = background()
+    labels[0, 5] = -1
+    found = align(predictions(), candidates_of(), labels, 6)
+    assert torch.equal(found.labels, labels) and found.scores.sum() == 0
+
+
+def test_rows_of_no_anchor_are_never_chosen() -> None:
+    tiny = candidates_of((60.0, 60.0, 63.0, 63.0))  # overlaps no anchor by a tenth
+    assert (tiny.anchors[0, 1:] == -1).all()
+    found = align(predictions(), tiny, background(), 6)
+    assert np.flatnonzero(found.labels[0] == 1).tolist() == [int(tiny.anchors[0, 0])]
