@@ -13,24 +13,16 @@ import argparse
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from s3fd.network import build
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
     """Multiply-accumulates of all convolutions for one picture."""
-    total = 0
-
-    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
-        nonlocal total
-        if isinstance(module, nn.Conv2d):
-            total += output[0].numel() * module.weight[0].numel()
-
-    for module in network.modules():
-        module.register_forward_hook(count)
-    with torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, height, width, device="meta"))
-    return total
+    return int(counter.get_total_flops()) // 2
 
 
 def main() -> None:

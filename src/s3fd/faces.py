@@ -92,7 +92,7 @@ class Faces:
             {
                 "box": [round(float(v), digits) for v in box],
                 "score": round(float(score), 4),
-                **{name: column[i].tolist() for name, column in self.attributes.items()},
+                **{name: _plain(column[i]) for name, column in self.attributes.items()},
             }
             for i, (box, score) in enumerate(zip(self.boxes, self.scores, strict=True))
         ]
@@ -111,3 +111,10 @@ class Faces:
             class_id=np.zeros(len(self), dtype=int),
             data={"class_name": np.full(len(self), "face"), **self.attributes},
         )
+
+
+def _plain(value: Any) -> Any:
+    """A column's entry as JSON knows it; scores and probabilities to four decimals."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return round(value, 4) if isinstance(value, float) else value

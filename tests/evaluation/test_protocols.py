@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 from s3fd.evaluation import protocols
 from s3fd.evaluation.protocols import MAX_PIXELS, PAPER_MAX_PIXELS, PROTOCOLS, Pass
 from s3fd.faces import Faces
+from s3fd.inference.runtime import AnchorOutputs
 
 SIDES = st.integers(1, 6000)
 
@@ -19,13 +23,17 @@ class Blobs:
         self.score = score
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def __call__(self, pictures: np.ndarray, attributes: Sequence[str] = ()) -> AnchorOutputs:
         assert pictures.dtype == np.uint8 and pictures.flags.c_contiguous and pictures.shape[0] == 1
         self.shapes.append(pictures.shape[1:3])
         y, x = np.nonzero(pictures[0, :, :, 0] > 127)
         box = [x.min(), y.min(), x.max() + 1, y.max() + 1] if len(x) else [0, 0, 0, 0]
         score = self.score if len(x) else 0.0
-        return np.array([[score, 0.001]], np.float32), np.array([[box, [0, 0, 9, 9]]], np.float32)
+        return AnchorOutputs(
+            np.array([[score, 0.001]], np.float32), np.array([[box, [0, 0, 9, 9]]], np.float32), {}
+        )
 
 
 def picture_with(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -93,9 +101,9 @@ def test_what_the_network_sees(name: str, shapes: list[tuple[int, int]]) -> None
 
 def test_a_face_that_one_pass_sees_alone_is_dropped_by_the_paper_only() -> None:
     class FirstOnly(Blobs):
-        def __call__(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            scores, found = super().__call__(pictures)
-            return scores * (len(self.shapes) == 1), found
+        def __call__(self, pictures: np.ndarray, attributes: Sequence[str] = ()) -> AnchorOutputs:
+            found = super().__call__(pictures)
+            return found._replace(scores=found.scores * (len(self.shapes) == 1))
 
     picture = picture_with(400, 300, (100, 100, 150, 160))
     assert len(protocols.multiscale(FirstOnly(), picture)) == 1

@@ -125,3 +125,15 @@ def test_saving(tmp_path: Path, suffix: str) -> None:
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         draw.save(np.zeros((1, 70_000, 3), np.uint8), tmp_path / "a.jpg")
+
+
+def test_captions_say_what_is_told_of_a_face() -> None:
+    boxes = np.array([[0, 0, 9, 9], [9, 9, 20, 20]], np.float32)
+    scores = np.array([0.97, 0.8], np.float32)
+    assert draw.captions(Faces(boxes, scores)) == ["97%", "80%"]
+    columns = {
+        "gender": np.array(["female", None], dtype=object),
+        "gender_probability": np.array([0.93, 0.5], np.float32),
+        "embedding": np.zeros((2, 4), np.float32),
+    }
+    assert draw.captions(Faces(boxes, scores, columns)) == ["female 93%", "?"]

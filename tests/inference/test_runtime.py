@@ -12,7 +12,7 @@ from s3fd.inference.runtime import OnnxRuntime, open_runtime
 def test_a_batch_gives_scores_and_boxes(tiny: Path) -> None:
     pictures = np.zeros((2, 32, 48, 3), np.uint8)
     pictures[1, 16:32, 32:48] = 255
-    scores, boxes = open_runtime(tiny, threads=1)(pictures)
+    scores, boxes, _ = open_runtime(tiny, threads=1)(pictures)
     assert scores.shape == (2, 6)
     assert boxes.shape == (2, 6, 4)
     assert scores.dtype == boxes.dtype == np.float32

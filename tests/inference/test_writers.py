@@ -147,3 +147,42 @@ def test_parquet_keeps_what_an_interrupted_run_found(
     assert names(tmp_path) == (["faces.parquet"] if kept else [])
     if kept:
         assert parquet.read_table(path).num_rows == 2
+
+
+def told() -> Record:
+    columns = {
+        "gender": np.array(["female", None], dtype=object),
+        "gender_probability": np.array([0.93, 0.5], np.float32),
+    }
+    boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
+    return Record("a.jpg", Faces(boxes, np.array([0.9, 0.8], np.float32), columns), 9, 9)
+
+
+def test_attributes_are_fields_and_columns(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with JsonLinesWriter(stream) as lines:
+        lines.write(told())
+    faces = json.loads(stream.getvalue())["faces"]
+    assert [(face["gender"], face["gender_probability"]) for face in faces] == [("female", 0.93), (None, 0.5)]
+
+    stream = io.BytesIO()
+    with CsvWriter(stream, attributes=["gender"]) as table:
+        for record in (told(), RECORDS[1]):
+            table.write(record)
+    rows = list(csv.DictReader(io.StringIO(stream.getvalue().decode("utf-8"), newline="")))
+    assert tuple(rows[0])[-4:] == ("score", "gender", "gender_probability", "error")
+    assert [(row["gender"], row["gender_probability"]) for row in rows] == [
+        ("female", "0.93"),
+        ("", "0.5"),
+        ("", ""),
+    ]
+
+
+def test_parquet_has_attributes(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with ParquetWriter(tmp_path / "faces.parquet", attributes=["gender"]) as writer:
+        for record in (told(), RECORDS[1]):
+            writer.write(record)
+    rows = parquet.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert [row["gender"] for row in rows] == ["female", None, None]
+    assert rows[0]["gender_probability"] == pytest.approx(0.93)

@@ -10,8 +10,8 @@ from s3fd.network.heads import Predictions
 
 def test_anchors_are_those_of_the_numpy_side() -> None:
     sizes = anchor_ops.map_sizes(200, 333)
-    centre, side = anchors(sizes, torch.device("cpu"))
-    ours = torch.cat([centre - side / 2, centre + side / 2], dim=1)
+    x, y, side = anchors(sizes, torch.device("cpu"))
+    ours = torch.stack([x - side / 2, y - side / 2, x + side / 2, y + side / 2], dim=1)
     np.testing.assert_array_equal(ours.numpy(), anchor_ops.anchors(sizes))
 
 

@@ -110,10 +110,20 @@ def test_backbone_is_injected() -> None:
 
 
 def test_max_out_takes_the_largest_background() -> None:
-    logits = torch.tensor([0.5, 3.0, -1.0, 2.0]).view(1, 4, 1, 1)
-    assert max_out(logits).flatten().tolist() == [3.0, 2.0]
+    logits = torch.tensor([[0.5, 3.0, -1.0, 2.0]])
+    assert max_out(logits).tolist() == [[3.0, 2.0]]
 
 
 def test_l2_norm_gives_every_cell_the_scale() -> None:
     norms = L2Norm(16, 10)(torch.randn(2, 16, 5, 7)).norm(dim=1)
     torch.testing.assert_close(norms, torch.full((2, 5, 7), 10.0))
+
+
+def test_a_silenced_layer_sees_no_face() -> None:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    network.heads.silence(0)
+    with torch.no_grad():
+        logits = network(torch.randn(1, 3, 64, 64) * 50).logits[0]
+    scores = torch.sigmoid(logits[:, 1] - logits[:, 0])
+    assert scores[:256].max() < 1e-8 and scores[256:].min() > 1e-4

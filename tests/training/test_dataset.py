@@ -55,6 +55,24 @@ def test_deltas_decode_to_the_face(samples: list[Sample]) -> None:
     assert (example.deltas.numpy()[~face] == 0).all()
 
 
+@pytest.mark.parametrize("method", ["compensation", "aligned"])
+def test_layers_before_the_first_are_not_trained(samples: list[Sample], method: str) -> None:
+    policy = Augmentation(64, anchor_sampling=1.0, grids=(1.0,), distort=False)
+    config = MatchingConfig(method=method, first_layer=1)  # type: ignore[arg-type]
+    data = TrainingStream(samples, policy, config, 0)
+    for n in range(8):
+        example = data[n]
+        assert (example.labels[:256] == -1).all() and (example.labels[256:] >= 0).all()
+        face = (example.labels == 1).numpy()
+        rows = example.candidates.anchors.numpy()
+        assert face.any() if method == "compensation" else (rows[rows >= 0] >= 256).any()
+        assert (rows[rows >= 0] >= 256).all()
+        boxes = box_ops.decode(example.deltas.numpy()[face], data.anchors[face])
+        coded = example.candidates.deltas.numpy()[rows >= 0]
+        boxes = np.concatenate([boxes, box_ops.decode(coded, data.anchors[rows[rows >= 0]])])
+        assert len(np.unique(boxes.round(), axis=0)) == 1  # they all are the one face
+
+
 def test_batches_and_their_numbers(samples: list[Sample]) -> None:
     assert list(StepSampler(2, 4, 3)) == [[6, 7, 8], [9, 10, 11]]
     data = stream(samples)

@@ -13,7 +13,9 @@ import s3fd
 COMMANDS = {
     "detect": ("s3fd.cli.detect", "Find the faces in pictures, folders, videos or a camera."),
     "eval": ("s3fd.cli.evaluate", "Measure a detector against labelled faces."),
+    "classify": ("s3fd.cli.classify", "Tell what pictures show, from their faces: female or male."),
     "train": ("s3fd.cli.train", "Train a detector."),
+    "finetune": ("s3fd.cli.finetune", "Teach a detector to tell a label, such as gender."),
     "weights": ("s3fd.cli.weights", "List, check and import weights."),
     "export": ("s3fd.cli.export", "Write a detector as an ONNX model."),
 }

@@ -85,6 +85,17 @@ def detect(
         int | None,
         typer.Option(min=1, help="Threads of the network.", show_default="one a processor"),
     ] = None,
+    attributes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Also tell this of every face, with weights that can, such as those of `s3fd finetune`.",
+        ),
+    ] = None,
+    min_probability: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Leave an attribute open (null) that is less probable than this."),
+    ] = 0.0,
 ) -> None:
     r"""Find the faces in pictures, folders, videos or a camera.
 
@@ -93,7 +104,8 @@ def detect(
     {"path": "a.jpg", "width": 640, "height": 480, "faces": \[{"box": \[x1, y1, x2, y2], "score": 0.98}]}
 
     A box is left, top, right, bottom in pixels of the upright picture. Frames of a video also have a number
-    and a time in seconds. What cannot be read gives {"path": …, "error": …}, and the run goes on.
+    and a time in seconds. An attribute gives a face two more fields, such as "gender" and
+    "gender_probability". What cannot be read gives {"path": …, "error": …}, and the run goes on.
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
     """
@@ -101,9 +113,10 @@ def detect(
 
     try:
         outputs = _open_outputs(paths, draw, crop)
-        detector = _open_detector(weights, size, min_score, threads)
+        told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+        detector = _open_detector(weights, size, min_score, threads, told, min_probability)
         with ExitStack() as stack:
-            writers = [stack.enter_context(writer) for writer in _open_writers(csv, parquet)]
+            writers = [stack.enter_context(writer) for writer in _open_writers(csv, parquet, told)]
             to_terminal = sys.stdout.isatty() and (csv == "-" or not (csv or parquet))
             progress = stack.enter_context(Progress(shown=sys.stderr.isatty() and not to_terminal))
             code = _run(detector, paths, min_size, outputs, writers, progress)
@@ -160,19 +173,37 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _open_detector(weights: str, size: str, min_score: float, threads: int | None) -> Detector:
+def _open_detector(
+    weights: str,
+    size: str,
+    min_score: float,
+    threads: int | None,
+    attributes: tuple[str, ...],
+    min_probability: float,
+) -> Detector:
     """Open the network, or end with what is wrong about the options."""
-    from s3fd.inference.detector import load
+    from s3fd.inference.detector import Detector
     from s3fd.inference.resize import parse_size
+    from s3fd.inference.runtime import open_runtime
 
     try:
         parsed = parse_size(size)
     except ValueError as error:
         fail(f"--size: {error}")
     try:
-        return load(weights, threads=threads, size=parsed, min_score=min_score)
+        runtime = open_runtime(weights, threads)
     except (FileNotFoundError, ValueError) as error:
         fail(f"--weights: {error}")
+    try:
+        return Detector(
+            runtime,
+            size=parsed,
+            min_score=min_score,
+            attributes=attributes,
+            min_probability=min_probability,
+        )
+    except ValueError as error:
+        fail(f"--attributes: {error}")
 
 
 def _open_outputs(paths: list[str], draw: Path | None, crop: Path | None) -> Outputs:
@@ -195,23 +226,24 @@ def _open_outputs(paths: list[str], draw: Path | None, crop: Path | None) -> Out
     return Outputs(draw, crop)
 
 
-def _open_writers(csv: str | None, parquet: Path | None) -> list[Writer]:
+def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, ...]) -> list[Writer]:
     """Writers of the tables that are asked for, or of JSON Lines to standard output."""
     from s3fd.inference.writers import CsvWriter, JsonLinesWriter, ParquetWriter
 
     writers: list[Writer] = []
     if csv == "-":
-        writers.append(CsvWriter(sys.stdout.buffer))
+        writers.append(CsvWriter(sys.stdout.buffer, attributes=attributes))
     elif csv is not None:
         try:
-            writers.append(CsvWriter(Path(csv).open("wb"), close=True))  # noqa: SIM115 (closed by the writer)
+            stream = Path(csv).open("wb")  # noqa: SIM115 (closed by the writer)
+            writers.append(CsvWriter(stream, close=True, attributes=attributes))
         except OSError as error:
             fail(f"--csv: {error}")
     if parquet is not None:
         if not parquet.parent.is_dir() or parquet.is_dir():
             fail(f"--parquet: {parquet} is not a file in a folder that exists")
         try:
-            writers.append(ParquetWriter(parquet))
+            writers.append(ParquetWriter(parquet, attributes))
         except ImportError:
             fail("--parquet needs pyarrow: pip install 's3fd[parquet]'")
     return writers or [JsonLinesWriter(sys.stdout.buffer)]

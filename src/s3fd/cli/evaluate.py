@@ -89,6 +89,83 @@ def wider(
     typer.echo(json.dumps(report) if as_json else _table(report))
 
 
+@app.command()
+def attribute(
+    index: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CSV",
+            help="Table with a row a picture (Image_Name, and a column of labels) or a row a face "
+            "(also x1, y1, x2, y2 in pixels).",
+        ),
+    ],
+    images: Annotated[Path, typer.Option(help="Folder that the names in CSV are relative to.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN[:A=name,B=name]",
+            help="Column of the labels; after the colon its values, and what the weights call them.",
+        ),
+    ],
+    weights: Annotated[str, typer.Option(help="Name of a bundled model, or an .onnx file.")] = "slim",
+    name: Annotated[
+        str | None, typer.Option(help="Attribute of the weights.", show_default="the column, in lower case")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(help="Column to group by, such as Age; may be given several times.")
+    ] = None,
+    min_probability: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain from what is less probable than this.")
+    ] = 0.0,
+    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the table and the calibration to this file (.png, .svg, .pdf).")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Accuracy and calibration of an attribute such as gender, by face size and by group.
+
+    The detector looks for the faces itself. A label of a whole picture is that of its largest face, one with
+    a box that of the face found there. What it does not find is counted, and in nothing else.
+    """
+    from s3fd.evaluation import attribute_report as reports
+
+    try:
+        draw = None if plot is None else _attribute_plotter(plot)
+        report = reports.evaluate(
+            index,
+            images,
+            target,
+            weights=weights,
+            name=name,
+            groups=by or [],
+            min_probability=min_probability,
+            size=size,
+            threads=threads,
+        )
+        _warn([str(problem) for problem in report.problems])
+        if draw is not None:
+            draw(report.sections, report.reliability)
+    except (ImportError, OSError, ValueError) as error:
+        fail(str(error))
+    typer.echo(json.dumps(report.to_dict()) if as_json else report.text())
+
+
+def _attribute_plotter(path: Path) -> Callable[..., None]:
+    """What draws an attribute's figures to `path`; made before the detector runs."""
+    from s3fd.evaluation.attribute_plot import plot
+    from s3fd.evaluation.plot import FORMATS
+
+    if path.suffix.lower() not in FORMATS:
+        fail(f"{path}: a plot is one of {', '.join(FORMATS)}")
+    if not path.absolute().parent.is_dir():
+        fail(f"{path.parent}: no such folder")
+    return partial(plot, path=path)
+
+
 def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
     """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
     from s3fd.evaluation.plot import FORMATS, plot

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from s3fd import boxes
+from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference import pictures
 from s3fd.inference.pictures import Picture, Pixels
@@ -36,6 +39,8 @@ class Detector:
         iou: of two boxes that overlap by more than this, the weaker goes.
         before_nms: most boxes that are compared with each other.
         after_nms: most faces of a picture.
+        attributes: what else to tell of every face, such as ``("gender",)``.
+        min_probability: an attribute less probable than this is left open.
     """
 
     runtime: Runtime = field(repr=False)
@@ -44,13 +49,23 @@ class Detector:
     iou: float = IOU
     before_nms: int = BEFORE_NMS
     after_nms: int = AFTER_NMS
+    attributes: tuple[str, ...] = ()
+    min_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the network does not tell an attribute that is asked for."""
+        for name in self.attributes:
+            if name not in self.runtime.classes:
+                known = ", ".join(self.runtime.classes) or "none"
+                raise ValueError(f"these weights do not tell {name!r} (attributes: {known})")
 
     def __call__(
         self, picture: AnyPicture, *, size: Size | None = None, min_score: float | None = None
     ) -> Faces:
         """Find the faces of a picture; `size` and `min_score` replace the detector's own for this call.
 
-        Boxes are in pixels of the full upright picture and end at its edges.
+        Boxes are in pixels of the full upright picture and end at its edges. Each attribute gives two
+        columns: its name, with the most probable class or None, and ``NAME_probability``.
 
         Raises:
             PictureError: a file that cannot be read as a picture.
@@ -81,9 +96,19 @@ class Detector:
 
     def find(self, picture: Picture, *, size: Size | None = None, min_score: float | None = None) -> Faces:
         """Find the faces of a prepared picture; see `__call__`."""
+        faces = self.find_probabilities(picture, size=size, min_score=min_score)
+        columns: dict[str, NDArray[Any]] = {}
+        for name, probabilities in faces.attributes.items():
+            columns |= answers(name, self.runtime.classes[name], probabilities, self.min_probability)
+        return Faces(faces.boxes, faces.scores, columns)
+
+    def find_probabilities(
+        self, picture: Picture, *, size: Size | None = None, min_score: float | None = None
+    ) -> Faces:
+        """Find the faces of a prepared picture, with the probabilities (N, classes) of each attribute."""
         full = picture.width, picture.height
         seen = network_size(*full, self.size if size is None else size)
-        scores, found = self.runtime(resize(picture.pixels, *seen)[None])
+        scores, found, told = self.runtime(resize(picture.pixels, *seen)[None], self.attributes)
         faces = select(
             scores[0],
             found[0],
@@ -91,9 +116,19 @@ class Detector:
             iou=self.iou,
             before_nms=self.before_nms,
             after_nms=self.after_nms,
+            attributes={name: probabilities[0] for name, probabilities in told.items()},
         )
         inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
-        return Faces(inside, faces.scores)[boxes.area(inside) > 0]
+        return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
+
+
+def answers(
+    name: str, classes: Sequence[str], probabilities: FloatArray, min_probability: float
+) -> dict[str, NDArray[Any]]:
+    """Columns of an attribute from its `probabilities` (N, classes): the answer or None, and how probable."""
+    most = probabilities.max(axis=1, initial=0)
+    told = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]
+    return {name: np.where(most >= min_probability, told, None), f"{name}_probability": most}
 
 
 def load(weights: str | os.PathLike[str] = "slim", *, threads: int | None = None, **options: Any) -> Detector:
@@ -102,11 +137,11 @@ def load(weights: str | os.PathLike[str] = "slim", *, threads: int | None = None
     Args:
         weights: name of a bundled model, or path of an ``.onnx`` file.
         threads: of the network; by default one a processor.
-        options: fields of `Detector`, such as ``size="original"`` or ``min_score=0.3``.
+        options: fields of `Detector`, such as ``size="original"`` or ``attributes=("gender",)``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: unknown weights.
+        ValueError: unknown weights, or an attribute that they do not tell.
         TypeError: an unknown option.
     """
     return Detector(open_runtime(weights, threads), **options)

@@ -41,10 +41,11 @@ QUALITY = 95
 
 
 def draw(pixels: Pixels, faces: Faces) -> Pixels:
-    """Copy a picture (H, W, 3) with a box around every face and its score in per cent beside it.
+    """Copy a picture (H, W, 3) with a box around every face and a caption beside it.
 
-    Boxes are in pixels of this picture. Lines and digits grow with the picture. In a crowd some scores are
-    left out: those that are wider than their face at the smallest legible size, or would hide another face.
+    The caption is the face's score in per cent, or what is told of it: see `captions`. Boxes are in pixels of
+    this picture. Lines and letters grow with the picture. In a crowd some captions are left out: those that
+    are wider than their face at the smallest legible size, or would hide another face.
     """
     canvas = pixels.copy()
     height, width = canvas.shape[:2]
@@ -54,8 +55,7 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), OUTLINE, line + 2)
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), COLOUR, line)
     taken = corners.astype(np.float32)
-    for i, score in enumerate(faces.scores):
-        text = f"{score:.0%}"
+    for i, text in enumerate(captions(faces)):
         scale = _text_scale(text, corners[i, 2] - corners[i, 0], line)
         if not scale:
             continue
@@ -65,6 +65,24 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
             _write(canvas, text, scale, plate)
             taken = np.concatenate([taken, np.array([plate], np.float32)])
     return canvas
+
+
+def captions(faces: Faces) -> list[str]:
+    """What stands beside each face: its score, or its attributes with the probability of each.
+
+    An attribute that is left open is a question mark.
+    """
+    told = [name for name in faces.attributes if f"{name}_probability" in faces.attributes]
+    if not told:
+        return [f"{score:.0%}" for score in faces.scores]
+    texts = []
+    for face in faces:
+        parts = []
+        for name in told:
+            label, probability = face.attributes[name][0], face.attributes[f"{name}_probability"][0]
+            parts.append("?" if label is None else f"{label} {probability:.0%}")
+        texts.append(", ".join(parts))
+    return texts
 
 
 def _text_scale(text: str, face_width: int, line: int) -> float:

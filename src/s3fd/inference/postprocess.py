@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ def select(
     iou: float = IOU,
     before_nms: int = BEFORE_NMS,
     after_nms: int = AFTER_NMS,
+    attributes: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> Faces:
     """Threshold, keep the best, suppress the overlapping.
 
@@ -38,14 +42,14 @@ def select(
         iou: of two boxes that overlap by more than this, the one with the lower score goes.
         before_nms: most boxes that enter the suppression.
         after_nms: most boxes that leave it.
+        attributes: (A, …) further columns, such as probabilities of classes, by name.
 
     Returns:
-        Faces, best score first.
+        Faces, best score first, with the rows of `attributes` that belong to them.
     """
     candidates = best(scores, min_score, before_nms)
-    scores, boxes = scores[candidates], boxes[candidates]
-    kept = suppress(scores, boxes, iou)[:after_nms]
-    return Faces(boxes[kept], scores[kept])
+    kept = candidates[suppress(scores[candidates], boxes[candidates], iou)[:after_nms]]
+    return Faces(boxes[kept], scores[kept], {name: column[kept] for name, column in attributes.items()})
 
 
 def best(scores: FloatArray, min_score: float, count: int) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,12 @@ from s3fd.faces import Faces
 
 COLUMNS = ("path", "frame", "time", "width", "height", "face", "x1", "y1", "x2", "y2", "score", "error")
 """Columns of a table: pixels, seconds, scores in 0–1; `face` counts from 0 in each picture."""
+
+
+def columns(attributes: Sequence[str] = ()) -> tuple[str, ...]:
+    """Columns of a table of faces with these attributes: two more for each, before the error."""
+    told = [column for name in attributes for column in (name, f"{name}_probability")]
+    return (*COLUMNS[:-1], *told, COLUMNS[-1])
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,10 @@ class Record:
         return record | {"width": self.width, "height": self.height, "faces": self.faces.to_dicts()}
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row a face with the keys `COLUMNS`, None where empty; one row if there is no face."""
+        """Return one row a face with the keys `COLUMNS` and its attributes, None where empty.
+
+        Without a face it is one row, which has no attributes.
+        """
         common = dict.fromkeys(COLUMNS) | {
             "path": self.path,
             "frame": self.frame,
@@ -56,6 +66,6 @@ class Record:
             return [common]
         rows = []
         for i, face in enumerate(self.faces.to_dicts()):
-            x1, y1, x2, y2 = face["box"]
-            rows.append(common | {"face": i, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "score": face["score"]})
+            x1, y1, x2, y2 = face.pop("box")
+            rows.append(common | {"face": i, "x1": x1, "y1": y1, "x2": x2, "y2": y2} | face)
         return rows

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import onnxruntime
@@ -31,18 +33,30 @@ INPUT = "pictures"
 OUTPUTS = ("scores", "boxes")
 
 
+class AnchorOutputs(NamedTuple):
+    """What the network says of every anchor of a batch of pictures, before any selection.
+
+    Attributes:
+        scores: (N, A) in 0–1.
+        boxes: (N, A, 4), xyxy in pixels of the network's input.
+        attributes: (N, A, classes) probabilities of each attribute's classes, by its name.
+    """
+
+    scores: FloatArray
+    boxes: FloatArray
+    attributes: Mapping[str, FloatArray]
+
+
 class Runtime(Protocol):
     """A network that is ready to run: pictures in, scored boxes out, one a anchor."""
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
-        """Run a batch of pictures of one size.
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """The attributes that the network tells, by name, with their classes in order."""
+        ...
 
-        Args:
-            pictures: (N, H, W, 3) uint8 BGR.
-
-        Returns:
-            Scores (N, A) in 0–1, and boxes (N, A, 4), xyxy in pixels of `pictures`, before any selection.
-        """
+    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+        """Run a batch of pictures (N, H, W, 3) uint8 BGR of one size, and tell these of its attributes."""
         ...
 
 
@@ -69,16 +83,21 @@ class OnnxRuntime:
         inputs = {i.name for i in self._session.get_inputs()}
         if inputs != {INPUT} or not set(OUTPUTS) <= {o.name for o in self._session.get_outputs()}:
             raise ValueError(f"{path}: not a face detector: it must map `{INPUT}` to `scores` and `boxes`")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        told = json.loads(metadata.get("attributes", "{}"))
+        self.classes: dict[str, tuple[str, ...]] = {name: tuple(classes) for name, classes in told.items()}
 
     @property
     def device(self) -> str:
         """What the model runs on: ``cuda`` or ``cpu``."""
         return "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
+    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        scores, boxes = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(pictures)})
-        return scores, boxes
+        scores, boxes, *told = self._session.run(
+            [*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)}
+        )
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
 
 
 def open_runtime(weights: str | os.PathLike[str] = "slim", threads: int | None = None) -> Runtime:

@@ -10,11 +10,12 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
-from s3fd.inference.records import COLUMNS, Record
+from s3fd.inference.records import Record, columns
 
 PARQUET_BATCH = 10_000
 """Rows held in memory before they are written."""
@@ -71,21 +72,25 @@ class JsonLinesWriter(_LineWriter):
 class CsvWriter(_LineWriter):
     """One row a face under a header, and one row a picture without: see `Record.to_rows`."""
 
+    def __init__(self, stream: BinaryIO, close: bool = False, attributes: Sequence[str] = ()) -> None:
+        """Write to `stream` the rows of faces that have these attributes."""
+        super().__init__(stream, close)
+        self._columns = columns(attributes)
+
     def __enter__(self) -> CsvWriter:
         """Write the header."""
-        self._write(_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]))
+        self._write(self._csv([dict(zip(self._columns, self._columns, strict=True))]))
         return self
 
     def write(self, record: Record) -> None:
         """Write a record's rows at once."""
-        self._write(_csv(record.to_rows()))
+        self._write(self._csv(record.to_rows()))
 
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV text (RFC 4180, but with plain line ends)."""
-    text = io.StringIO()
-    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    def _csv(self, rows: list[dict[str, Any]]) -> str:
+        """Rows as CSV text (RFC 4180, but with plain line ends)."""
+        text = io.StringIO()
+        csv.DictWriter(text, self._columns, lineterminator="\n").writerows(rows)
+        return text.getvalue()
 
 
 class ParquetWriter:
@@ -95,8 +100,8 @@ class ParquetWriter:
     is kept; after any other exception nothing is left.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Prepare to write to `path`, in a folder that exists.
+    def __init__(self, path: str | os.PathLike[str], attributes: Sequence[str] = ()) -> None:
+        """Prepare to write to `path`, in a folder that exists, the rows of faces that have these attributes.
 
         Raises:
             ImportError: pyarrow is missing.
@@ -108,7 +113,10 @@ class ParquetWriter:
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         kinds = {"path": pyarrow.string(), "error": pyarrow.string(), "time": pyarrow.float64()}
         kinds |= dict.fromkeys(("frame", "width", "height", "face"), pyarrow.int32())
-        self._schema = pyarrow.schema([(name, kinds.get(name, pyarrow.float32())) for name in COLUMNS])
+        kinds |= dict.fromkeys(attributes, pyarrow.string())
+        self._schema = pyarrow.schema(
+            [(name, kinds.get(name, pyarrow.float32())) for name in columns(attributes)]
+        )
         self._pyarrow = pyarrow
         self._rows: list[dict[str, Any]] = []
 

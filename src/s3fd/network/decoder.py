@@ -11,29 +11,35 @@ from s3fd.network.heads import Predictions
 from s3fd.network.s3fd import MEAN_BGR, S3FD
 
 
-def anchors(map_sizes: list[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Centres (A, 2) and sides (A, 1) in pixels of the anchors of six maps, as `s3fd.anchors.anchors`.
+def anchors(map_sizes: list[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Centres x and y and sides, (A,) each, in pixels of the anchors of six maps, as `s3fd.anchors.anchors`.
 
     Written with tensor operations so that an exported graph works for any picture size.
     """
-    centres, sides = [], []
+    across, down, sides = [], [], []
     for (height, width), stride, size in zip(map_sizes, STRIDES, ANCHOR_SIZES, strict=True):
         x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) * stride
         y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) * stride
-        grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)
-        centres.append(grid.reshape(-1, 2))
-        sides.append(torch.full_like(centres[-1][:, :1], size))
-    return torch.cat(centres), torch.cat(sides)
+        across.append(x.expand(height, width).reshape(-1))
+        down.append(y[:, None].expand(height, width).reshape(-1))
+        sides.append(torch.full_like(across[-1], size))
+    return torch.cat(across), torch.cat(down), torch.cat(sides)
 
 
 def decode(predictions: Predictions) -> tuple[Tensor, Tensor]:
-    """Face probabilities (B, A) in 0–1 and boxes (B, A, 4), xyxy in pixels of the network's input."""
-    logits, deltas = predictions.logits.float(), predictions.deltas.float()
-    centre, side = anchors(predictions.map_sizes, logits.device)
-    scores = torch.sigmoid(logits[..., 1] - logits[..., 0])  # softmax of two classes
-    middle = centre + deltas[..., :2] * VARIANCES[0] * side
-    half = side * torch.exp((deltas[..., 2:] * VARIANCES[1]).clamp(max=MAX_LOG_SIZE)) / 2
-    return scores, torch.cat([middle - half, middle + half], dim=-1)
+    """Face probabilities (B, A) in 0–1 and boxes (B, A, 4), xyxy in pixels of the network's input.
+
+    Coordinate by coordinate: in rows of A numbers this takes a fraction of the time of A rows of 4.
+    """
+    background, face = predictions.logits.float().transpose(1, 2).unbind(1)
+    dx, dy, dw, dh = predictions.deltas.float().transpose(1, 2).unbind(1)
+    x, y, side = anchors(predictions.map_sizes, face.device)
+    scores = torch.sigmoid(face - background)  # softmax of two classes
+    reach = side * VARIANCES[0]
+    x, y = x + dx * reach, y + dy * reach
+    half = side / 2
+    width, height = (half * torch.exp((d * VARIANCES[1]).clamp(max=MAX_LOG_SIZE)) for d in (dw, dh))
+    return scores, torch.stack([x - width, y - height, x + width, y + height], dim=1).transpose(1, 2)
 
 
 class PictureNetwork(nn.Module):
@@ -42,11 +48,22 @@ class PictureNetwork(nn.Module):
     def __init__(self, network: S3FD) -> None:
         """Wrap `network`, which is used in evaluation mode."""
         super().__init__()
-        self.network = network.eval()
+        self.network: S3FD = network.eval()
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN_BGR)[:, None, None], persistent=False)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 BGR pictures (B, H, W, 3) to scores (B, A) and boxes (B, A, 4), see `decode`."""
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Map uint8 BGR pictures (B, H, W, 3) to scores (B, A) and boxes (B, A, 4), see `decode`.
+
+        They are followed by the probabilities (B, A, classes) of each of the network's attributes.
+        """
         x = pictures.permute(0, 3, 1, 2).float() - self.mean
-        return decode(self.network(x))
+        predictions = self.network(x)
+        return (*decode(predictions), *self.probabilities(predictions))
+
+    def probabilities(self, predictions: Predictions) -> list[Tensor]:
+        """Calibrated probabilities (B, A, classes) in 0–1 of each attribute."""
+        return [
+            torch.softmax(predictions.attributes[attribute.name].float() / attribute.temperature, dim=-1)
+            for attribute in self.network.attributes
+        ]

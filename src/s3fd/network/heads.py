@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 PRIOR = 0.01
 """Face probability of an untrained head: most anchors are background (focal loss paper, section 4.1)."""
+
+
+SILENT = -20.0
+"""Face logit of a layer that is silenced: a probability of 2·10⁻⁹."""
 
 
 class Predictions(NamedTuple):
@@ -20,15 +26,17 @@ class Predictions(NamedTuple):
         logits: (B, A, 2): background, face; before softmax.
         deltas: (B, A, 4): SSD box coding relative to the anchor.
         map_sizes: (height, width) in cells of each of the six maps.
+        attributes: (B, A, classes) logits of each attribute, by name.
     """
 
     logits: Tensor
     deltas: Tensor
     map_sizes: list[tuple[int, int]]
+    attributes: Mapping[str, Tensor] = MappingProxyType({})
 
 
 def max_out(logits: Tensor) -> Tensor:
-    """Reduce n background channels and one face channel to two: (B, n + 1, H, W) to (B, 2, H, W).
+    """Reduce n background logits and one face logit to two: (B, n + 1, …) to (B, 2, …).
 
     Paper, section 3.3: the finest layer holds three quarters of all anchors, most of the false alarms come
     from it, and a background that may choose among several guesses rejects more of them.
@@ -61,17 +69,32 @@ class DetectionHeads(nn.Module):
             nn.init.normal_(loc.weight, std=0.01)
             nn.init.zeros_(loc.bias)
 
+    @torch.no_grad()
+    def silence(self, layer: int) -> None:
+        """Let a detection layer, 0–5, see no face anywhere."""
+        conf = self.conf[layer]
+        assert isinstance(conf, nn.Conv2d) and conf.bias is not None
+        nn.init.zeros_(conf.weight)
+        nn.init.zeros_(conf.bias)
+        conf.bias[-1] = SILENT
+
     def forward(self, maps: Sequence[Tensor]) -> Predictions:
         """Predict from six maps (B, C, H, W), finest first."""
-        logits = [max_out(conf(m)) for conf, m in zip(self.conf, maps, strict=True)]
-        deltas = [loc(m) for loc, m in zip(self.loc, maps, strict=True)]
+        logits, deltas = [], []
+        for conf, loc, features in zip(self.conf, self.loc, maps, strict=True):
+            scores, boxes = _both(conf, loc, features)
+            logits.append(max_out(scores).flatten(2))
+            deltas.append(boxes.flatten(2))
         return Predictions(
-            torch.cat([_by_anchor(x) for x in logits], dim=1),
-            torch.cat([_by_anchor(x) for x in deltas], dim=1),
+            torch.cat(logits, dim=2).transpose(1, 2),
+            torch.cat(deltas, dim=2).transpose(1, 2),
             [(m.shape[-2], m.shape[-1]) for m in maps],
         )
 
 
-def _by_anchor(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, H·W, C)."""
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
+def _both(a: nn.Module, b: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two 3×3 convolutions (B, C, H, W) of a map, computed as one: they have few channels each."""
+    assert isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d) and a.bias is not None and b.bias is not None
+    weight, bias = torch.cat([a.weight, b.weight]), torch.cat([a.bias, b.bias])
+    y = F.conv2d(x, weight, bias, padding=1)
+    return y[:, : a.out_channels], y[:, a.out_channels :]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor, nn
 
+from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.slim import Slim
 from s3fd.network.vgg16 import VGG16
@@ -28,21 +31,47 @@ class Backbone(Protocol):
 
 
 class S3FD(nn.Module):
-    """The Single Shot Scale-invariant Face Detector (Zhang et al., ICCV 2017), fully convolutional."""
+    """The Single Shot Scale-invariant Face Detector (Zhang et al., ICCV 2017), fully convolutional.
 
-    def __init__(self, backbone: Backbone, backgrounds: int = 3) -> None:
-        """Put detection heads on `backbone`; `backgrounds` counts the max-out background labels."""
+    Heads for attributes may be added to it; they see the same maps, and one pass answers everything.
+    """
+
+    def __init__(
+        self, backbone: Backbone, backgrounds: int = 3, attributes: Sequence[Attribute] = ()
+    ) -> None:
+        """Put heads on `backbone`; `backgrounds` counts the max-out background labels."""
         super().__init__()
         self.backbone = backbone
         self.heads = DetectionHeads(backbone.out_channels, backgrounds)
+        self.attributes: tuple[Attribute, ...] = ()
+        self.attribute_heads = nn.ModuleDict()
+        for attribute in attributes:
+            self.add(attribute)
+
+    def add(self, attribute: Attribute) -> AttributeHead:
+        """Add an untrained head for `attribute`, in place of one of the same name, and return it."""
+        head = AttributeHead(attribute, self.backbone.out_channels)
+        self.attributes = (*(a for a in self.attributes if a.name != attribute.name), attribute)
+        self.attribute_heads[attribute.name] = head
+        return head
+
+    def calibrate(self, name: str, temperature: float) -> None:
+        """Divide the logits of the attribute `name` by `temperature` from now on."""
+        self.attributes = tuple(
+            replace(a, temperature=temperature) if a.name == name else a for a in self.attributes
+        )
 
     def forward(self, x: Tensor) -> Predictions:
         """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
-        predictions: Predictions = self.heads(self.backbone(x))
-        return predictions
+        maps = self.backbone(x)
+        predictions: Predictions = self.heads(maps)
+        if not self.attributes:
+            return predictions
+        answers = {a.name: self.attribute_heads[a.name](maps) for a in self.attributes}
+        return predictions._replace(attributes=answers)
 
 
-def build(backbone: str, backgrounds: int = 3) -> S3FD:
+def build(backbone: str, backgrounds: int = 3, attributes: Sequence[Attribute] = ()) -> S3FD:
     """Build an untrained network by the name of its backbone: ``vgg16``, ``vgg16_public`` or ``slim``.
 
     ``vgg16_public`` is the layout of the public weights, whose fc6 has a padding of 3.
@@ -51,9 +80,9 @@ def build(backbone: str, backgrounds: int = 3) -> S3FD:
         ValueError: an unknown name.
     """
     if backbone == "slim":
-        return S3FD(Slim(), backgrounds)
+        return S3FD(Slim(), backgrounds, attributes)
     if backbone == "vgg16":
-        return S3FD(VGG16(), backgrounds)
+        return S3FD(VGG16(), backgrounds, attributes)
     if backbone == "vgg16_public":
-        return S3FD(VGG16(fc6_padding=3), backgrounds)
+        return S3FD(VGG16(fc6_padding=3), backgrounds, attributes)
     raise ValueError(f"unknown backbone {backbone!r}: choose slim, vgg16 or vgg16_public")

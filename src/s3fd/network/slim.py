@@ -42,16 +42,20 @@ class Slim(nn.Module):
     def __init__(
         self,
         widths: tuple[int, ...] = (32, 64, 128, 192, 192, 192),
-        depths: tuple[int, ...] = (3, 4, 6, 3, 1, 1),
+        depths: tuple[int, ...] = (3, 4, 6, 4, 2, 2),
         pyramid: int = 64,
+        smoothing: tuple[int, ...] = (1, 2, 3, 3, 3, 3),
     ) -> None:
         """Build stages of `depths` blocks with `widths` channels, and a pyramid of `pyramid` channels.
 
-        Raises ValueError unless there are six widths and six depths.
+        `smoothing` counts the blocks on each map of the pyramid: many where cells are few and cheap, so that
+        the box of a large face is seen whole from its middle.
+
+        Raises ValueError unless there are six of each.
         """
         super().__init__()
-        if len(widths) != 6 or len(depths) != 6:
-            raise ValueError("slim has six stages: give six widths and six depths")
+        if not len(widths) == len(depths) == len(smoothing) == 6:
+            raise ValueError("slim has six stages: give six widths, six depths and six counts of smoothing")
         self.out_channels = (pyramid,) * 6
         self.stem = _conv(3, 16, stride=2)
         stages, inputs = [], 16
@@ -62,7 +66,9 @@ class Slim(nn.Module):
             inputs = width
         self.stages = nn.ModuleList(stages)
         self.lateral = nn.ModuleList(_conv(width, pyramid, kernel=1) for width in widths)
-        self.smooth = nn.ModuleList(SeparableBlock(pyramid, pyramid) for _ in widths)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(*(SeparableBlock(pyramid, pyramid) for _ in range(count))) for count in smoothing
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""

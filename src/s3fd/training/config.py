@@ -42,6 +42,9 @@ class MatchingConfig(StrictConfig):
     match_iou: float = Field(0.35, gt=0, le=1)
     compensation_iou: float = Field(0.1, ge=0, le=1)
     anchors_per_face: int = Field(6, ge=0, description="0 leaves out the second stage")
+    first_layer: int = Field(
+        0, ge=0, le=5, description="detection layers before this one see no face; 1 leaves out stride 4"
+    )
 
 
 class AugmentationConfig(StrictConfig):

@@ -21,7 +21,7 @@ from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
 from s3fd.training.augmentation import Augmentation, Labelled
 from s3fd.training.config import MatchingConfig
-from s3fd.training.matching import BACKGROUND, FACE, candidates, match
+from s3fd.training.matching import BACKGROUND, FACE, IGNORED, candidates, match
 
 
 class Example(NamedTuple):
@@ -86,6 +86,13 @@ class TrainingStream(Dataset[Example]):
         size = self.augmentation.size
         return anchor_ops.anchors(anchor_ops.map_sizes(size, size))
 
+    @cached_property
+    def _first_anchor(self) -> int:
+        """Row of the first anchor that is trained."""
+        size = self.augmentation.size
+        layers = anchor_ops.map_sizes(size, size)[: self.matching.first_layer]
+        return sum(height * width for height, width in layers)
+
     def __getitem__(self, n: int) -> Example:
         """Make training picture number `n`."""
         rng = np.random.default_rng((self.seed, n))
@@ -108,26 +115,30 @@ class TrainingStream(Dataset[Example]):
         rows = np.zeros((0, config.candidates), np.int64)
         coded = np.zeros((0, config.candidates, 4), np.float32)
         faces = item.boxes[~item.ignored]
-        targets = match(
+        first = self._first_anchor
+        matched = match(
             item.boxes,
             item.ignored,
-            self.anchors,
+            self.anchors[first:],
             match_iou=config.match_iou,
             compensation_iou=config.compensation_iou,
             anchors_per_face=config.anchors_per_face,
         )
+        labels = np.concatenate([np.full(first, IGNORED, np.int8), matched.labels])
+        face = labels == FACE
         if aligned:
-            targets.labels[targets.labels == FACE] = BACKGROUND
+            labels[face] = BACKGROUND
             rows = candidates(
-                faces, self.anchors, compensation_iou=config.compensation_iou, count=config.candidates
+                faces, self.anchors[first:], compensation_iou=config.compensation_iou, count=config.candidates
             )
+            rows[rows >= 0] += first
             each = np.repeat(faces, config.candidates, axis=0)
             coded = box_ops.encode(each, self.anchors[rows.clip(min=0).ravel()]).reshape(*rows.shape, 4)
         else:
-            face = targets.labels == FACE
-            deltas[face] = box_ops.encode(item.boxes[targets.matched[face]], self.anchors[face])
+            wanted = item.boxes[matched.matched[matched.labels == FACE]]
+            deltas[face] = box_ops.encode(wanted, self.anchors[face])
         return (
-            torch.from_numpy(targets.labels),
+            torch.from_numpy(labels),
             torch.from_numpy(deltas),
             Candidates(torch.from_numpy(rows), torch.from_numpy(coded)),
         )

@@ -202,6 +202,8 @@ def train(
     finally:
         metrics.close()
     network = trainer.average.module
+    for layer in range(config.matching.first_layer):
+        network.heads.silence(layer)
     save_network(network, config.network.backbone, folder / "weights.safetensors")
     return network
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from s3fd.network import S3FD, build
+from s3fd.network.attributes import Attribute
 from s3fd.weights.atomic import write_atomically
 
 FORMAT = "s3fd"
@@ -22,6 +26,8 @@ def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] 
     """Write `network`, built as `backbone`, with its metadata; `note` adds to the metadata."""
     backgrounds = str(network.heads.backgrounds)
     metadata = {"format": FORMAT, "backbone": backbone, "backgrounds": backgrounds, **(note or {})}
+    if network.attributes:
+        metadata["attributes"] = json.dumps([asdict(attribute) for attribute in network.attributes])
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_atomically(path, save(tensors, metadata))
 
@@ -33,6 +39,23 @@ def load_network(path: Path) -> S3FD:
         WeightsError: the file is missing, damaged, not written by `save_network`, or has a tensor that does
             not fit.
     """
+    metadata, tensors = _read(path)
+    attributes = [_attribute(fields) for fields in json.loads(metadata.get("attributes", "[]"))]
+    network = build(metadata["backbone"], int(metadata["backgrounds"]), attributes)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit {metadata['backbone']}: {error}") from error
+    return network.eval()
+
+
+def backbone_of(path: Path) -> str:
+    """Name of the backbone of a weights file; raises WeightsError as `load_network` does."""
+    return _read(path)[0]["backbone"]
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a weights file."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -41,9 +64,10 @@ def load_network(path: Path) -> S3FD:
         raise WeightsError(f"cannot read weights {path}: {error}") from error
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} was not written by s3fd: its metadata is {json.dumps(metadata)}")
-    network = build(metadata["backbone"], int(metadata["backgrounds"]))
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit {metadata['backbone']}: {error}") from error
-    return network.eval()
+    return metadata, tensors
+
+
+def _attribute(fields: dict[str, Any]) -> Attribute:
+    """Read an attribute back from JSON, which knows no tuples."""
+    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return Attribute(**plain)

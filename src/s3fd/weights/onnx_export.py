@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 import warnings
@@ -22,7 +23,8 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
     """Write `network` with its pre-processing and box decoding, see `PictureNetwork`.
 
     The graph maps ``pictures``, uint8 BGR (N, H, W, 3), to ``scores`` (N, A) and ``boxes`` (N, A, 4), for any
-    N, H and W of at least 32 pixels. Threshold and suppression stay outside.
+    N, H and W of at least 32 pixels. Threshold and suppression stay outside. Each attribute of the network is
+    one more output of its name, probabilities (N, A, classes); the model's metadata lists their classes.
     """
     example = torch.zeros(2, 192, 256, 3, dtype=torch.uint8)
     dimensions = {0: torch.export.Dim("batch"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
@@ -35,7 +37,7 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
             (example,),
             raw,
             input_names=["pictures"],
-            output_names=["scores", "boxes"],
+            output_names=["scores", "boxes", *(attribute.name for attribute in network.attributes)],
             dynamic_shapes={"pictures": dimensions},
             opset_version=OPSET,
             dynamo=True,
@@ -43,7 +45,8 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
             verbose=False,
         )
         model = onnx.load(raw)
-    for key, value in (metadata or {}).items():
+    classes = {attribute.name: attribute.classes for attribute in network.attributes}
+    for key, value in {"attributes": json.dumps(classes), **(metadata or {})}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     write_atomically(path, model.SerializeToString())

@@ -1,0 +1,62 @@
+"""What each step of attribute training brings: a row a step, the same pictures and splits for all.
+
+Run: python benchmarks/attribute_ablation.py CSV IMAGES --target Gender:F=female,M=male --group Tags
+
+Every row is trained anew on each of `--splits` random splits, a share of the pictures (of the people, with
+--group) held out, and the held-out pictures of all splits are counted together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from s3fd.attributes import run
+from s3fd.attributes.config import FinetuneConfig, load_config
+from s3fd.attributes.run import Report
+from s3fd.evaluation.attributes import wilson_interval
+
+
+def rows() -> dict[str, FinetuneConfig]:
+    """The steps, by what is written in the table."""
+    recipe = load_config("recipe")
+    random = recipe.model_copy(update={"head": recipe.head.model_copy(update={"initial": "random"})})
+    return {"recipe, copied weights": recipe, "recipe, random weights": random}
+
+
+def main() -> None:
+    """Train, test, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("csv", type=Path)
+    parser.add_argument("images", type=Path)
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--group", help="column, such as a person, kept on one side of a split")
+    parser.add_argument("--weights", default="slim", help="detector to start from")
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--held-out", type=float, default=0.3)
+    args = parser.parse_args()
+    labels = run.read_labels(args.csv, args.images, args.target, args.group)
+    print("| step | held-out pictures with a face | right | 95 % interval | seconds a run |")
+    print("|---|---:|---:|---:|---:|")
+    for title, config in rows().items():
+        reports: list[Report] = []
+        for seed in range(args.splits):
+            settings = config.model_copy(update={"seed": seed, "held_out": args.held_out})
+            with tempfile.TemporaryDirectory() as folder:
+                weights = run.detector_weights(args.weights)
+                reports.append(run.run(labels, "target", settings, weights, Path(folder), args.group))
+        found = [r.summary for r in reports if r.summary is not None]
+        count = sum(s.count for s in found)
+        right = round(sum(s.accuracy * s.count for s in found))
+        low, high = wilson_interval(right, count)
+        seconds = sum(r.seconds for r in reports) / len(reports)
+        print(
+            f"| {title} | {count} | {right / count:.1%} | {low:.1%}–{high:.1%} | {seconds:.0f} |", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a detected face is like: gender, mask and other attributes. Training needs PyTorch."""

@@ -1,0 +1,260 @@
+"""Training pictures made of labelled faces: crops of faces at every size, pasted over real backgrounds.
+
+Face crops come at one size, but every detection layer has to learn to tell attributes. So the output is
+divided into cells, few for large faces and many for small ones, and each cell receives one crop, scaled so
+that its face has the wanted size. All randomness comes from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd import boxes as box_ops
+from s3fd.attributes.layout import Cell, layout
+from s3fd.boxes import FloatArray
+from s3fd.training import augmentation
+from s3fd.training.augmentation import FILL_BGR, MIN_FACE, Labelled, Picture, Window
+
+IntArray = NDArray[np.int64]
+
+UNKNOWN = -1
+"""Label of a face whose attribute nobody knows."""
+
+MAX_ENLARGEMENT = 4
+"""A crop is enlarged at most this much: beyond it there is only blur to learn from."""
+
+DEGRADED = 0.2
+"""Probability that a crop loses detail, so that poor pictures are met at every size."""
+
+OVERHANG = 0.07
+"""Share of a face that its cell may cut off along each axis: 0.93² = 86 % of the box stay visible."""
+
+CERTAIN, GONE = 0.5, 0.15
+"""A face beside the main one is ignored below the first visible share, and dropped below the second."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFaces:
+    """A picture in memory whose faces have attributes.
+
+    Attributes:
+        picture: (H, W, 3) uint8 BGR.
+        boxes: (N, 4) float32, xyxy in pixels of the picture, inside it, each with positive area.
+        labels: by attribute (N,) int64, each face's class or `UNKNOWN`.
+        ignored: (N,) bool, True for a face of which nobody knows of what kind or exactly where it is.
+    """
+
+    picture: Picture
+    boxes: FloatArray
+    labels: dict[str, IntArray]
+    ignored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The policy: which sizes faces have and what lies under them.
+
+    Attributes:
+        size: side of the square output in pixels.
+        face_sizes: least and greatest geometric mean side of a face in pixels. The size drawn for a picture
+            is log-uniform, so that every octave gets as many pictures, and about as many pixels. A face can
+            be smaller than drawn: it fits its cell and is not enlarged beyond `MAX_ENLARGEMENT`.
+        distort: whether colours are distorted, those of each crop and of the background by themselves.
+        background: probability that a real picture lies under the faces, where there are any to draw; else
+            it is `FILL_BGR` or a blur of the colours of one of the crops.
+    """
+
+    size: int = 320
+    face_sizes: tuple[float, float] = (16, 400)
+    distort: bool = True
+    background: float = 0.5
+
+    def __call__(
+        self,
+        draw: Callable[[], LabelledFaces],
+        draw_background: Callable[[], Labelled] | None,
+        rng: np.random.Generator,
+    ) -> LabelledFaces:
+        """Make one picture of `size` × `size`, with labels for every attribute that a crop in it has.
+
+        `draw` gives the next picture, whose main face is chosen among the ones with a label, and the picture
+        is scaled and cut to show that one; other faces in it are kept with it. `draw_background` gives a
+        picture whose faces, if they remain visible, are ignored in the result.
+
+        Raises:
+            ValueError: `draw` gave a picture without a face that is not ignored.
+        """
+        cells = layout(self.size, self.face_sizes, rng)
+        crops = [draw() for _ in cells]
+        backdrop = self._backdrop(crops[0].picture, draw_background, rng)
+        pasted = [
+            _paste(backdrop.picture, crop, cell, self.distort, rng)
+            for crop, cell in zip(crops, cells, strict=True)
+        ]
+        areas = np.array([p.area for p in pasted], np.float32)
+        covered = box_ops.intersection(backdrop.boxes, areas).sum(axis=1)  # cells do not overlap
+        under = backdrop.boxes[covered <= box_ops.area(backdrop.boxes) / 2]
+        return _join(backdrop.picture, [p.faces for p in pasted], under)
+
+    def _backdrop(
+        self, crop: Picture, draw_background: Callable[[], Labelled] | None, rng: np.random.Generator
+    ) -> Labelled:
+        """What lies under the faces, in a picture that may be written to."""
+        output = (self.size, self.size)
+        if draw_background is not None and rng.random() < self.background:
+            item = draw_background()
+            window = augmentation.paper_window(item, 1.0, rng)
+            picture, part = _halve(item.picture, self.size / window.width)
+            smaller = Window(*(v * part for v in (window.left, window.top, window.width, window.height)))
+            item = augmentation.cut(
+                Labelled(picture, item.boxes * np.float32(part), item.ignored), smaller, output
+            )
+            item = augmentation.flip(item) if rng.random() < 0.5 else item
+            picture = augmentation.distort(item.picture, rng) if self.distort else item.picture
+            return Labelled(picture, item.boxes, item.ignored)
+        if rng.random() < 0.5:
+            picture = np.full((self.size, self.size, 3), FILL_BGR, np.uint8)
+        else:  # in 4 × 4 pixels no face is left to be found
+            few = cv2.resize(crop, (4, 4), interpolation=cv2.INTER_AREA)
+            picture = np.asarray(cv2.resize(few, output, interpolation=cv2.INTER_CUBIC), np.uint8)
+        return Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
+
+
+class _Pasted(NamedTuple):
+    """A crop's faces, in pixels of the output, and the rectangle (xyxy) of the output that it fills."""
+
+    faces: LabelledFaces
+    area: tuple[int, int, int, int]
+
+
+def _paste(
+    canvas: Picture, crop: LabelledFaces, cell: Cell, distorted: bool, rng: np.random.Generator
+) -> _Pasted:
+    """Scale a crop, place it in its cell so that its main face is inside, and write it on `canvas`."""
+    x1, y1, x2, y2 = (float(v) for v in crop.boxes[_main_face(crop, rng)])
+    own = math.sqrt((x2 - x1) * (y2 - y1))
+    most = min(cell.width / (x2 - x1), cell.height / (y2 - y1)) / (1 - OVERHANG)
+    scale = min(cell.face / own, MAX_ENLARGEMENT, most)
+    picture, part = _halve(crop.picture, scale)
+    x = _span(x1 * part, x2 * part, cell.width, scale / part, picture.shape[1], rng)
+    y = _span(y1 * part, y2 * part, cell.height, scale / part, picture.shape[0], rng)
+    shown = picture[y.source : y.source + y.length, x.source : x.source + x.length]
+    patch = np.asarray(cv2.resize(shown, (x.target, y.target), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if rng.random() < DEGRADED:
+        patch = _degrade(patch, own * scale, rng)
+    if distorted:
+        patch = augmentation.distort(patch, rng)
+    factor = np.array([x.target / x.length, y.target / y.length] * 2, np.float32)
+    boxes = (crop.boxes * np.float32(part) - np.array([x.source, y.source] * 2, np.float32)) * factor
+    start = x.start
+    if rng.random() < 0.5:  # the whole cell is mirrored, so that what its edge cuts off stays at an edge
+        patch, boxes = patch[:, ::-1], box_ops.flip(boxes, x.target)
+        start = cell.width - x.start - x.target
+    left, top = cell.left + start, cell.top + y.start
+    canvas[top : top + y.target, left : left + x.target] = patch
+    faces = _visible(LabelledFaces(canvas, boxes, crop.labels, crop.ignored), (x.target, y.target))
+    moved = faces.boxes + np.array([left, top] * 2, np.float32)
+    area = (left, top, left + x.target, top + y.target)
+    return _Pasted(LabelledFaces(canvas, moved, faces.labels, faces.ignored), area)
+
+
+def _halve(picture: Picture, scale: float) -> tuple[Picture, float]:
+    """Shrink a picture by 1/2, 1/4, … before it is scaled by `scale`, and return that part as well.
+
+    What remains is more than 1/2, where linear interpolation meets every pixel: this is five times faster
+    than averaging over areas. An odd last row or column goes, so that positions are halved exactly.
+    """
+    part = 1.0
+    while scale <= part / 2 and min(picture.shape[:2]) > 1:
+        height, width = (n // 2 for n in picture.shape[:2])
+        even = picture[: 2 * height, : 2 * width]
+        picture = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        part /= 2
+    return picture, part
+
+
+def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
+    """Choose the face that a crop is to show: one with a label where there is one."""
+    faces = np.flatnonzero(~crop.ignored)
+    if not len(faces):
+        raise ValueError("a composition needs pictures with a face")
+    if len(faces) > 1:
+        known = [i for i in faces if any(v[i] != UNKNOWN for v in crop.labels.values())]
+        return int(rng.choice(known or faces))
+    return int(faces[0])
+
+
+class _Span(NamedTuple):
+    """Along one axis, `length` pixels of the crop from `source` fill `target` of the cell from `start`."""
+
+    source: int
+    length: int
+    start: int
+    target: int
+
+
+def _span(
+    face_start: float, face_end: float, cell: int, scale: float, picture: int, rng: np.random.Generator
+) -> _Span:
+    """Choose what a cell shows of a crop along one axis, in whole pixels of both, with the face inside.
+
+    The cell is a window of the crop in whole pixels, rounded so that the scale is not exceeded.
+    """
+    window = math.ceil(cell / scale)
+    face = face_end - face_start
+    spare = OVERHANG * face if face <= window else 0.0
+    first, last = sorted((face_end - window, face_start))
+    low, high = math.ceil(first - spare), math.floor(last + spare)
+    begin = int(rng.integers(low, high + 1)) if low <= high else round((first + last) / 2)
+    begin = min(max(begin, 1 - window), picture - 1)  # a face that is a mere sliver may round to nothing
+    source, end = max(0, begin), min(picture, begin + window)
+    start = min(-((begin - source) * cell // window), cell - 1)
+    return _Span(source, end - source, start, max(1, (end - begin) * cell // window - start))
+
+
+def _degrade(picture: Picture, face: float, rng: np.random.Generator) -> Picture:
+    """Compress or blur a picture, or take away its detail, as mildly as its face of `face` pixels allows."""
+    way = rng.integers(3)
+    if way == 0:
+        quality = int(rng.integers(20, 60))
+        packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+    if way == 1:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), face * rng.uniform(0.005, 0.02)), np.uint8)
+    height, width = picture.shape[:2]
+    factor = math.exp(rng.uniform(math.log(min(1.0, max(0.25, 12 / face))), 0))
+    few = (math.ceil(width * factor), math.ceil(height * factor))
+    small = cv2.resize(picture, few, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _visible(faces: LabelledFaces, size: tuple[int, int]) -> LabelledFaces:
+    """Cut boxes at the edges of `size` (width, height) and judge the faces by what is left of them."""
+    boxes = box_ops.clip(faces.boxes, *size)
+    areas = box_ops.area(boxes)
+    share = areas / box_ops.area(faces.boxes)
+    kept = share >= GONE
+    doubtful = (share < CERTAIN) | (areas < MIN_FACE**2)
+    labels = {name: np.where(doubtful, UNKNOWN, values)[kept] for name, values in faces.labels.items()}
+    return LabelledFaces(faces.picture, boxes[kept], labels, (faces.ignored | doubtful)[kept])
+
+
+def _join(picture: Picture, faces: Sequence[LabelledFaces], under: FloatArray) -> LabelledFaces:
+    """Put the faces of one picture together, and after them the boxes `under` them, which are ignored."""
+    labels = {}
+    for name in dict.fromkeys(name for f in faces for name in f.labels):
+        each = [f.labels[name] if name in f.labels else np.full(len(f.boxes), UNKNOWN) for f in faces]
+        labels[name] = np.concatenate([*each, np.full(len(under), UNKNOWN)]).astype(np.int64)
+    return LabelledFaces(
+        picture,
+        np.concatenate([*(f.boxes for f in faces), under]),
+        labels,
+        np.concatenate([*(f.ignored for f in faces), np.ones(len(under), bool)]),
+    )

@@ -1,0 +1,73 @@
+"""What a fine-tuning run is: one YAML file, or one of the presets that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from s3fd.network.attributes import MIDDLE_LAYERS
+from s3fd.training.config import ConfigError, OptimiserConfig, StrictConfig
+
+PRESETS = Path(__file__).with_name("presets")
+"""Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
+
+
+class HeadConfig(StrictConfig):
+    """The head that is added to the detector, see `s3fd.network.attributes`."""
+
+    kind: Literal["layers", "tower"] = "layers"
+    layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
+    depth: int = Field(2, ge=1, description="blocks of a tower")
+    initial: Literal["copy", "random"] = Field(
+        "copy", description="copy: every class starts as the layer's face classifier"
+    )
+
+
+class FinetuneConfig(StrictConfig):
+    """A whole fine-tuning run; the defaults are the published exercise's."""
+
+    head: HeadConfig = HeadConfig()
+    loss: Literal["cross_entropy", "binary"] = "cross_entropy"
+    min_face_score: float = Field(
+        0.05, ge=0, le=1, description="cells with a lower face score are not trained"
+    )
+    balanced: bool = Field(False, description="every picture counts as much, however many cells it has")
+    compose: bool = Field(
+        False, description="training pictures are composed of labelled faces at all sizes; needs boxes"
+    )
+    size: int = Field(320, ge=128, multiple_of=32, description="side of the training pictures in pixels")
+    batch: int = Field(8, ge=1)
+    epochs: float = Field(20, gt=0)
+    flip: bool = True
+    distort: bool = True
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
+    seed: int = 0
+    optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
+    precision: Literal["bf16", "fp16", "fp32"] = "fp32"
+
+
+def presets() -> list[str]:
+    """Names of the configurations that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(name: str) -> FinetuneConfig:
+    """Read a preset by its name, or a YAML file.
+
+    Raises:
+        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+    """
+    path = PRESETS / f"{name}.yaml" if name in presets() else Path(name)
+    try:
+        return FinetuneConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ConfigError(f"{path}: {field}: {first['msg']}") from error

@@ -1,0 +1,144 @@
+"""Fine-tuning: an attribute head on a frozen detector. Read it from `finetune` down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s3fd.attributes.composed import ComposedStream
+from s3fd.attributes.composition import Composition
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.attributes.losses import NO_LABEL, attribute_loss, where_faces
+from s3fd.attributes.stream import Batch, LabelledStream
+from s3fd.data.labels import LabelledPicture
+from s3fd.data.targets import Target
+from s3fd.network import S3FD
+from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
+from s3fd.training.dataset import normalise
+from s3fd.training.schedule import learning_rate, make_optimiser
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step saw.
+
+    Attributes:
+        number: of the step, from 1.
+        loss: mean over the cells that counted; NaN if there was none.
+        cells: how many anchors counted.
+        accuracy: share of them whose most probable class is right; NaN if there was none.
+        without_face: pictures in which the detector saw no face, which taught nothing.
+    """
+
+    number: int
+    loss: float
+    cells: int
+    accuracy: float
+    without_face: int
+
+
+def split(
+    items: Sequence[LabelledPicture], share: float, seed: int, group: str | None = None
+) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
+    """Split pictures into those to train on and a `share` to test on.
+
+    With `group`, a column such as a person's name, no value of it is on both sides; a picture's first box
+    decides.
+    """
+    keys = [item.extra[group][0] if group else str(item.path) for item in items]
+    names = sorted(set(keys))
+    order = np.random.default_rng(seed).permutation(len(names))
+    test = {names[i] for i in order[: round(share * len(names))]}
+    return (
+        [item for item, key in zip(items, keys, strict=True) if key not in test],
+        [item for item, key in zip(items, keys, strict=True) if key in test],
+    )
+
+
+def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> AttributeHead:
+    """Freeze `network` and give it a head for `target`, called `name`; only the head can still learn.
+
+    Raises:
+        ValueError: layers or kind of head that do not fit the network.
+    """
+    torch.manual_seed(config.seed)
+    network.requires_grad_(False)
+    head = network.add(Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth))
+    if config.head.kind == "layers" and config.head.initial == "copy":
+        copy_face_channel(head, network.heads)
+    return head
+
+
+def finetune(
+    network: S3FD,
+    name: str,
+    target: Target,
+    items: Sequence[LabelledPicture],
+    config: FinetuneConfig,
+    on_step: Callable[[Step, int], None] = lambda step, steps: None,
+) -> S3FD:
+    """Train a head for `target` on `items` and return `network` with it; `on_step` hears of every step.
+
+    Raises:
+        ValueError: no picture, or a configuration that does not fit the network.
+    """
+    if not items:
+        raise ValueError("there is no picture to train on")
+    head = add_head(network, name, target, config)
+    optimiser = make_optimiser(head, config.optimiser)
+    stream = _stream(items, target.column, config)
+    steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
+    network.eval()
+    head.train()
+    for number, batch in enumerate(stream.batches(0, steps, config.batch)):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(number, steps, config.optimiser)
+        logits, targets = _compare(network, head, batch, config)
+        loss = attribute_loss(logits, targets, config.loss, config.balanced)
+        counted = targets != NO_LABEL
+        if counted.any():
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(head.parameters(), config.optimiser.clip)
+            optimiser.step()
+        on_step(_report(number + 1, loss, logits, targets), steps)
+    return network.eval()
+
+
+def _stream(
+    items: Sequence[LabelledPicture], column: str, config: FinetuneConfig
+) -> LabelledStream | ComposedStream:
+    """Pictures as they are, or composed of their faces."""
+    if config.compose:
+        policy = Composition(config.size, distort=config.distort)
+        return ComposedStream(items, column, policy, config.seed)
+    return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)
+
+
+def _compare(
+    network: S3FD, head: AttributeHead, batch: Batch, config: FinetuneConfig
+) -> tuple[Tensor, Tensor]:
+    """The head's logits (B, A, classes), and what each anchor should tell (B, A): -1 where no face is."""
+    with torch.no_grad():
+        maps = network.backbone(normalise(batch.pictures))
+        faces = network.heads(maps).logits
+        scores = torch.sigmoid(faces[..., 1] - faces[..., 0])
+    return head(maps), where_faces(batch.targets, scores, config.min_face_score)
+
+
+def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:
+    counted = targets != NO_LABEL
+    cells = int(counted.sum())
+    right = (logits[counted].argmax(dim=-1) == targets[counted]).sum().item()
+    return Step(
+        number,
+        loss.item() / cells if cells else math.nan,
+        cells,
+        right / cells if cells else math.nan,
+        int((~counted.any(dim=1)).sum()),
+    )

@@ -1,0 +1,64 @@
+"""How the faces of a composed picture share it: few cells for large faces, many for small ones."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+ROOM = 1.5
+"""Side of a cell as a multiple of its face's, as far as `MOST_CELLS` allows."""
+
+MOST_CELLS = 6
+"""Most cells along a side of the output; the smallest faces have more background around them instead."""
+
+VARIATION = 1.5
+"""Faces of one picture are up to this factor larger or smaller than the size that was drawn for it."""
+
+BLOCK = 0.4
+"""Probability that a block of cells is one larger cell with a larger face, where there are 3 × 3 or more."""
+
+EMPTY = 0.1
+"""Probability that a cell shows the background alone, where there are several."""
+
+
+class Cell(NamedTuple):
+    """A rectangle of the output in whole pixels, and the size wanted of the face in it."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    face: float
+
+
+def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator) -> list[Cell]:
+    """Divide the output into cells that do not overlap, at least one."""
+    low, high = (math.log(side) for side in face_sizes)
+    drawn = rng.uniform(low, high)
+    side = min(max(1, round(size / (ROOM * math.exp(drawn)))), MOST_CELLS)
+    xs, ys = (_edges(size, side, rng) for _ in range(2))
+    spans = [(column, row, 1) for row in range(side) for column in range(side)]
+    if side > 2 and rng.random() < BLOCK:
+        span = int(rng.integers(2, side))
+        left, top = (int(v) for v in rng.integers(0, side - span + 1, 2))
+        outside = [(c, r, 1) for c, r, _ in spans if not (left <= c < left + span and top <= r < top + span)]
+        spans = [(left, top, span), *outside]
+    filled = rng.random(len(spans)) >= EMPTY
+    filled[rng.integers(len(spans))] = True
+    cells = []
+    for column, row, span in (s for s, full in zip(spans, filled, strict=True) if full):
+        log_face = drawn + math.log(VARIATION) * rng.uniform(-1, 1) + math.log(span)
+        # Reflected at the ends, the sizes remain log-uniform where they would pile up if they were clipped.
+        log_face = max(min(log_face, 2 * high - log_face), 2 * low - log_face)
+        left, top = xs[column], ys[row]
+        width, height = xs[column + span] - left, ys[row + span] - top
+        cells.append(Cell(left, top, width, height, math.exp(min(max(log_face, low), high))))
+    return cells
+
+
+def _edges(length: int, parts: int, rng: np.random.Generator) -> list[int]:
+    """Where `parts` of `length` pixels start, and the end: each is within a third of its equal share."""
+    inner = (np.arange(1, parts) + rng.uniform(-1 / 6, 1 / 6, parts - 1)) * length / parts
+    return [0, *(int(v) for v in np.round(inner)), length]

@@ -1,0 +1,36 @@
+"""The loss of an attribute: only where there is a face."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NO_LABEL = -1
+
+
+def where_faces(targets: Tensor, face_scores: Tensor, min_score: float) -> Tensor:
+    """Keep `targets` (B, A) where the face score (B, A) is at least `min_score`; elsewhere `NO_LABEL`."""
+    return torch.where(face_scores >= min_score, targets, NO_LABEL)
+
+
+def attribute_loss(
+    logits: Tensor, targets: Tensor, kind: Literal["cross_entropy", "binary"], balanced: bool = False
+) -> Tensor:
+    """Sum the loss of `logits` (B, A, classes) over the anchors that have a target (B, A) class.
+
+    ``binary`` asks of each class on its own whether it is the one. `balanced` takes the mean over the anchors
+    of a picture, so that one large face is worth as much as a crowd.
+    """
+    counted = targets != NO_LABEL
+    chosen, wanted = logits[counted].float(), targets[counted].long()
+    if kind == "binary":
+        one_hot = F.one_hot(wanted, logits.shape[-1]).to(chosen.dtype)
+        each = F.binary_cross_entropy_with_logits(chosen, one_hot, reduction="none").sum(dim=-1)
+    else:
+        each = F.cross_entropy(chosen, wanted, reduction="none")
+    if balanced:
+        each = each / counted.sum(dim=1, keepdim=True).expand_as(counted)[counted]
+    return each.sum()

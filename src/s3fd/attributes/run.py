@@ -1,0 +1,158 @@
+"""A fine-tuning run from files to files: labels and a detector in, weights, a model and a report out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.attributes.finetune import Step, finetune, split
+from s3fd.data import labels as label_files
+from s3fd.data.labels import LabelledPicture, Labels
+from s3fd.data.targets import Target, parse_target
+from s3fd.evaluation.attribute_faces import observe
+from s3fd.evaluation.attributes import Summary, fit_temperature, summarise
+from s3fd.inference.detector import Detector
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.weights.atomic import write_atomically
+from s3fd.weights.digest import sha256
+from s3fd.weights.network_file import backbone_of, load_network, save_network
+from s3fd.weights.onnx_export import export_onnx
+
+BUNDLED = Path(__file__).parents[1] / "weights"
+"""Where the weights that come with the package lie."""
+
+ENOUGH_TO_CALIBRATE = 50
+"""Held-out faces from which a temperature is fitted; fewer would make probabilities worse."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        attribute: its name.
+        classes: what it tells.
+        trained: pictures trained on.
+        held_out: pictures tested.
+        not_found: of these, how many had no face that the detector found; they count in nothing else.
+        without_face: times that a training picture had no cell where the detector saw a face.
+        summary: of the faces found in the tested pictures; None where there were none.
+        seconds: of training.
+        backbone_sha256: of the weights it started from.
+    """
+
+    attribute: str
+    classes: tuple[str, ...]
+    trained: int
+    held_out: int
+    not_found: int
+    without_face: int
+    summary: Summary | None
+    seconds: float
+    backbone_sha256: str
+
+    def text(self) -> str:
+        """Return a few lines for a person."""
+        lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
+        if self.without_face:
+            lines.append(f"{self.without_face} times a picture had no face to learn from")
+        if self.summary is None:
+            return "\n".join(
+                [*lines, f"held out: {self.held_out} pictures, in none of which a face was found"]
+            )
+        low, high = self.summary.accuracy_interval
+        lines.append(
+            f"held out: {self.held_out} pictures, {self.not_found} without a face found; of the others "
+            f"{self.summary.accuracy:.1%} right (95 % interval {low:.1%}–{high:.1%})"
+        )
+        return "\n".join(lines)
+
+
+def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labels:
+    """Read the labels of one target, and check that there is a column `group` where one is asked for.
+
+    Raises:
+        ValueError: see `s3fd.data.labels.read`; or no column `group`.
+        OSError: a file that cannot be read.
+    """
+    labels = label_files.read(csv, images, [parse_target(target)])
+    (column,) = labels.targets
+    known = [p for p in labels.pictures if (p.labels[column.column] >= 0).any()]
+    if group is not None and group not in known[0].extra:
+        raise ValueError(f"{csv}: no column {group!r} to keep apart; there are {', '.join(known[0].extra)}")
+    return replace(labels, pictures=known)
+
+
+def detector_weights(weights: str) -> Path:
+    """The file of a detector: the bundled ones by name, or any."""
+    bundled = BUNDLED / f"{weights}.safetensors"
+    return bundled if bundled.is_file() else Path(weights)
+
+
+def run(
+    labels: Labels,
+    name: str,
+    config: FinetuneConfig,
+    weights: Path,
+    folder: Path,
+    group: str | None = None,
+    on_step: Callable[[Step, int], None] = lambda step, steps: None,
+) -> Report:
+    """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
+
+    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``.
+
+    Raises:
+        ValueError: weights, labels or configuration that do not fit.
+        OSError: a file that cannot be read or written.
+    """
+    (target,) = labels.targets
+    network = load_network(weights)
+    learning, testing = split(labels.pictures, config.held_out, config.seed, group)
+    _need_every_class(learning, target)
+    folder.mkdir(parents=True, exist_ok=True)
+    faceless = 0
+
+    def count(step: Step, steps: int) -> None:
+        nonlocal faceless
+        faceless += step.without_face
+        on_step(step, steps)
+
+    start = time.perf_counter()
+    finetune(network, name, target, learning, config, count)
+    seconds = time.perf_counter() - start
+    detector = Detector(TorchRuntime(network), attributes=(name,))
+    found = observe(detector, name, testing, target.column)
+    summary = summarise(found.observations) if len(found.observations) else None
+    if len(found.observations) >= ENOUGH_TO_CALIBRATE:
+        logits = np.log(found.observations.probabilities.clip(1e-6))  # a softmax forgets what they differ by
+        network.calibrate(name, fit_temperature(logits, found.observations.labels))
+    report = Report(
+        attribute=name,
+        classes=target.names,
+        trained=len(learning),
+        held_out=len(testing),
+        not_found=found.missed,
+        without_face=faceless,
+        summary=summary,
+        seconds=seconds,
+        backbone_sha256=sha256(weights),
+    )
+    save_network(network, backbone_of(weights), folder / "weights.safetensors")
+    export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(folder / "weights.safetensors")})
+    write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())
+    return report
+
+
+def _need_every_class(items: list[LabelledPicture], target: Target) -> None:
+    """Raise ValueError unless every class has a picture."""
+    present = {int(label) for item in items for label in item.labels[target.column] if label >= 0}
+    missing = [name for i, name in enumerate(target.names) if i not in present]
+    if missing:
+        raise ValueError(f"{target.column}: no picture to train on is {' or '.join(missing)}")

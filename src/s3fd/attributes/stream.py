@@ -1,0 +1,115 @@
+"""The stream of labelled pictures for fine-tuning: entry n is a function of the seed and n alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from s3fd import anchors as anchor_ops
+from s3fd import boxes as box_ops
+from s3fd.attributes.losses import NO_LABEL
+from s3fd.boxes import FloatArray
+from s3fd.data.labels import LabelledPicture
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError
+from s3fd.training.augmentation import Labelled, Window, cut, distort, flip
+from s3fd.training.matching import FACE, match
+
+LOOSEST = 1.5
+"""Side of what a training picture shows, at most, in longer sides of the picture; beyond it is grey."""
+
+
+class Batch(NamedTuple):
+    """Training pictures side by side.
+
+    Attributes:
+        pictures: (B, 3, S, S) uint8 BGR.
+        targets: (B, A) int64: the class that each anchor should tell, -1 for none.
+        names: their files.
+    """
+
+    pictures: Tensor
+    targets: Tensor
+    names: list[str]
+
+
+class LabelledStream:
+    """Labelled pictures as squares, over and over, in an order that is new every epoch.
+
+    A label of the whole picture goes to all its anchors, of which the trainer takes those where the detector
+    sees a face; labels of boxes go to the anchors that answer for the box.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[LabelledPicture],
+        column: str,
+        size: int,
+        seed: int,
+        *,
+        flip: bool,
+        distort: bool,
+    ) -> None:
+        """Stream `items` with their labels of `column` as squares of `size` pixels."""
+        self.items = items
+        self.column = column
+        self.size = size
+        self.seed = seed
+        self.flip = flip
+        self.distort = distort
+        self._anchors = anchor_ops.anchors(anchor_ops.map_sizes(size, size))
+
+    def batches(self, start: int, stop: int, batch: int) -> Iterator[Batch]:
+        """Yield the batches of steps `start` to `stop`; a picture that cannot be read is left out of its own.
+
+        A batch of which nothing is left is not yielded.
+        """
+        for step in range(start, stop):
+            found = [self._example(n) for n in range(step * batch, (step + 1) * batch)]
+            examples = [example for example in found if example is not None]
+            if examples:
+                pixels, targets, names = zip(*examples, strict=True)
+                stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
+                yield Batch(stacked, torch.from_numpy(np.stack(targets)), list(names))
+
+    def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str] | None:
+        """Picture number `n` (S, S, 3), the targets of its anchors, and its file."""
+        epoch, position = divmod(n, len(self.items))
+        order = np.random.default_rng((self.seed, epoch, 1)).permutation(len(self.items))
+        item = self.items[order[position]]
+        rng = np.random.default_rng((self.seed, n))
+        try:
+            picture = pictures.read(item.path)
+        except PictureError:
+            return None
+        labels = item.labels[self.column]
+        boxes = np.zeros((0, 4), np.float32)
+        if item.boxes is not None:
+            inside = box_ops.clip(item.boxes, picture.shape[1], picture.shape[0])
+            whole = box_ops.area(inside) > 0
+            boxes, labels = inside[whole], labels[whole]
+        shown = Labelled(picture, boxes, np.zeros(len(boxes), bool))
+        shown = cut(shown, self._window(picture.shape[1], picture.shape[0], rng), (self.size, self.size))
+        if self.flip and rng.random() < 0.5:
+            shown = flip(shown)
+        pixels = distort(shown.picture, rng) if self.distort else shown.picture
+        targets = np.full(len(self._anchors), labels[0] if item.boxes is None else NO_LABEL, np.int64)
+        if item.boxes is not None:
+            self._label_boxes(targets, shown.boxes, labels)
+        return pixels, targets, str(item.path)
+
+    def _window(self, width: int, height: int, rng: np.random.Generator) -> Window:
+        """A square that shows the whole picture, at a random size and place."""
+        side = max(width, height) * float(rng.uniform(1, LOOSEST))
+        return Window(float(rng.uniform(width - side, 0)), float(rng.uniform(height - side, 0)), side, side)
+
+    def _label_boxes(self, targets: NDArray[np.int64], boxes: FloatArray, labels: NDArray[np.int64]) -> None:
+        """Give the anchors of each box its label, in place."""
+        matched = match(boxes, np.zeros(len(boxes), bool), self._anchors)
+        faces = matched.labels == FACE
+        targets[faces] = labels[matched.matched[faces]]

@@ -1,0 +1,96 @@
+"""``s3fd classify``: what pictures show as a whole, from their faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from s3fd.cli.failure import fail
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+SOME_FAILED = 1
+
+
+@app.command()
+def classify(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH",
+            help="A picture, a folder (with all below it), or a quoted pattern.",
+            show_default=False,
+        ),
+    ],
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A bundled model, or model.onnx from `s3fd finetune`.")
+    ],
+    attribute: Annotated[
+        str | None, typer.Option(help="What to tell.", show_default="the only attribute of the weights")
+    ] = None,
+    min_probability: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave open what is less probable than this.")
+    ] = 0.0,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score of a face that counts.")] = 0.5,
+    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+    ] = None,
+) -> None:
+    r"""Tell what pictures show, from their faces: female or male, say.
+
+    Writes one line of JSON a picture to standard output:
+
+    {"path": "a.jpg", "gender": "female", "probability": 0.93, "faces": 1}
+
+    Each face counts by its area. A picture without a face, or without one that is sure enough, has null and
+    the reason: "no face" or "unsure". What cannot be read gives {"path": …, "error": …}, and the run goes on.
+
+    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
+    """
+    from s3fd.inference.classify import answer
+    from s3fd.inference.detector import Detector
+    from s3fd.inference.job import detect
+    from s3fd.inference.resize import parse_size
+    from s3fd.inference.runtime import open_runtime
+    from s3fd.inference.sources import sources
+
+    try:
+        runtime = open_runtime(weights, threads)
+        name = attribute or _only(list(runtime.classes), weights)
+        detector = Detector(
+            runtime,
+            size=parse_size(size),
+            min_score=min_score,
+            attributes=(name,),
+            min_probability=min_probability,
+        )
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    failed = False
+    for record in detect(detector, sources(paths)):
+        line: dict[str, Any] = {"path": record.path}
+        if record.faces is None:
+            failed = True
+            line["error"] = record.error
+        else:
+            found = answer(record.faces, name)
+            probability = None if found.probability is None else round(found.probability, 4)
+            line |= {name: found.label, "probability": probability, "faces": found.faces}
+            if found.label is None:
+                line["reason"] = "unsure" if found.faces else "no face"
+        typer.echo(json.dumps(line, ensure_ascii=False))
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _only(names: list[str], weights: str) -> str:
+    """The one attribute of the weights; raises ValueError if there is none, or a choice."""
+    if not names:
+        raise ValueError(f"{Path(weights).name} tells no attribute: make weights that do with s3fd finetune")
+    if len(names) > 1:
+        raise ValueError(f"--attribute: choose one of {', '.join(names)}")
+    return names[0]

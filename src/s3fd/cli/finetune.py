@@ -1,0 +1,127 @@
+"""``s3fd finetune``: teach a trained detector to tell a label, such as gender, in the same pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s3fd.cli.failure import fail, needs_extra
+
+if TYPE_CHECKING:
+    from s3fd.attributes.finetune import Step
+    from s3fd.data.sample import Problem
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+SHOWN_PROBLEMS = 20
+
+
+@app.command()
+def finetune(
+    index: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CSV",
+            help="Table with a row a picture (Image_Name, and a column of labels) or a row a face "
+            "(also x1, y1, x2, y2 in pixels).",
+        ),
+    ],
+    images: Annotated[Path, typer.Option(help="Folder that the names in CSV are relative to.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN[:A=name,B=name]",
+            help="Column of the labels; after the colon its values, and what to call them.",
+        ),
+    ],
+    config: Annotated[
+        str,
+        typer.Option(
+            help="How to train: recipe (the published exercise), tower (needs boxes), or a YAML file."
+        ),
+    ] = "recipe",
+    weights: Annotated[
+        str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
+    ] = "slim",
+    name: Annotated[
+        str | None, typer.Option(help="What to call the attribute.", show_default="the column, in lower case")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Column, such as a person's name, of which no value is both trained on and tested."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result.", show_default="runs/NAME of the attribute")
+    ] = None,
+) -> None:
+    """Teach a trained detector to tell a label of every face in the same pass.
+
+    The folder of the result receives weights.safetensors (the detector with its new head), the same as
+    model.onnx for `s3fd detect --weights … --attributes …` and `s3fd classify`, and report.json: what was
+    held out, and how much of it is told right.
+    """
+    with needs_extra("train"):
+        from s3fd.attributes import run
+        from s3fd.attributes.config import load_config
+    try:
+        settings = load_config(config)
+        labels = run.read_labels(index, images, target, group)
+        _report(labels.problems)
+        (column,) = labels.targets
+        called = name or column.column.lower()
+        folder = out or Path("runs") / called
+        typer.echo(
+            f"{len(labels.pictures)} pictures; {called}: {', '.join(column.names)}; run in {folder}", err=True
+        )
+        with _Progress() as progress:
+            report = run.run(labels, called, settings, run.detector_weights(weights), folder, group, progress)
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    typer.echo(report.text(), err=True)
+    typer.echo(folder / "model.onnx")
+
+
+def _report(problems: list[Problem]) -> None:
+    """Say once what was skipped."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        typer.echo(f"skipped {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more rows", err=True)
+
+
+class _Progress:
+    """A bar with the time left and running means, on standard error; counts pictures without a face."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("fine-tuning"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}, {task.fields[faceless]} times no face"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("fine-tuning", total=None, loss=float("nan"), faceless=0)
+        self._loss: float | None = None
+        self._faceless = 0
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, step: Step, steps: int) -> None:
+        if step.cells:
+            self._loss = step.loss if self._loss is None else 0.95 * self._loss + 0.05 * step.loss
+        self._faceless += step.without_face
+        shown = float("nan") if self._loss is None else self._loss
+        self._bar.update(self._task, total=steps, completed=step.number, loss=shown, faceless=self._faceless)

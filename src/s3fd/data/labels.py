@@ -1,0 +1,266 @@
+"""Labels of face attributes (gender, mask, any column) from a CSV file.
+
+A row is a label of a whole picture (``Image_Name,Gender``) or of a box in it (``image,x1,y1,x2,y2,gender``,
+pixels of the upright picture). The pictures themselves are not opened: whether a box lies inside its picture
+is for whoever opens it to check.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from csv import Error as CsvError
+from csv import reader as csv_reader
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+from s3fd.data.sample import Problem
+from s3fd.data.targets import Target
+
+UNSURE = ("", "?", "unknown", "unsure", "not sure", "n/a", "none", "nan")
+"""What stands, in any case, where nobody could tell: no label, neither trained on nor guessed."""
+
+NAME_COLUMNS = ("image_name", "image", "path")
+"""Columns that may name the picture; the first that a file has does."""
+
+BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+"""Tried in this order where a file is not there under the very name in the row."""
+
+NOT_KNOWN = -1
+"""Stands for the class where there is no label."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPicture:
+    """The N labelled faces of one picture; N = 1 where the labels are of the picture as a whole.
+
+    Attributes:
+        path: the picture file.
+        boxes: (N, 4) float32 xyxy in pixels of the upright picture, each finite and with positive area;
+            None where the labels are of the whole picture.
+        labels: by `Target.column`, (N,) class numbers, -1 where the class is not known.
+        extra: the other columns by their name in the file, N texts each.
+        lines: where each row stands in the file, the header on line 1.
+    """
+
+    path: Path
+    boxes: FloatArray | None
+    labels: dict[str, NDArray[np.int64]]
+    extra: dict[str, list[str]]
+    lines: list[int]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What `read` found: pictures in the file's order, the targets with their classes, what it left out."""
+
+    pictures: list[LabelledPicture]
+    targets: tuple[Target, ...]
+    problems: list[Problem]
+
+
+def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
+    """Read a file of labels whose pictures lie below `images`.
+
+    Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without suffix. A row whose
+    picture is missing, whose box cannot be one, or that labels a picture a second time becomes a problem and
+    is left out; one with a class that its target does not declare becomes a problem and stays, its class not
+    known. `UNSURE` values are not known either, unless a target declares them.
+
+    Args:
+        csv: the file, in UTF-8, its first row the names of the columns.
+        images: the folder that the names are relative to.
+        targets: what to read. A `str` is a column whose classes are the values found in it, sorted; it comes
+            back as a `Target` spelled as it was asked for.
+
+    Raises:
+        ValueError: no rows, no such column, or fewer than two classes left of a target.
+        OSError: the file cannot be read, or the folder is not there.
+    """
+    if not images.is_dir():
+        raise NotADirectoryError(f"{images}: no such folder")
+    (_, header), *rows = _rows(csv)
+    columns = _find_columns(csv, header, targets)
+    listed: dict[str, set[str]] = {}
+    found: dict[str, list[_Row]] = {}
+    problems: list[Problem] = []
+    for line, cells in rows:
+        try:
+            row = _check_row(line, cells, columns)
+            company = found.setdefault(_find_picture(row.cells[columns.name], images, listed), [])
+            _check_company(row, company)
+            company.append(row)
+        except _UnusableRowError as error:
+            problems.append(Problem(csv, line, str(error)))
+    kept = [row for company in found.values() for row in company]
+    if not kept:
+        raise ValueError(f"{csv}: no rows left" + (f", the first problem: {problems[0]}" if problems else ""))
+    decided, codes = [], {}
+    for target, place in zip(targets, columns.targets, strict=True):
+        decided.append(_decide(csv, target, {row.cells[place] for row in kept}))
+        codes[decided[-1].column] = place, {value: i for i, value in enumerate(decided[-1].values)}
+        problems += _undeclared(csv, decided[-1], place, kept)
+    pictures = [_picture(images / name, company, codes, columns.extra) for name, company in found.items()]
+    return Labels(pictures, tuple(decided), sorted(problems, key=lambda problem: problem.line))
+
+
+class _UnusableRowError(Exception):
+    """Why a row cannot be used."""
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Where things stand in a row of `count` cells: the box in 4 cells or none, the rest in one each."""
+
+    count: int
+    name: int
+    box: tuple[int, ...]
+    targets: tuple[int, ...]
+    extra: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """The cells of a row and its box, (4,) or None."""
+
+    line: int
+    cells: list[str]
+    box: FloatArray | None
+
+
+def _rows(csv: Path) -> list[tuple[int, list[str]]]:
+    """The header and the rows that are not blank, each with the line it begins on."""
+    rows = []
+    try:
+        with csv.open(encoding="utf-8-sig", newline="") as file:
+            reader, line = csv_reader(file), 1
+            for cells in reader:
+                stripped = [cell.strip() for cell in cells]
+                if any(stripped):
+                    rows.append((line, stripped))
+                line = reader.line_num + 1  # a quoted cell may run over several lines
+    except (CsvError, UnicodeDecodeError) as error:
+        raise ValueError(f"{csv}: not a CSV file in UTF-8: {error}") from error
+    if not rows:
+        raise ValueError(f"{csv}: the file is empty")
+    return rows
+
+
+def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target]) -> _Columns:
+    """Find the columns by their names in any case."""
+    lower = [name.lower() for name in header]
+    there = ", ".join(name for name in header if name)
+    twice = next((name for name in header if name and lower.count(name.lower()) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{csv}: two columns are called {twice!r}")
+    named = next((lower.index(name) for name in NAME_COLUMNS if name in lower), None)
+    if named is None:
+        raise ValueError(f"{csv}: no column Image_Name, image or path to name the pictures; it has {there}")
+    box = tuple(lower.index(name) for name in BOX_COLUMNS if name in lower)
+    if 0 < len(box) < len(BOX_COLUMNS):
+        raise ValueError(f"{csv}: a box needs the columns {', '.join(BOX_COLUMNS)}; it has {there}")
+    rest = {name: i for i, name in enumerate(lower) if name and i != named and i not in box}
+    asked = [target if isinstance(target, str) else target.column for target in targets]
+    for column in asked:
+        if column.lower() not in rest:
+            raise ValueError(f"{csv}: no column {column!r} of labels; it has {there}")
+    places = tuple(rest[column.lower()] for column in asked)
+    if len(set(places)) != len(places) or not places:
+        raise ValueError(f"targets must be one or more, each of another column, not {asked}")
+    extra = {header[i]: i for i in rest.values() if i not in places}
+    return _Columns(len(header), named, box, places, extra)
+
+
+def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
+    """A row from its cells; those missing at its end are added, empty."""
+    cells += [""] * (columns.count - len(cells))
+    if any(cells[columns.count :]):
+        raise _UnusableRowError(f"{len(cells)} cells under a header of {columns.count}")
+    return _Row(line, cells, _box([cells[i] for i in columns.box]))
+
+
+def _box(cells: list[str]) -> FloatArray | None:
+    """A box (4,) from its cells; None if all are empty or there are none."""
+    if not any(cells):
+        return None
+    text = f"box {' '.join(cell or '–' for cell in cells)}"
+    if not all(cells):
+        raise _UnusableRowError(f"{text} is given in part")
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
+            box = np.array([float(cell) for cell in cells], np.float32)
+    except ValueError:
+        raise _UnusableRowError(f"{text} is not four numbers") from None
+    size = box[2:] - box[:2]
+    if not np.isfinite(box).all():
+        raise _UnusableRowError(f"{text} is not finite")
+    if not (size > 0).all():
+        raise _UnusableRowError(f"{text} {'is inverted' if (size < 0).any() else 'has no area'}")
+    return box
+
+
+def _find_picture(name: str, images: Path, listed: dict[str, set[str]]) -> str:
+    """The picture's path below `images`; `listed` remembers the files of each folder from call to call."""
+    if not name:
+        raise _UnusableRowError("names no picture")
+    folder, base = os.path.split(os.path.normpath(name))
+    if folder not in listed:  # one listing is faster than up to five stats for each of its pictures
+        try:
+            with os.scandir(images / folder) as entries:
+                listed[folder] = {entry.name for entry in entries if entry.is_file()}
+        except (OSError, ValueError):  # not there, or nothing that a folder can be called
+            listed[folder] = set()
+    for suffix in ("", *SUFFIXES):
+        if base + suffix in listed[folder]:
+            return str(Path(folder, base + suffix))
+    raise _UnusableRowError(f"no picture {name!r} below {images}, nor with {', '.join(SUFFIXES)}")
+
+
+def _check_company(row: _Row, company: list[_Row]) -> None:
+    """Check that a row may stand beside the earlier ones of its picture: only boxes may be several."""
+    whole = [r.box is None for r in (row, *company[:1])]
+    if company and any(whole):
+        how = "twice" if all(whole) else "with and without a box"
+        raise _UnusableRowError(f"picture named {how} (row {company[0].line})")
+
+
+def _decide(csv: Path, target: str | Target, texts: set[str]) -> Target:
+    """The target with its classes, given what stands in its column."""
+    column, declared = (target, None) if isinstance(target, str) else (target.column, target.values)
+    classes = sorted(text for text in texts if (text in declared if declared else text.lower() not in UNSURE))
+    if not classes:
+        which = f" that is one of {', '.join(declared)}" if declared else ""
+        raise ValueError(f"{csv}: {column}: no picture has a label{which}")
+    if len(classes) == 1:
+        found = repr(classes[0])
+        raise ValueError(f"{csv}: {column}: only one class, {found}, has pictures: nothing to tell apart")
+    return Target(column, tuple(classes), tuple(classes)) if isinstance(target, str) else target
+
+
+def _undeclared(csv: Path, target: Target, place: int, rows: list[_Row]) -> list[Problem]:
+    """The rows whose label is no class of the target."""
+    allowed, classes = {*target.values}, ", ".join(target.values)
+    return [
+        Problem(csv, row.line, f"{target.column} {row.cells[place]!r} is not one of {classes}")
+        for row in rows
+        if row.cells[place] not in allowed and row.cells[place].lower() not in UNSURE
+    ]
+
+
+def _picture(
+    path: Path, rows: list[_Row], codes: Mapping[str, tuple[int, dict[str, int]]], extra: Mapping[str, int]
+) -> LabelledPicture:
+    """One picture from its rows; `codes` has the place and the class numbers of each target's column."""
+    boxes = [row.box for row in rows if row.box is not None]
+    labels = {
+        column: np.array([numbers.get(row.cells[place], NOT_KNOWN) for row in rows], np.int64)
+        for column, (place, numbers) in codes.items()
+    }
+    texts = {name: [row.cells[i] for row in rows] for name, i in extra.items()}
+    return LabelledPicture(path, np.stack(boxes) if boxes else None, labels, texts, [r.line for r in rows])

@@ -1,0 +1,86 @@
+"""From labelled pictures and a detector to what it says of the labelled faces it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from s3fd import boxes as box_ops
+from s3fd.boxes import FloatArray
+from s3fd.data.labels import LabelledPicture
+from s3fd.evaluation.attributes import Observations
+from s3fd.faces import Faces
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import PictureError
+
+SAME_FACE = 0.4
+"""IoU from which a detection is the labelled face: those who label frame faces in many ways."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a detector says of labelled faces.
+
+    Attributes:
+        observations: of the faces with a label that it found.
+        missed: labelled faces that it did not find, or whose picture cannot be read.
+    """
+
+    observations: Observations
+    missed: int
+
+
+def observe(
+    detector: Detector,
+    attribute: str,
+    items: Iterable[LabelledPicture],
+    column: str,
+    groups: Sequence[str] = (),
+) -> Found:
+    """Ask `detector` for `attribute` of the faces that `items` label in `column`.
+
+    A label of a whole picture is that of its largest face. Faces without a label are left out. `groups` are
+    columns of the table that the observations keep.
+    """
+    probabilities: list[FloatArray] = []
+    labels: list[int] = []
+    sizes: list[float] = []
+    texts: dict[str, list[str]] = {group: [] for group in groups}
+    missed = 0
+    for item in items:
+        try:
+            faces = detector.find_probabilities(detector.prepare(item.path))
+        except PictureError:
+            faces = Faces.empty()
+        known = np.flatnonzero(item.labels[column] >= 0)
+        for row, face in zip(known, _faces_of(item, known, faces), strict=True):
+            if face is None:
+                missed += 1
+                continue
+            probabilities.append(faces.attributes[attribute][face])
+            labels.append(int(item.labels[column][row]))
+            sizes.append(float(faces.sizes[face]))
+            for group in groups:
+                texts[group].append(item.extra[group][row])
+    classes = len(detector.runtime.classes[attribute])
+    return Found(
+        Observations(
+            np.array(probabilities, np.float32).reshape(-1, classes),
+            np.array(labels, np.int64),
+            np.array(sizes, np.float32),
+            {group: np.array(values, dtype=np.str_) for group, values in texts.items()},
+        ),
+        missed,
+    )
+
+
+def _faces_of(item: LabelledPicture, rows: np.ndarray, faces: Faces) -> list[int | None]:
+    """The detected face that each labelled one is, None for one that was not found."""
+    if not len(faces):
+        return [None] * len(rows)
+    if item.boxes is None:
+        return [int(faces.sizes.argmax())] * len(rows)
+    overlap = box_ops.iou(item.boxes[rows], faces.boxes)
+    return [int(row.argmax()) if row.max() >= SAME_FACE else None for row in overlap]

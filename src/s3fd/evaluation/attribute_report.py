@@ -1,0 +1,121 @@
+"""An attribute's figures, from files: labels, pictures and weights in, sections of summaries out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from s3fd.data import labels as label_files
+from s3fd.data.sample import Problem
+from s3fd.data.targets import parse_target
+from s3fd.evaluation.attribute_faces import observe
+from s3fd.evaluation.attributes import (
+    Reliability,
+    Summary,
+    by_group,
+    by_size,
+    format_table,
+    reliability,
+    summarise,
+)
+from s3fd.inference.detector import Detector
+from s3fd.inference.resize import parse_size
+from s3fd.inference.runtime import open_runtime
+
+
+@dataclass(frozen=True, eq=False)
+class AttributeReport:
+    """How right an attribute is.
+
+    Attributes:
+        attribute: its name.
+        found: labelled faces that the detector found.
+        missed: labelled faces that it did not find; they count in nothing else.
+        sections: summaries by group, under ``all faces``, ``face size`` and each column asked for.
+        reliability: confidence beside accuracy.
+        problems: rows of the table that were skipped.
+    """
+
+    attribute: str
+    found: int
+    missed: int
+    sections: Mapping[str, Mapping[str, Summary]]
+    reliability: Reliability
+    problems: Sequence[Problem]
+
+    def text(self) -> str:
+        """Return the tables for a person to read."""
+        parts = [f"{self.attribute}: {self.found} labelled faces found, {self.missed} not"]
+        for title, rows in self.sections.items():
+            parts.append(f"by {title}" if title != ALL else "")
+            parts.append(format_table(rows))
+        return "\n\n".join(part for part in parts if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON: what cannot be known is null."""
+        sections = {
+            title: {group: _plain(asdict(summary)) for group, summary in rows.items()}
+            for title, rows in self.sections.items()
+        }
+        return {"attribute": self.attribute, "found": self.found, "missed": self.missed, **sections}
+
+
+ALL = "all faces"
+
+
+def evaluate(
+    csv: Path,
+    images: Path,
+    target: str,
+    *,
+    weights: str = "slim",
+    name: str | None = None,
+    groups: Sequence[str] = (),
+    min_probability: float = 0.0,
+    size: str = "vga",
+    threads: int | None = None,
+) -> AttributeReport:
+    """Measure the attribute `name` of `weights` on the labels of `csv`, as ``s3fd eval attribute`` does.
+
+    Raises:
+        ValueError: labels, weights, size or columns that cannot be used, or no face found at all.
+        OSError: a file that cannot be read.
+    """
+    labels = label_files.read(csv, images, [parse_target(target)])
+    (column,) = labels.targets
+    name = name or column.column.lower()
+    detector = Detector(open_runtime(weights, threads), size=parse_size(size), attributes=(name,))
+    _check_classes(name, detector.runtime.classes[name], column.names)
+    lacking = [group for group in groups if group not in labels.pictures[0].extra]
+    if lacking:
+        known = ", ".join(labels.pictures[0].extra) or "none"
+        raise ValueError(f"{csv}: no column {lacking[0]!r} to group by; there are: {known}")
+    told = observe(detector, name, labels.pictures, column.column, groups)
+    faces = told.observations
+    if not len(faces):
+        raise ValueError(f"{csv}: the detector found none of the {told.missed} labelled faces")
+    sections = {ALL: {"all": summarise(faces, min_probability)}, "face size": by_size(faces, min_probability)}
+    sections |= {group: by_group(faces, group, min_probability) for group in groups}
+    return AttributeReport(name, len(faces), told.missed, sections, reliability(faces), labels.problems)
+
+
+def _check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
+    """Raise ValueError unless the classes of the labels are those of the weights, in their order."""
+    if tuple(told) != tuple(asked):
+        hint = ",".join(f"VALUE={label}" for label in told)
+        raise ValueError(
+            f"{name} is {', '.join(told)} in the weights but {', '.join(asked)} in the labels: "
+            f"name them with --target COLUMN:{hint}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Replace NaN, which JSON does not have, by None."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,109 @@
+"""Attribute heads: what a face is (its gender, a mask, any label), read from the detector's own maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from s3fd.network.heads import DetectionHeads
+from s3fd.network.slim import SeparableBlock
+
+MIDDLE_LAYERS = (1, 2, 3, 4)
+"""The detection layers that carry a head: all but the first and the last (the published exercise)."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One question that a network answers about every face.
+
+    Attributes:
+        name: such as ``gender``.
+        classes: the answers, in the order of the head's outputs.
+        kind: ``layers``, a 3×3 convolution on each of `layers`; ``tower``, `depth` blocks and one such
+            convolution that all of `layers` share.
+        layers: detection layers, 0–5, that have a head.
+        depth: of the tower.
+        temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
+            trusted.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    kind: Literal["layers", "tower"] = "layers"
+    layers: tuple[int, ...] = MIDDLE_LAYERS
+    depth: int = 2
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for fewer than two classes, a class named twice, or layers that do not exist."""
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"{self.name} needs two or more different classes, not {self.classes}")
+        if (
+            not self.layers
+            or not set(self.layers) <= set(range(6))
+            or sorted(set(self.layers)) != list(self.layers)
+        ):
+            raise ValueError(f"{self.name}: layers are some of 0–5 in order, not {self.layers}")
+
+
+class AttributeHead(nn.Module):
+    """Logits of an attribute at every anchor, beside the face classifier."""
+
+    def __init__(self, attribute: Attribute, channels: Sequence[int]) -> None:
+        """Build an untrained head for maps of `channels`; raises ValueError for a tower over unequal ones."""
+        super().__init__()
+        self.layers = attribute.layers
+        inputs = [channels[layer] for layer in self.layers]
+        outputs = len(attribute.classes)
+        self.tower = nn.Sequential()
+        if attribute.kind == "tower":
+            if len(set(inputs)) > 1:
+                raise ValueError(f"a tower needs maps with one number of channels, not {inputs}")
+            self.tower = nn.Sequential(
+                *(SeparableBlock(inputs[0], inputs[0]) for _ in range(attribute.depth))
+            )
+            inputs = inputs[:1]
+        self.conv = nn.ModuleList(nn.Conv2d(c, outputs, 3, padding=1) for c in inputs)
+        for conv in self.conv:
+            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+            nn.init.normal_(conv.weight, std=0.01)
+            nn.init.zeros_(conv.bias)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Map six maps (B, C, H, W), finest first, to logits (B, A, classes) of every anchor.
+
+        A layer without a head has the logits of the nearest layer with one, at the same place in the picture.
+        """
+        own = {}
+        for i, layer in enumerate(self.layers):
+            own[layer] = self.conv[min(i, len(self.conv) - 1)](self.tower(maps[layer]))
+        logits = []
+        for layer, features in enumerate(maps):
+            nearest = min(own, key=lambda other: (abs(other - layer), other))
+            x = own[nearest]
+            if nearest != layer:
+                x = F.interpolate(x, size=features.shape[-2:], mode="nearest")
+            logits.append(x.flatten(2))
+        return torch.cat(logits, dim=2).transpose(1, 2)
+
+
+@torch.no_grad()
+def copy_face_channel(head: AttributeHead, detector: DetectionHeads) -> None:
+    """Start every class of a `layers` head as a copy of its layer's face classifier (the published exercise).
+
+    Raises:
+        ValueError: a tower, which has no classifier of its own on each layer.
+    """
+    if len(head.tower):
+        raise ValueError("only heads on each layer can start as copies of the face classifier")
+    for layer, conv in zip(head.layers, head.conv, strict=True):
+        face = detector.conf[layer]
+        assert isinstance(conv, nn.Conv2d) and isinstance(face, nn.Conv2d)
+        assert conv.bias is not None and face.bias is not None
+        conv.weight.copy_(face.weight[-1:].expand_as(conv.weight))
+        conv.bias.copy_(face.bias[-1:].expand_as(conv.bias))

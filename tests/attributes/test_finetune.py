@@ -1,0 +1,112 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.attributes.finetune import Step, add_head, finetune, split
+from s3fd.attributes.stream import LabelledStream
+from s3fd.data.labels import Labels, read
+from s3fd.training.config import OptimiserConfig
+from s3fd.training.dataset import normalise
+from s3fd.weights.network_file import load_network
+
+QUICK = FinetuneConfig(
+    size=128,
+    batch=4,
+    epochs=6,
+    min_face_score=0.0,
+    distort=False,
+    optimiser=OptimiserConfig(rate=0.03, warmup=1, weight_decay=0),
+)
+
+
+@pytest.fixture
+def labels(coloured: Path) -> Labels:
+    return read(coloured / "index.csv", coloured / "pictures", ["Colour"])
+
+
+def test_the_head_learns_and_nothing_else_changes(labels: Labels, detector_file: Path) -> None:
+    network = load_network(detector_file)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    steps: list[Step] = []
+    finetune(
+        network, "colour", labels.targets[0], labels.pictures, QUICK, lambda step, total: steps.append(step)
+    )
+    after = network.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert [step.number for step in steps] == list(range(1, 25))
+    assert steps[-1].loss < steps[0].loss and steps[-1].accuracy > 0.75  # grey borders have no colour
+    stream = LabelledStream(labels.pictures, "Colour", 128, 5, flip=False, distort=False)
+    (batch,) = stream.batches(0, 1, 16)
+    told = network(normalise(batch.pictures)).attributes["colour"].mean(dim=1).argmax(dim=1)
+    assert torch.equal(told, batch.targets[:, 0])
+
+
+def test_where_the_detector_sees_no_face_nothing_is_learnt(labels: Labels, detector_file: Path) -> None:
+    network = load_network(detector_file)
+    blind = QUICK.model_copy(update={"min_face_score": 0.9, "epochs": 1})
+    start = add_head(load_network(detector_file), "colour", labels.targets[0], blind)
+    steps: list[Step] = []
+    finetune(
+        network, "colour", labels.targets[0], labels.pictures, blind, lambda step, total: steps.append(step)
+    )
+    assert sum(step.without_face for step in steps) == 16
+    assert all(math.isnan(step.loss) and step.cells == 0 for step in steps)
+    ours = network.attribute_heads["colour"].state_dict()
+    assert all(torch.equal(ours[name], tensor) for name, tensor in start.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_weights(labels: Labels, detector_file: Path) -> None:
+    each = []
+    for _ in range(2):
+        network = load_network(detector_file)
+        finetune(
+            network, "colour", labels.targets[0], labels.pictures, QUICK.model_copy(update={"epochs": 1})
+        )
+        each.append(network.attribute_heads["colour"].state_dict())
+    assert all(torch.equal(each[0][name], each[1][name]) for name in each[0])
+
+
+def test_split_keeps_groups_apart(labels: Labels) -> None:
+    learning, testing = split(labels.pictures, 0.25, 0)
+    assert (len(learning), len(testing)) == (12, 4)
+    learning, testing = split(labels.pictures, 0.25, 0, "Batch")
+    assert len(testing) == 4
+    assert not {p.extra["Batch"][0] for p in learning} & {p.extra["Batch"][0] for p in testing}
+
+
+def test_labels_of_boxes_go_to_the_anchors_on_them(coloured: Path) -> None:
+    table = coloured / "boxes.csv"
+    table.write_text(
+        "image,x1,y1,x2,y2,Colour\n0.png,10,10,50,60,blue\n1.png,5,5,40,50,red\n", encoding="utf-8"
+    )
+    labels = read(table, coloured / "pictures", ["Colour"])
+    stream = LabelledStream(labels.pictures, "Colour", 128, 0, flip=True, distort=True)
+    for batch in stream.batches(0, 4, 2):
+        for targets, name in zip(batch.targets.numpy(), batch.names, strict=True):
+            known = targets[targets >= 0]
+            assert 0 < len(known) < 60
+            assert set(known) == {0 if name.endswith("0.png") else 1}
+
+
+def test_an_unreadable_picture_is_left_out_of_its_batch(labels: Labels) -> None:
+    labels.pictures[3].path.write_bytes(b"no picture")
+    stream = LabelledStream(labels.pictures, "Colour", 128, 0, flip=True, distort=True)
+    assert sorted(len(b.names) for b in stream.batches(0, 4, 4)) == [3, 4, 4, 4]
+
+
+def test_nothing_to_train_on_is_an_error(labels: Labels, detector_file: Path) -> None:
+    with pytest.raises(ValueError, match="no picture"):
+        finetune(load_network(detector_file), "colour", labels.targets[0], [], QUICK)
+
+
+def test_whole_pictures_are_shown_whole(labels: Labels) -> None:
+    stream = LabelledStream(labels.pictures, "Colour", 128, 0, flip=False, distort=False)
+    (batch,) = stream.batches(0, 1, 16)
+    pixels = batch.pictures.numpy().astype(int)
+    strong = (np.abs(pixels - np.array([104, 117, 123])[:, None, None]).max(axis=1) > 70).mean(axis=(1, 2))
+    share = 90 * 70 / 90**2
+    assert (strong > 0.9 * share / 1.5**2).all() and (strong < 1.1 * share).all()

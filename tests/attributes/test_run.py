@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from s3fd.attributes import run
+from s3fd.attributes.config import FinetuneConfig, load_config, presets
+from s3fd.inference.runtime import OnnxRuntime
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.training.config import ConfigError
+from s3fd.weights.network_file import WeightsError, load_network
+
+QUICK = FinetuneConfig(size=128, batch=4, epochs=2, min_face_score=0.0, held_out=0.25)
+
+
+def test_a_run_leaves_weights_a_model_and_a_report(
+    coloured: Path, detector_file: Path, tmp_path: Path
+) -> None:
+    labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour:blue=azure,red", None)
+    report = run.run(labels, "colour", QUICK, detector_file, tmp_path / "out")
+    assert (report.trained, report.held_out, report.not_found, report.summary) == (12, 4, 4, None)
+    assert "none of which" in report.text()
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["classes"] == ["azure", "red"]
+    network = load_network(tmp_path / "out" / "weights.safetensors")
+    assert network.attributes[0].classes == ("azure", "red")
+    model = OnnxRuntime(tmp_path / "out" / "model.onnx", threads=1)
+    assert model.classes == {"colour": ("azure", "red")}
+    picture = np.random.default_rng(0).integers(0, 256, (1, 90, 130, 3), dtype=np.uint8)
+    ours, theirs = TorchRuntime(network)(picture, ["colour"]), model(picture, ["colour"])
+    np.testing.assert_allclose(ours.attributes["colour"], theirs.attributes["colour"], atol=1e-4)
+    np.testing.assert_allclose(ours.attributes["colour"].sum(axis=-1), 1, atol=1e-5)
+
+
+def test_a_column_to_keep_apart_must_exist(coloured: Path) -> None:
+    with pytest.raises(ValueError, match=r"no column 'Person'.*Batch"):
+        run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", "Person")
+
+
+def test_every_class_must_be_trained(coloured: Path, detector_file: Path, tmp_path: Path) -> None:
+    labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
+    blue = [p for p in labels.pictures if p.labels["Colour"][0] == 0]
+    lacking = run.Labels(blue, labels.targets, [])
+    with pytest.raises(ValueError, match="is red"):
+        run.run(lacking, "colour", QUICK, detector_file, tmp_path / "out")
+
+
+def test_missing_weights_are_named(coloured: Path, tmp_path: Path) -> None:
+    labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
+    with pytest.raises(WeightsError, match="nowhere"):
+        run.run(labels, "colour", QUICK, tmp_path / "nowhere.safetensors", tmp_path / "out")
+
+
+def test_the_recipe_is_the_published_exercise() -> None:
+    assert "recipe" in presets()
+    config = load_config("recipe")
+    assert config.head.layers == (1, 2, 3, 4) and config.head.initial == "copy"
+    assert config.min_face_score == 0.05
+
+
+def test_configurations_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="recipe"):
+        load_config("nonsense")
+    path = tmp_path / "own.yaml"
+    path.write_text("head: {kind: cathedral}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"head\.kind"):
+        load_config(str(path))

@@ -1,0 +1,126 @@
+"""Fine-tuning as a user runs it: from a table and pictures to a model that tells gender."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TARGET = "Gender:F=female,M=male"
+
+
+def s3fd(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "s3fd", *(str(a) for a in arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def celebrities(shared_pack: Callable[[str], Path]) -> Path:
+    return shared_pack("celeb_small")
+
+
+@pytest.fixture(scope="module")
+def table(celebrities: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 pictures, and rows that a run must get over."""
+    with (celebrities / "index.csv").open(encoding="utf-8") as file:
+        header, *entries = csv.reader(file)
+    rows = [header, *entries[::5]]
+    gender = rows[0].index("Gender")
+    odd = [list(rows[1]) for _ in range(2)]
+    odd[0][0], odd[1][0] = "missing", "other"
+    odd[1][gender] = "X"
+    path = tmp_path_factory.mktemp("labels") / "index.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([*rows, *odd])
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(celebrities: Path, table: Path) -> Path:
+    """The folder of a short run of the recipe."""
+    folder = table.parent / "run"
+    config = table.parent / "short.yaml"
+    config.write_text("{size: 160, epochs: 2, held_out: 0.2}", encoding="utf-8")
+    images = celebrities / "Celeb_Small_Dataset"
+    answer = s3fd(
+        "finetune", table, "--images", images, "--target", TARGET, "--config", config, "--out", folder
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == str(folder / "model.onnx")
+    assert ":42: " in answer.stderr and "missing" in answer.stderr
+    assert "held out: 8 pictures" in answer.stderr
+    return folder
+
+
+def test_the_report_counts_every_picture(run: Path) -> None:
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    assert (report["trained"], report["held_out"], report["classes"]) == (32, 8, ["female", "male"])
+    assert report["summary"]["count"] + report["not_found"] == 8
+    assert report["not_found"] <= 1  # they are portraits
+
+
+def test_classify_says_what_a_picture_shows_or_that_there_is_no_face(
+    run: Path, celebrities: Path, tmp_path: Path
+) -> None:
+    empty, broken = tmp_path / "empty.png", tmp_path / "broken.png"
+    Image.fromarray(np.full((200, 300, 3), 120, np.uint8)).save(empty)
+    broken.write_bytes(b"no picture")
+    portrait = sorted((celebrities / "Celeb_Small_Dataset").glob("*.jpg"))[0]
+    answer = s3fd("classify", portrait, empty, broken, "--weights", run / "model.onnx")
+    assert answer.returncode == 1  # one could not be read
+    first, second, third = (json.loads(line) for line in answer.stdout.splitlines())
+    assert first["gender"] in ("female", "male") and 0.3 < first["probability"] <= 1
+    assert second == {
+        "path": str(empty),
+        "gender": None,
+        "probability": None,
+        "faces": 0,
+        "reason": "no face",
+    }
+    assert set(third) == {"path", "error"}
+
+
+def test_detect_tells_the_attribute_of_every_face(run: Path, celebrities: Path) -> None:
+    crowd = celebrities / "crowd.jpg"
+    answer = s3fd("detect", crowd, "--weights", run / "model.onnx", "--attributes", "gender")
+    assert answer.returncode == 0, answer.stderr
+    faces = json.loads(answer.stdout)["faces"]
+    assert faces and all(face["gender"] in ("female", "male") for face in faces)
+    answer = s3fd("detect", crowd, "--weights", run / "model.onnx", "--attributes", "age")
+    assert answer.returncode == 2 and "(attributes: gender)" in answer.stderr
+
+
+def test_eval_counts_what_the_detector_finds(run: Path, celebrities: Path, table: Path) -> None:
+    images = celebrities / "Celeb_Small_Dataset"
+    common = ("eval", "attribute", table, "--images", images, "--weights", run / "model.onnx")
+    answer = s3fd(*common, "--target", TARGET, "--by", "Tags", "--json")
+    assert answer.returncode == 0, answer.stderr
+    report = json.loads(answer.stdout)
+    assert report["found"] + report["missed"] == 40
+    assert sum(group["count"] for group in report["Tags"].values()) == report["found"]
+    assert sum(group["count"] for group in report["face size"].values()) == report["found"]
+    answer = s3fd(*common, "--target", "Gender")
+    assert answer.returncode == 2 and "VALUE=female,VALUE=male" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("Colour", "Gender"), ("Gender:F", "two classes"), ("Gender:A,B", "")],
+)
+def test_labels_that_cannot_be_used(celebrities: Path, table: Path, target: str, message: str) -> None:
+    images = celebrities / "Celeb_Small_Dataset"
+    answer = s3fd("finetune", table, "--images", images, "--target", target)
+    assert answer.returncode == 2
+    assert message in answer.stderr and "Traceback" not in answer.stderr

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import Pixels
+from s3fd.inference.runtime import OnnxRuntime
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.network import S3FD, build
+from s3fd.network.attributes import Attribute
+from s3fd.weights.onnx_export import export_onnx
+
+
+@pytest.fixture(scope="module")
+def network() -> S3FD:
+    torch.manual_seed(0)
+    network = build("slim")
+    network.add(Attribute("gender", ("female", "male"), temperature=0.02))
+    network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower", layers=(1, 2, 3, 4, 5)))
+    return network.eval()
+
+
+def picture(height: int = 100, width: int = 140) -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_agrees_with_the_exported_model_on_attributes(network: S3FD, tmp_path: Path) -> None:
+    export_onnx(network, tmp_path / "model.onnx")
+    theirs = OnnxRuntime(tmp_path / "model.onnx", threads=1)
+    ours = TorchRuntime(network)
+    assert (
+        ours.classes
+        == theirs.classes
+        == {
+            "gender": ("female", "male"),
+            "mask": ("bare", "mask", "incorrect"),
+        }
+    )
+    for count, height, width in ((1, 100, 140), (3, 64, 33)):
+        pictures = np.stack([picture(height, width)] * count)
+        a, b = ours(pictures, ["mask", "gender"]), theirs(pictures, ["mask", "gender"])
+        for x, y in ((a.scores, b.scores), (a.boxes / 100, b.boxes / 100)):
+            np.testing.assert_allclose(x, y, atol=1e-4)
+        for name in ("mask", "gender"):
+            np.testing.assert_allclose(a.attributes[name], b.attributes[name], atol=1e-4)
+
+
+def test_only_attributes_that_are_asked_for_are_told(network: S3FD) -> None:
+    assert TorchRuntime(network)(picture()[None]).attributes == {}
+    assert list(TorchRuntime(network)(picture()[None], ["mask"]).attributes) == ["mask"]
+
+
+def test_each_face_has_the_answer_of_its_own_anchor(network: S3FD) -> None:
+    runtime = TorchRuntime(network)
+    detector = Detector(runtime, size="original", min_score=0, after_nms=20, attributes=("gender",))
+    faces = detector(picture())
+    raw = runtime(picture()[None], ["gender"])
+    assert len(faces) == 20
+    for face in faces:
+        anchor = int(np.flatnonzero(raw.scores[0] == face.scores[0])[0])
+        probabilities = raw.attributes["gender"][0, anchor]
+        assert face.attributes["gender"][0] == ("female", "male")[probabilities.argmax()]
+        assert face.attributes["gender_probability"][0] == probabilities.max()
+
+
+def test_what_is_not_probable_enough_is_left_open(network: S3FD) -> None:
+    options = {"size": "original", "min_score": 0, "attributes": ("gender",)}
+    sure = Detector(TorchRuntime(network), **options)(picture()).attributes["gender_probability"]
+    threshold = float(np.median(sure))
+    faces = Detector(TorchRuntime(network), min_probability=threshold, **options)(picture())
+    told, probability = faces.attributes["gender"], faces.attributes["gender_probability"]
+    assert [label is None for label in told] == (probability < threshold).tolist()
+    assert 0 < sum(label is None for label in told) < len(faces)
+    assert faces[:1].to_dicts()[0].keys() == {"box", "score", "gender", "gender_probability"}
+
+
+def test_an_attribute_that_the_weights_do_not_tell(network: S3FD) -> None:
+    with pytest.raises(ValueError, match=r"'age' \(attributes: gender, mask\)"):
+        Detector(TorchRuntime(network), attributes=("age",))

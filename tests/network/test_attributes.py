@@ -1,0 +1,110 @@
+import pytest
+import torch
+
+from s3fd.network import build
+from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
+
+GENDER = Attribute("gender", ("female", "male"))
+
+
+def maps(channels: int = 8) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(2, channels, 32 >> i or 1, 48 >> i or 1, generator=generator) for i in range(6)]
+
+
+def by_layer(logits: torch.Tensor, features: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Split (B, A, C) into maps (B, C, H, W)."""
+    parts = logits.split([m.shape[2] * m.shape[3] for m in features], dim=1)
+    return [p.transpose(1, 2).unflatten(2, m.shape[2:]) for p, m in zip(parts, features, strict=True)]
+
+
+def test_every_class_starts_as_the_face_classifier_of_its_layer() -> None:
+    network = build("slim")
+    with torch.no_grad():
+        for conf in network.heads.conf:
+            conf.weight.normal_()
+            conf.bias.normal_()
+    head = network.add(Attribute("mood", ("sad", "neutral", "glad")))
+    copy_face_channel(head, network.heads)
+    for layer, conv in zip((1, 2, 3, 4), head.conv, strict=True):
+        face = network.heads.conf[layer]
+        for k in range(3):
+            assert torch.equal(conv.weight[k], face.weight[1])
+            assert torch.equal(conv.bias[k], face.bias[1])
+
+
+def test_of_several_backgrounds_the_face_channel_is_the_last() -> None:
+    network = build("slim", backgrounds=3)
+    head = network.add(Attribute("gender", ("female", "male"), layers=(0,)))
+    copy_face_channel(head, network.heads)
+    assert torch.equal(head.conv[0].weight[0], network.heads.conf[0].weight[3])
+
+
+def test_random_heads_differ_from_class_to_class() -> None:
+    head = AttributeHead(GENDER, [8] * 6)
+    assert not torch.equal(head.conv[0].weight[0], head.conv[0].weight[1])
+
+
+def test_a_layer_without_a_head_has_its_neighbours_answer_at_the_same_place() -> None:
+    features = maps()
+    head = AttributeHead(GENDER, [8] * 6)
+    parts = by_layer(head(features), features)
+    torch.testing.assert_close(parts[1], head.conv[0](features[1]))
+    torch.testing.assert_close(parts[4], head.conv[3](features[4]))
+    torch.testing.assert_close(parts[0], parts[1].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
+    assert parts[5].shape[2:] == features[5].shape[2:]
+    torch.testing.assert_close(parts[5][..., 0, 0], parts[4][..., 0, 0])
+
+
+def test_a_tower_is_one_for_all_its_layers() -> None:
+    features = maps()
+    head = AttributeHead(
+        Attribute("gender", ("female", "male"), kind="tower", layers=(1, 2, 3, 4, 5)), [8] * 6
+    )
+    head.eval()
+    parts = by_layer(head(features), features)
+    assert len(head.conv) == 1
+    for layer in (1, 3, 5):
+        torch.testing.assert_close(parts[layer], head.conv[0](head.tower(features[layer])))
+
+
+def test_towers_are_refused_where_they_cannot_be() -> None:
+    with pytest.raises(ValueError, match="channels"):
+        AttributeHead(Attribute("gender", ("f", "m"), kind="tower"), [8, 8, 16, 8, 8, 8])
+    network = build("slim")
+    with pytest.raises(ValueError, match="copies"):
+        copy_face_channel(network.add(Attribute("gender", ("f", "m"), kind="tower")), network.heads)
+
+
+@pytest.mark.parametrize("classes", [(), ("one",), ("same", "same")])
+def test_an_attribute_needs_different_classes(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="classes"):
+        Attribute("gender", classes)
+
+
+@pytest.mark.parametrize("layers", [(), (2, 1), (1, 1), (5, 6)])
+def test_an_attribute_needs_layers_that_exist(layers: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="layers"):
+        Attribute("gender", ("f", "m"), layers=layers)
+
+
+def test_the_detector_answers_the_same_with_and_without_attributes() -> None:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    picture = torch.randn(1, 3, 96, 160) * 50
+    plain = network(picture)
+    network.add(GENDER)
+    network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower"))
+    both = network.eval()(picture)
+    assert torch.equal(plain.logits, both.logits) and torch.equal(plain.deltas, both.deltas)
+    assert both.attributes["gender"].shape == (1, plain.logits.shape[1], 2)
+    assert both.attributes["mask"].shape == (1, plain.logits.shape[1], 3)
+
+
+def test_an_attribute_of_the_same_name_is_replaced() -> None:
+    network = build("slim")
+    network.add(GENDER)
+    network.add(Attribute("gender", ("a", "b", "c")))
+    assert [a.classes for a in network.attributes] == [("a", "b", "c")]
+    network.calibrate("gender", 2.5)
+    assert network.attributes[0].temperature == 2.5
