@@ -1,49 +1,147 @@
 #!/usr/bin/env python3
-"""Add the box of the main face to tables of labelled portraits and crops, and join them.
+"""Add face boxes to tables of labelled portraits and crops, join them, and set some people apart for testing.
 
-    python tools/locate_faces.py DATA OUT.csv PACK [PACK …]
+    python tools/locate_faces.py DATA OUT --teacher yunet.onnx PACK [PACK …]
 
-Each DATA/PACK has an index.csv with a row a picture and its pictures in DATA/PACK/images. OUT has a row for
-each picture in which the detector finds a face: its path relative to DATA, x1, y1, x2, y2 of the largest face
-in pixels, the columns of the index, and the pack. Tight crops are looked at with a border around them: the
-detector knows faces by what surrounds them too.
+Each DATA/PACK has an index.csv with a row a picture and its pictures in DATA/PACK/images, or a masks.csv with
+a row a face. OUT receives train.csv, calibration.csv (a twentieth) and test.csv (a tenth): a row a face, with
+its picture's path relative to DATA, x1, y1, x2, y2 in pixels, and the columns of the packs' tables. A
+picture's label is that of the face in its middle; the others have none. `invalid` is 1 for what may or may
+not be a face. Nobody whose name is known is in two of the files.
+
+Boxes are YuNet's (MIT licence, OpenCV's model zoo), as in relabel.py. A border is put around each picture: in
+a tight crop the face is found by what surrounds it, and grey will do.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import sys
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from relabel import AGREEMENT, LOWEST_SCORE, SURE, annotate
 from rich.progress import track
 
-import s3fd
-from s3fd.boxes import clip
-from s3fd.inference.detector import Detector
+from s3fd import boxes as box_ops
+from s3fd.boxes import FloatArray
 from s3fd.training.augmentation import FILL_BGR
 
-BORDER = 0.5
+BORDER = 0.3
 """Border around a picture, as a share of its longer side."""
 
-SIZE = 320
-"""Longest side, border included, at which the detector looks."""
+SIZES = (160, 288)
+"""Longest sides, border included, at which the teacher looks at a picture of 400 pixels or fewer."""
+
+MAIN_SCORE = 0.5
+"""The teacher's score from which the face in the middle is taken to be the labelled one."""
+
+SHARES = {"test": 10, "calibration": 15}
+"""Out of a hundred, by a checksum of the person's or else the picture's name: those below 10 test, …"""
+
+PLACE = ("image", "x1", "y1", "x2", "y2", "invalid", "pack")
+
+Row = dict[str, object]
 
 
-def locate(detector: Detector, path: Path) -> list[float] | None:
-    """Box xyxy in pixels of the largest face of a picture; None if there is none or no picture."""
-    picture = cv2.imread(str(path))
-    if picture is None:
-        return None
-    border = round(BORDER * max(picture.shape[:2]))
-    framed = cv2.copyMakeBorder(picture, *[border] * 4, cv2.BORDER_CONSTANT, value=FILL_BGR)
-    faces = detector(np.asarray(framed, np.uint8))
-    if not len(faces):
-        return None
-    box = clip(faces.boxes[[faces.sizes.argmax()]] - border, picture.shape[1], picture.shape[0])
-    return [round(float(v), 1) for v in box[0]]
+class Picture(NamedTuple):
+    """A picture with what its pack says: columns of the picture (`boxes` is None), or of each box."""
+
+    file: Path
+    pack: str
+    boxes: FloatArray | None
+    columns: list[dict[str, str]]
+
+
+def pictures_of(folder: Path) -> list[Picture]:
+    """The pictures of a pack."""
+    files = {path.stem: path for path in (folder / "images").iterdir()}
+    table = folder / "index.csv"
+    if table.exists():
+        entries = _read(table)
+        return [Picture(files[e.pop("Image_Name")], folder.name, None, [e]) for e in entries]
+    by_picture: dict[str, list[dict[str, str]]] = {}
+    for entry in _read(folder / "masks.csv"):
+        by_picture.setdefault(entry.pop("image"), []).append(entry)
+    found = []
+    for name, entries in by_picture.items():
+        boxes = np.array([[float(e.pop(k)) for k in PLACE[1:5]] for e in entries], np.float32)
+        found.append(Picture(files[Path(name).stem], folder.name, boxes, entries))
+    return found
+
+
+def _read(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def locate(picture: Picture, data: Path, teacher_file: Path) -> list[Row]:
+    """The rows of one picture; none if no labelled face was found."""
+    pixels = cv2.imread(str(picture.file))
+    if pixels is None:
+        return []
+    teacher = cv2.FaceDetectorYN.create(str(teacher_file), "", (320, 320), LOWEST_SCORE, 0.45, 5000)
+    border = round(BORDER * max(pixels.shape[:2]))
+    framed = cv2.copyMakeBorder(pixels, *[border] * 4, cv2.BORDER_CONSTANT, value=FILL_BGR)
+    height, width = pixels.shape[:2]
+    sizes = SIZES if max(framed.shape) <= 400 else (320, 640)
+    seen = annotate(teacher, framed, sizes)
+    boxes = box_ops.clip(seen.boxes - border, width, height)
+    labels = label_boxes(picture, boxes, seen.scores, width, height)
+    if not any(labels):
+        return []
+    name = picture.file.relative_to(data).as_posix()
+    rows: list[Row] = []
+    for box, score, label in zip(boxes.tolist(), seen.scores.tolist(), labels, strict=True):
+        place = (name, *(round(v, 1) for v in box), int(label is None and score < SURE), picture.pack)
+        rows.append(dict(zip(PLACE, place, strict=True)) | (label or {}))
+    if picture.boxes is not None:  # labelled, and not seen by the teacher: who knows
+        missed = ~(box_ops.iou(boxes, picture.boxes) >= AGREEMENT).any(axis=0)
+        for box in picture.boxes[missed].tolist():
+            rows.append(dict(zip(PLACE, (name, *box, 1, picture.pack), strict=True)))
+    return rows
+
+
+def label_boxes(
+    picture: Picture, boxes: FloatArray, scores: FloatArray, width: int, height: int
+) -> list[dict[str, str] | None]:
+    """What is known of each of the boxes (N, 4) that the teacher saw."""
+    labels: list[dict[str, str] | None] = [None] * len(boxes)
+    if not len(boxes):
+        return labels
+    if picture.boxes is not None:
+        overlap = box_ops.iou(boxes, picture.boxes)
+        for i, best in enumerate(overlap.argmax(axis=1)):
+            if overlap[i, best] >= AGREEMENT:
+                labels[i] = picture.columns[best]
+        return labels
+    off = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - (width / 2, height / 2), axis=1)
+    main = int(np.argmax(np.sqrt(box_ops.area(boxes)) - off))
+    if scores[main] >= MAIN_SCORE:
+        labels[main] = picture.columns[0]
+    return labels
+
+
+def part_of(picture: Picture) -> str:
+    """Which of the files a picture belongs to: the same one for all of a person's pictures."""
+    name = picture.columns[0].get("Person") or picture.file.stem
+    place = zlib.crc32(name.encode()) % 100
+    return next((part for part, end in SHARES.items() if place < end), "train")
+
+
+def write(file: Path, rows: Sequence[Row], columns: Iterable[str]) -> None:
+    """Write a table."""
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def main() -> None:
@@ -52,32 +150,25 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="folder for the tables")
     parser.add_argument("packs", nargs="+")
-    parser.add_argument("--min-score", type=float, default=0.4)
+    parser.add_argument("--teacher", type=Path, required=True, help="YuNet's ONNX file")
     args = parser.parse_args()
-    detector = s3fd.load(size=SIZE, min_score=args.min_score)
-    rows: list[dict[str, object]] = []
-    columns: dict[str, None] = dict.fromkeys(("image", "x1", "y1", "x2", "y2", "pack"))
-    for pack in args.packs:
-        with (args.data / pack / "index.csv").open(encoding="utf-8") as file:
-            entries = list(csv.DictReader(file))
-        files = {path.stem: path for path in (args.data / pack / "images").iterdir()}
-        lost = 0
-        for entry in track(entries, description=pack):
-            path = files[entry.pop("Image_Name")]
-            box = locate(detector, path)
-            if box is None:
-                lost += 1
-                continue
-            place = dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-            rows.append({"image": path.relative_to(args.data).as_posix(), **place, "pack": pack, **entry})
-            columns |= dict.fromkeys(entry)
-        print(f"{pack}: {len(entries) - lost} faces, {lost} pictures without", file=sys.stderr)
-    with args.out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(rows)
+    parts: dict[str, list[Row]] = {"train": [], **{part: [] for part in SHARES}}
+    work = partial(locate, data=args.data, teacher_file=args.teacher)
+    with multiprocessing.Pool(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        for pack in args.packs:
+            every = pictures_of(args.data / pack)
+            done = track(pool.imap(work, every, chunksize=32), total=len(every), description=pack)
+            lost = 0
+            for picture, rows in zip(every, done, strict=True):
+                parts[part_of(picture)] += rows
+                lost += not rows
+            print(f"{pack}: {len(every) - lost} pictures, {lost} without a face", file=sys.stderr)
+    columns = dict.fromkeys(key for rows in parts.values() for row in rows for key in row)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for part, rows in parts.items():
+        write(args.out / f"{part}.csv", rows, dict.fromkeys((*PLACE, *columns)))
 
 
 if __name__ == "__main__":

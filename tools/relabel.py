@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,8 @@ from s3fd.inference.postprocess import suppress
 from s3fd.inference.voting import vote
 
 LONGEST_SIDES = (320, 640, 1024)
-"""Sizes at which the teacher looks: large faces are framed best on a small picture, small ones on a large."""
+"""Sizes at which the teacher looks at pictures of 400 pixels and more: large faces are framed best on a small
+picture, small ones on a large."""
 
 LOWEST_SCORE = 0.3
 """Below it the teacher has not seen a face."""
@@ -66,10 +68,10 @@ def look(teacher: cv2.FaceDetectorYN, picture: np.ndarray, longest: int) -> Face
     return Faces(corners.astype(np.float32), rows[:, 14].astype(np.float32))
 
 
-def annotate(teacher: cv2.FaceDetectorYN, picture: np.ndarray) -> Faces:
-    """Merge the teacher's passes at `LONGEST_SIDES`, each also mirrored; one box a face, best first."""
+def annotate(teacher: cv2.FaceDetectorYN, picture: np.ndarray, sizes: Sequence[int]) -> Faces:
+    """Merge the teacher's passes at these longest sides, each also mirrored; one box a face, best first."""
     passes = []
-    for longest in LONGEST_SIDES:
+    for longest in sizes:
         passes.append(look(teacher, picture, longest))
         mirrored = look(teacher, np.ascontiguousarray(picture[:, ::-1]), longest)
         passes.append(Faces(box_ops.flip(mirrored.boxes, picture.shape[1]), mirrored.scores))
@@ -91,13 +93,13 @@ def reconcile(seen: Faces, labels: FloatArray, ignored: np.ndarray) -> tuple[Flo
     return boxes, np.arange(len(boxes)) >= faces.sum()
 
 
-def records(sample: Sample, images: Path, teacher_file: Path) -> str:
+def records(sample: Sample, images: Path, teacher_file: Path, sizes: Sequence[int]) -> str:
     """Look at one picture and return its lines in WIDER FACE's format; nothing if it cannot be read."""
     picture = cv2.imread(str(sample.path))
     if picture is None:
         return ""
     teacher = cv2.FaceDetectorYN.create(str(teacher_file), "", (320, 320), LOWEST_SCORE, 0.45, 5000)
-    boxes, invalid = reconcile(annotate(teacher, picture), sample.boxes, sample.ignored)
+    boxes, invalid = reconcile(annotate(teacher, picture, sizes), sample.boxes, sample.ignored)
     boxes = box_ops.clip(boxes, picture.shape[1], picture.shape[0])
     lines = [sample.path.relative_to(images).as_posix(), str(len(boxes))]
     for (x1, y1, x2, y2), flag in zip(boxes.tolist(), invalid.tolist(), strict=True):
@@ -123,11 +125,14 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="YuNet's ONNX file")
     parser.add_argument("--labels", type=Path, help="the set's own annotation file, in WIDER's format")
     parser.add_argument("--limit", type=int, help="look at this many pictures, chosen evenly")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=LONGEST_SIDES, help="longest sides to look at"
+    )
     args = parser.parse_args()
     samples = samples_of(args.images, args.labels)
     if args.limit and args.limit < len(samples):
         samples = [samples[i] for i in np.linspace(0, len(samples) - 1, args.limit).astype(int)]
-    work = partial(records, images=args.images, teacher_file=args.teacher)
+    work = partial(records, images=args.images, teacher_file=args.teacher, sizes=args.sizes)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with multiprocessing.Pool(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         done = track(pool.imap(work, samples, chunksize=8), total=len(samples), description="relabel")

@@ -26,10 +26,16 @@ def area(boxes: FloatArray) -> FloatArray:
 
 def intersection(a: FloatArray, b: FloatArray) -> FloatArray:
     """Area shared by every pair of boxes of `a` (N, 4) and `b` (M, 4), shape (N, M)."""
-    top_left = np.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    size: FloatArray = np.maximum(bottom_right - top_left, 0)
-    return size[..., 0] * size[..., 1]
+    shared: FloatArray = _overlap(a[:, 0], a[:, 2], b[:, 0], b[:, 2])
+    shared *= _overlap(a[:, 1], a[:, 3], b[:, 1], b[:, 3])
+    return shared
+
+
+def _overlap(a_low: FloatArray, a_high: FloatArray, b_low: FloatArray, b_high: FloatArray) -> FloatArray:
+    """Length shared by every pair of intervals of `a` (N,) and `b` (M,), shape (N, M)."""
+    length: FloatArray = np.minimum(a_high[:, None], b_high)
+    length -= np.maximum(a_low[:, None], b_low)
+    return np.maximum(length, 0, out=length)
 
 
 def iou(a: FloatArray, b: FloatArray) -> FloatArray:

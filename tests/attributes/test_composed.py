@@ -6,8 +6,8 @@ import torch
 
 from s3fd import anchors as anchor_ops
 from s3fd.attributes.composed import ComposedStream
-from s3fd.attributes.composition import Composition
 from s3fd.data.labels import Labels, read
+from s3fd.training.composition import Composition
 
 POLICY = Composition(size=160, face_sizes=(16, 120), distort=False)
 

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from s3fd.training.config import ConfigError, load_config
+from s3fd.training.config import ConfigError, TrainConfig, load_config
 
 DATA = "data: [{format: wider, images: i, annotations: a}]\n"
 
@@ -38,3 +39,20 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: No such file"):
         load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "composed", "message"),
+    [
+        ([{"name": "gender", "target": "Gender"}], {"images": ".", "annotations": "a.csv"}, "declare"),
+        ([{"name": "gender", "target": "Gender:F,M"}], None, "composed"),
+        ([], {"images": ".", "annotations": "a.csv"}, "attributes"),
+        ([{"name": "a", "target": "A:x,y"}] * 2, {"images": ".", "annotations": "a.csv"}, "of their own"),
+    ],
+)
+def test_attributes_need_classes_labels_and_names(
+    attributes: list[object], composed: object, message: str
+) -> None:
+    data = [{"format": "wider", "images": ".", "annotations": "gt.txt"}]
+    with pytest.raises(ValidationError, match=message):
+        TrainConfig.model_validate({"data": data, "steps": 1, "attributes": attributes, "composed": composed})

@@ -50,7 +50,7 @@ def test_deltas_decode_to_the_face(samples: list[Sample]) -> None:
     example = data[0]
     face = (example.labels == 1).numpy()
     assert face.any()
-    boxes = box_ops.decode(example.deltas.numpy()[face], data.anchors[face])
+    boxes = box_ops.decode(example.deltas.numpy()[face], data.targets.anchors[face])
     assert (boxes >= -0.01).all() and (boxes <= 64.01).all()
     assert (example.deltas.numpy()[~face] == 0).all()
 
@@ -67,9 +67,9 @@ def test_layers_before_the_first_are_not_trained(samples: list[Sample], method: 
         rows = example.candidates.anchors.numpy()
         assert face.any() if method == "compensation" else (rows[rows >= 0] >= 256).any()
         assert (rows[rows >= 0] >= 256).all()
-        boxes = box_ops.decode(example.deltas.numpy()[face], data.anchors[face])
+        boxes = box_ops.decode(example.deltas.numpy()[face], data.targets.anchors[face])
         coded = example.candidates.deltas.numpy()[rows >= 0]
-        boxes = np.concatenate([boxes, box_ops.decode(coded, data.anchors[rows[rows >= 0]])])
+        boxes = np.concatenate([boxes, box_ops.decode(coded, data.targets.anchors[rows[rows >= 0]])])
         assert len(np.unique(boxes.round(), axis=0)) == 1  # they all are the one face
 
 

@@ -137,7 +137,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_files(squares: Path) -> None:
     samples, _ = loop.read_data(config.data, squares)
     trainer = loop.Trainer(config, torch.device("cpu"))
     trainer.network.backbone.stem[0].weight.data[:] = float("nan")
-    batch = next(iter(loop.batches(config, samples, 0)))
+    batch = next(iter(loop.batches(config, samples, [], 0)))
     with pytest.raises(loop.TrainingError, match="step 0 is nan") as error:
         trainer.advance(batch)
     assert len(batch.names) == 2
@@ -150,7 +150,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(squares
     trainer = loop.Trainer(config, torch.device("cpu"))
     trainer.network.heads.loc[0].weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(loop.TrainingError, match="gradient of step 0"):
-        trainer.advance(next(iter(loop.batches(config, samples, 0))))
+        trainer.advance(next(iter(loop.batches(config, samples, [], 0))))
     assert all(p.isfinite().all() for p in trainer.network.parameters())
 
 
@@ -207,3 +207,55 @@ def test_command_reports_skipped_boxes_once_and_bad_configs(squares: Path, tmp_p
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert str(config) in done.stderr and "Traceback" not in done.stderr
+
+
+def labelled(squares: Path, **changes: object) -> TrainConfig:
+    """A run that also tells bright squares from dark ones; the table has both."""
+    rows = ["image,x1,y1,x2,y2,shade"]
+    for i in range(8):
+        picture = np.full((60, 60, 3), 128, np.uint8)
+        picture[10:50, 10:50] = (40, 230)[i % 2]
+        cv2.imwrite(str(squares / f"shade{i}.png"), picture)
+        rows.append(f"shade{i}.png,10,10,50,50,{('dark', 'bright')[i % 2]}")
+    (squares / "shades.csv").write_text("\n".join(rows))
+    attributes = [{"name": "light", "target": "shade:dark,bright", "head": {"kind": "tower", "depth": 1}}]
+    composed = {"images": ".", "annotations": "shades.csv", "share": 0.5, "face_sizes": [16, 60]}
+    return TrainConfig.model_validate(settings(attributes=attributes, composed=composed, **changes))
+
+
+@pytest.mark.slow
+def test_an_attribute_is_learnt_together_with_the_faces(squares: Path, tmp_path: Path) -> None:
+    config = labelled(squares, steps=180, batch=4, ema=0.9, pictures_every=180)
+    items, problems = loop.read_labelled(config, squares)
+    samples, _ = loop.read_data(config.data, squares)
+    assert len(items) == 8 and not problems
+    loop.train(config, samples, tmp_path, labelled=items)
+    records = [r for r in curve(tmp_path) if "right/light" in r]
+    assert len(records) > 40
+    assert np.mean([r["right/light"] for r in records[-30:]]) > 0.8
+    network = load_network(tmp_path / "weights.safetensors")
+    assert network.attributes[0].name == "light" and network.attributes[0].classes == ("dark", "bright")
+
+
+def test_a_detector_starts_a_run_with_attributes(squares: Path, tmp_path: Path) -> None:
+    run(squares, tmp_path / "plain", steps=1)
+    config = labelled(squares, steps=4)
+    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer.start_from(tmp_path / "plain" / "weights.safetensors")
+    plain = load_network(tmp_path / "plain" / "weights.safetensors").state_dict()
+    own = trainer.network.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in plain.items())
+    assert any(name.startswith("attribute_heads.light.") for name in own.keys() - plain.keys())
+
+
+def test_pictures_without_labels_leave_a_new_head_alone(squares: Path, tmp_path: Path) -> None:
+    config = labelled(squares)
+    samples, _ = loop.read_data(config.data, squares)
+    items, _ = loop.read_labelled(config, squares)
+    batch = next(iter(loop.batches(config, samples, items, 0)))
+    assert batch.attributes.shape == (2, 1, batch.labels.shape[1])
+    trainer = loop.Trainer(config, torch.device("cpu"))
+    nothing = batch._replace(attributes=torch.full_like(batch.attributes, -1))
+    figures = trainer.advance(nothing)
+    assert "loss/light" not in figures
+    assert all(p.grad is None for p in trainer.network.attribute_heads.parameters())

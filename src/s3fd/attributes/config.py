@@ -5,22 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from s3fd.network.attributes import MIDDLE_LAYERS
-from s3fd.training.config import ConfigError, OptimiserConfig, StrictConfig
+from s3fd.training.config import ConfigError, HeadConfig, OptimiserConfig, StrictConfig, read_config
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
 
 
-class HeadConfig(StrictConfig):
-    """The head that is added to the detector, see `s3fd.network.attributes`."""
+class InitialHeadConfig(HeadConfig):
+    """The head that is added to the detector."""
 
-    kind: Literal["layers", "tower"] = "layers"
-    layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
-    depth: int = Field(2, ge=1, description="blocks of a tower")
     initial: Literal["copy", "random"] = Field(
         "copy", description="copy: every class starts as the layer's face classifier"
     )
@@ -29,7 +24,7 @@ class HeadConfig(StrictConfig):
 class FinetuneConfig(StrictConfig):
     """A whole fine-tuning run; the defaults are the published exercise's."""
 
-    head: HeadConfig = HeadConfig()
+    head: InitialHeadConfig = InitialHeadConfig()
     loss: Literal["cross_entropy", "binary"] = "cross_entropy"
     min_face_score: float = Field(
         0.05, ge=0, le=1, description="cells with a lower face score are not trained"
@@ -46,7 +41,6 @@ class FinetuneConfig(StrictConfig):
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     seed: int = 0
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
-    precision: Literal["bf16", "fp16", "fp32"] = "fp32"
 
 
 def presets() -> list[str]:
@@ -61,13 +55,6 @@ def load_config(name: str) -> FinetuneConfig:
         ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
     """
     path = PRESETS / f"{name}.yaml" if name in presets() else Path(name)
-    try:
-        return FinetuneConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except OSError as error:
-        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+    if not path.is_file():
+        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}")
+    return read_config(path, FinetuneConfig, empty={})

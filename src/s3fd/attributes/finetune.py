@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from s3fd.attributes.composed import ComposedStream
-from s3fd.attributes.composition import Composition
 from s3fd.attributes.config import FinetuneConfig
-from s3fd.attributes.losses import NO_LABEL, attribute_loss, where_faces
 from s3fd.attributes.stream import Batch, LabelledStream
-from s3fd.data.labels import LabelledPicture
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.targets import Target
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
+from s3fd.training.attribute_loss import attribute_loss, where_faces
+from s3fd.training.composition import Composition
 from s3fd.training.dataset import normalise
 from s3fd.training.schedule import learning_rate, make_optimiser
 
@@ -100,7 +100,7 @@ def finetune(
             group["lr"] = learning_rate(number, steps, config.optimiser)
         logits, targets = _compare(network, head, batch, config)
         loss = attribute_loss(logits, targets, config.loss, config.balanced)
-        counted = targets != NO_LABEL
+        counted = targets != NOT_KNOWN
         if counted.any():
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -132,7 +132,7 @@ def _compare(
 
 
 def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:
-    counted = targets != NO_LABEL
+    counted = targets != NOT_KNOWN
     cells = int(counted.sum())
     right = (logits[counted].argmax(dim=-1) == targets[counted]).sum().item()
     return Step(

@@ -18,14 +18,12 @@ from s3fd.data.targets import Target, parse_target
 from s3fd.evaluation.attribute_faces import observe
 from s3fd.evaluation.attributes import Summary, fit_temperature, summarise
 from s3fd.inference.detector import Detector
+from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import backbone_of, load_network, save_network
 from s3fd.weights.onnx_export import export_onnx
-
-BUNDLED = Path(__file__).parents[1] / "weights"
-"""Where the weights that come with the package lie."""
 
 ENOUGH_TO_CALIBRATE = 50
 """Held-out faces from which a temperature is fitted; fewer would make probabilities worse."""

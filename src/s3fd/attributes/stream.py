@@ -12,13 +12,12 @@ from torch import Tensor
 
 from s3fd import anchors as anchor_ops
 from s3fd import boxes as box_ops
-from s3fd.attributes.losses import NO_LABEL
-from s3fd.boxes import FloatArray
 from s3fd.data.labels import LabelledPicture
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled, Window, cut, distort, flip
-from s3fd.training.matching import FACE, match
+from s3fd.training.dataset import shuffled
+from s3fd.training.targets import label_anchors
 
 LOOSEST = 1.5
 """Side of what a training picture shows, at most, in longer sides of the picture; beyond it is grey."""
@@ -79,9 +78,7 @@ class LabelledStream:
 
     def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str] | None:
         """Picture number `n` (S, S, 3), the targets of its anchors, and its file."""
-        epoch, position = divmod(n, len(self.items))
-        order = np.random.default_rng((self.seed, epoch, 1)).permutation(len(self.items))
-        item = self.items[order[position]]
+        item = self.items[shuffled(n, len(self.items), self.seed)]
         rng = np.random.default_rng((self.seed, n))
         try:
             picture = pictures.read(item.path)
@@ -98,18 +95,13 @@ class LabelledStream:
         if self.flip and rng.random() < 0.5:
             shown = flip(shown)
         pixels = distort(shown.picture, rng) if self.distort else shown.picture
-        targets = np.full(len(self._anchors), labels[0] if item.boxes is None else NO_LABEL, np.int64)
-        if item.boxes is not None:
-            self._label_boxes(targets, shown.boxes, labels)
+        if item.boxes is None:
+            targets = np.full(len(self._anchors), labels[0], np.int64)
+        else:
+            targets = label_anchors(shown.boxes, np.zeros(len(labels), bool), labels, self._anchors)
         return pixels, targets, str(item.path)
 
     def _window(self, width: int, height: int, rng: np.random.Generator) -> Window:
         """A square that shows the whole picture, at a random size and place."""
         side = max(width, height) * float(rng.uniform(1, LOOSEST))
         return Window(float(rng.uniform(width - side, 0)), float(rng.uniform(height - side, 0)), side, side)
-
-    def _label_boxes(self, targets: NDArray[np.int64], boxes: FloatArray, labels: NDArray[np.int64]) -> None:
-        """Give the anchors of each box its label, in place."""
-        matched = match(boxes, np.zeros(len(boxes), bool), self._anchors)
-        faces = matched.labels == FACE
-        targets[faces] = labels[matched.matched[faces]]

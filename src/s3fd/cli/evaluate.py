@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.failure import fail
+from s3fd.cli.labels import Images, Index
 
 if TYPE_CHECKING:
     from s3fd.evaluation.wider import Curve, GroundTruth
@@ -91,15 +92,8 @@ def wider(
 
 @app.command()
 def attribute(
-    index: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CSV",
-            help="Table with a row a picture (Image_Name, and a column of labels) or a row a face "
-            "(also x1, y1, x2, y2 in pixels).",
-        ),
-    ],
-    images: Annotated[Path, typer.Option(help="Folder that the names in CSV are relative to.")],
+    index: Index,
+    images: Images,
     target: Annotated[
         str,
         typer.Option(
@@ -157,24 +151,27 @@ def attribute(
 def _attribute_plotter(path: Path) -> Callable[..., None]:
     """What draws an attribute's figures to `path`; made before the detector runs."""
     from s3fd.evaluation.attribute_plot import plot
+
+    _check_plot(path)
+    return partial(plot, path=path)
+
+
+def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
+    """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
+    from s3fd.evaluation.plot import plot
+
+    _check_plot(path)
+    return partial(plot, path=path)
+
+
+def _check_plot(path: Path) -> None:
+    """End unless `path` can become a plot."""
     from s3fd.evaluation.plot import FORMATS
 
     if path.suffix.lower() not in FORMATS:
         fail(f"{path}: a plot is one of {', '.join(FORMATS)}")
     if not path.absolute().parent.is_dir():
         fail(f"{path.parent}: no such folder")
-    return partial(plot, path=path)
-
-
-def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
-    """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
-    from s3fd.evaluation.plot import FORMATS, plot
-
-    if path.suffix.lower() not in FORMATS:
-        fail(f"{path}: a plot is one of {', '.join(FORMATS)}")
-    if not path.absolute().parent.is_dir():
-        fail(f"{path.parent}: no such folder")
-    return partial(plot, path=path)
 
 
 def _pictures(images: Path) -> dict[str, Path]:

@@ -8,27 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.labels import Images, Index
+from s3fd.cli.skipped import report_skipped
 
 if TYPE_CHECKING:
     from s3fd.attributes.finetune import Step
-    from s3fd.data.sample import Problem
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-SHOWN_PROBLEMS = 20
 
 
 @app.command()
 def finetune(
-    index: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CSV",
-            help="Table with a row a picture (Image_Name, and a column of labels) or a row a face "
-            "(also x1, y1, x2, y2 in pixels).",
-        ),
-    ],
-    images: Annotated[Path, typer.Option(help="Folder that the names in CSV are relative to.")],
+    index: Index,
+    images: Images,
     target: Annotated[
         str,
         typer.Option(
@@ -70,7 +62,7 @@ def finetune(
     try:
         settings = load_config(config)
         labels = run.read_labels(index, images, target, group)
-        _report(labels.problems)
+        report_skipped(labels.problems, "rows")
         (column,) = labels.targets
         called = name or column.column.lower()
         folder = out or Path("runs") / called
@@ -83,14 +75,6 @@ def finetune(
         fail(str(error))
     typer.echo(report.text(), err=True)
     typer.echo(folder / "model.onnx")
-
-
-def _report(problems: list[Problem]) -> None:
-    """Say once what was skipped."""
-    for problem in problems[:SHOWN_PROBLEMS]:
-        typer.echo(f"skipped {problem}", err=True)
-    if len(problems) > SHOWN_PROBLEMS:
-        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more rows", err=True)
 
 
 class _Progress:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from s3fd.cli.failure import fail, needs_extra
-
-if TYPE_CHECKING:
-    from s3fd.data.sample import Problem
+from s3fd.cli.skipped import report_skipped
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-SHOWN_PROBLEMS = 20
 
 
 @app.command()
@@ -57,25 +53,26 @@ def train(
     try:
         settings = load_config(config)
         samples, problems = loop.read_data(settings.data, data)
-        _report(problems)
+        labelled, unlabelled = loop.read_labelled(settings, data)
+        report_skipped([*problems, *unlabelled], "annotations")
         faces = sum(int((~sample.ignored).sum()) for sample in samples)
         typer.echo(
             f"{len(samples)} pictures, {faces} faces; {settings.steps} steps on {device}; run in {folder}",
             err=True,
         )
         with _Progress(settings.steps) as progress:
-            loop.train(settings, samples, folder, device=device, initial=initial, on_step=progress)
+            loop.train(
+                settings,
+                samples,
+                folder,
+                labelled=labelled,
+                device=device,
+                initial=initial,
+                on_step=progress,
+            )
     except (ValueError, OSError, loop.TrainingError) as error:
         fail(str(error))
     typer.echo(folder / "weights.safetensors")
-
-
-def _report(problems: list[Problem]) -> None:
-    """Say once what was skipped."""
-    for problem in problems[:SHOWN_PROBLEMS]:
-        typer.echo(f"skipped {problem}", err=True)
-    if len(problems) > SHOWN_PROBLEMS:
-        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more annotations", err=True)
 
 
 class _Progress:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from s3fd.data.targets import Target, parse_target
+from s3fd.network.attributes import MIDDLE_LAYERS, Attribute
 
 
 class StrictConfig(BaseModel):
     """A part of a configuration: frozen, and without fields that nobody knows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+C = TypeVar("C", bound=StrictConfig)
 
 
 class NetworkConfig(StrictConfig):
@@ -64,6 +70,51 @@ class AugmentationConfig(StrictConfig):
         return grids
 
 
+class HeadConfig(StrictConfig):
+    """The head of an attribute, see `s3fd.network.attributes`."""
+
+    kind: Literal["layers", "tower"] = "layers"
+    layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
+    depth: int = Field(2, ge=1, description="blocks of a tower")
+
+
+class AttributeConfig(StrictConfig):
+    """An attribute that is learnt together with the faces."""
+
+    name: str
+    target: str = Field(description="column and classes, such as Gender:F=female,M=male")
+    head: HeadConfig = HeadConfig(kind="tower", layers=(1, 2, 3, 4, 5))
+    weight: float = Field(0.5, gt=0, description="of its loss, beside that of finding faces")
+
+    @field_validator("target")
+    @classmethod
+    def _classes_declared(cls, target: str) -> str:
+        if isinstance(parse_target(target), str):
+            raise ValueError("must declare its classes, such as Gender:F=female,M=male")
+        return target
+
+    @property
+    def parsed(self) -> Target:
+        """The target."""
+        target = parse_target(self.target)
+        assert isinstance(target, Target)
+        return target
+
+    @property
+    def attribute(self) -> Attribute:
+        """What the network answers."""
+        return Attribute(self.name, self.parsed.names, self.head.kind, self.head.layers, self.head.depth)
+
+
+class ComposedConfig(StrictConfig):
+    """Labelled faces of which some training pictures are composed, see `s3fd.training.composition`."""
+
+    images: Path
+    annotations: Path = Field(description="CSV with a label a box; column `invalid` is 1 for no label")
+    share: float = Field(0.35, gt=0, le=1, description="of the training pictures")
+    face_sizes: tuple[float, float] = (16, 400)
+
+
 class LossConfig(StrictConfig):
     """What the network is punished for, see `s3fd.training.losses`; the defaults are the paper's."""
 
@@ -103,6 +154,8 @@ class TrainConfig(StrictConfig):
     matching: MatchingConfig = MatchingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
+    attributes: list[AttributeConfig] = []
+    composed: ComposedConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the weight average that is kept")
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
@@ -110,6 +163,15 @@ class TrainConfig(StrictConfig):
     cache: bool = Field(False, description="keep decoded pictures in memory, in every worker")
     checkpoint_every: int = Field(500, ge=1, description="steps")
     pictures_every: int = Field(1000, ge=1, description="steps between sample pictures in TensorBoard")
+
+    @model_validator(mode="after")
+    def _labels_for_attributes(self) -> TrainConfig:
+        if bool(self.attributes) != (self.composed is not None):
+            raise ValueError("attributes need `composed` labelled faces, and these are for attributes")
+        names = [attribute.name for attribute in self.attributes]
+        if len(set(names)) < len(names):
+            raise ValueError(f"attributes need names of their own, not {', '.join(names)}")
+        return self
 
 
 class ConfigError(ValueError):
@@ -122,8 +184,18 @@ def load_config(path: Path) -> TrainConfig:
     Raises:
         ConfigError: the file is missing, no YAML, or has a field that does not fit.
     """
+    return read_config(path, TrainConfig)
+
+
+def read_config(path: Path, kind: type[C], empty: object = None) -> C:
+    """Read a YAML file as a configuration of `kind`; a file without content is read as `empty`.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or has a field that does not fit.
+    """
     try:
-        return TrainConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(empty if content is None else content)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

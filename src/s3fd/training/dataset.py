@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from s3fd import anchors as anchor_ops
-from s3fd import boxes as box_ops
-from s3fd.boxes import FloatArray
+from s3fd.data.labels import NOT_KNOWN
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
 from s3fd.training.augmentation import Augmentation, Labelled
+from s3fd.training.composer import Composer
 from s3fd.training.config import MatchingConfig
-from s3fd.training.matching import BACKGROUND, FACE, IGNORED, candidates, match
+from s3fd.training.targets import TargetMaker, label_anchors
 
 
 class Example(NamedTuple):
@@ -29,9 +29,8 @@ class Example(NamedTuple):
 
     Attributes:
         picture: (3, S, S) uint8 BGR.
-        labels: (A,) int8, see `s3fd.training.matching`.
-        deltas: (A, 4) float32 coded boxes; zero but for face anchors.
-        candidates: where anchors are assigned while training, those of each face; else of no face.
+        labels, deltas, candidates: see `s3fd.training.targets.DetectionTargets`.
+        attributes: (K, A) int8: the class of each of K attributes that an anchor should tell, or `NOT_KNOWN`.
         names: the files it was made from.
     """
 
@@ -39,6 +38,7 @@ class Example(NamedTuple):
     labels: Tensor
     deltas: Tensor
     candidates: Candidates
+    attributes: Tensor
     names: list[str]
 
 
@@ -49,7 +49,15 @@ class Batch(NamedTuple):
     labels: Tensor
     deltas: Tensor
     candidates: Candidates
+    attributes: Tensor
     names: list[str]
+
+
+class Composing(NamedTuple):
+    """A `share` of the pictures is what `compose` makes of labelled faces."""
+
+    compose: Composer
+    share: float
 
 
 class TrainingStream(Dataset[Example]):
@@ -66,6 +74,7 @@ class TrainingStream(Dataset[Example]):
         matching: MatchingConfig,
         seed: int,
         cache: bool = False,
+        composing: Composing | None = None,
     ) -> None:
         """Stream `samples`; `cache` keeps every decoded picture in memory.
 
@@ -75,72 +84,40 @@ class TrainingStream(Dataset[Example]):
             raise ValueError("there is no picture to train on")
         self.samples = samples
         self.augmentation = augmentation
-        self.matching = matching
         self.seed = seed
+        self.composing = composing
+        self.targets = TargetMaker(augmentation.size, matching)
         self._cache: dict[Path, Labelled] | None = {} if cache else None
-        self._permutation: tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.int64]]] | None = None
-
-    @cached_property
-    def anchors(self) -> FloatArray:
-        """Anchors (A, 4) of the training size."""
-        size = self.augmentation.size
-        return anchor_ops.anchors(anchor_ops.map_sizes(size, size))
-
-    @cached_property
-    def _first_anchor(self) -> int:
-        """Row of the first anchor that is trained."""
-        size = self.augmentation.size
-        layers = anchor_ops.map_sizes(size, size)[: self.matching.first_layer]
-        return sum(height * width for height, width in layers)
 
     def __getitem__(self, n: int) -> Example:
         """Make training picture number `n`."""
         rng = np.random.default_rng((self.seed, n))
+        if self.composing and rng.random() < self.composing.share:
+            return self._compose(self.composing.compose, rng)
         names: list[str] = []
 
         def draw() -> Labelled:
-            index = int(rng.integers(len(self.samples))) if names else self._index(n)
+            index = (
+                int(rng.integers(len(self.samples))) if names else shuffled(n, len(self.samples), self.seed)
+            )
             names.append(str(self.samples[index].path))
             return self._load(index)
 
         item = self.augmentation(draw, rng)
-        picture = torch.from_numpy(item.picture).permute(2, 0, 1)
-        return Example(picture, *self._targets(item), names)
+        kinds = len(self.composing.compose.columns) if self.composing else 0
+        unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int8)
+        return Example(_tensor(item.picture), *self.targets(item.boxes, item.ignored), unknown, names)
 
-    def _targets(self, item: Labelled) -> tuple[Tensor, Tensor, Candidates]:
-        """Labels, coded boxes and candidates of a picture, see `Example`."""
-        config = self.matching
-        aligned = config.method == "aligned"
-        deltas = np.zeros((len(self.anchors), 4), np.float32)
-        rows = np.zeros((0, config.candidates), np.int64)
-        coded = np.zeros((0, config.candidates, 4), np.float32)
-        faces = item.boxes[~item.ignored]
-        first = self._first_anchor
-        matched = match(
-            item.boxes,
-            item.ignored,
-            self.anchors[first:],
-            match_iou=config.match_iou,
-            compensation_iou=config.compensation_iou,
-            anchors_per_face=config.anchors_per_face,
-        )
-        labels = np.concatenate([np.full(first, IGNORED, np.int8), matched.labels])
-        face = labels == FACE
-        if aligned:
-            labels[face] = BACKGROUND
-            rows = candidates(
-                faces, self.anchors[first:], compensation_iou=config.compensation_iou, count=config.candidates
-            )
-            rows[rows >= 0] += first
-            each = np.repeat(faces, config.candidates, axis=0)
-            coded = box_ops.encode(each, self.anchors[rows.clip(min=0).ravel()]).reshape(*rows.shape, 4)
-        else:
-            wanted = item.boxes[matched.matched[matched.labels == FACE]]
-            deltas[face] = box_ops.encode(wanted, self.anchors[face])
-        return (
-            torch.from_numpy(labels),
-            torch.from_numpy(deltas),
-            Candidates(torch.from_numpy(rows), torch.from_numpy(coded)),
+    def _compose(self, compose: Composer, rng: np.random.Generator) -> Example:
+        """Make a picture of labelled faces, over one of the samples."""
+        made, names = compose(lambda: self._load(int(rng.integers(len(self.samples)))), rng)
+        targets = self.targets(made.boxes, made.ignored)
+        each = [
+            label_anchors(made.boxes, made.ignored, made.labels[column], self.targets.anchors)
+            for column in compose.columns
+        ]
+        return Example(
+            _tensor(made.picture), *targets, torch.from_numpy(np.stack(each)).to(torch.int8), names
         )
 
     def _load(self, index: int) -> Labelled:
@@ -151,12 +128,20 @@ class TrainingStream(Dataset[Example]):
             self._cache[sample.path] = load(sample)
         return self._cache[sample.path]
 
-    def _index(self, n: int) -> int:
-        epoch, position = divmod(n, len(self.samples))
-        if self._permutation is None or self._permutation[0] != epoch:
-            order = np.random.default_rng((self.seed, epoch, 1)).permutation(len(self.samples))
-            self._permutation = (epoch, order)
-        return int(self._permutation[1][position])
+
+def _tensor(picture: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)
+
+
+def shuffled(n: int, count: int, seed: int) -> int:
+    """Entry, of `count`, at place `n` of a sequence in which every epoch has an order of its own."""
+    epoch, position = divmod(n, count)
+    return int(_order(epoch, count, seed)[position])
+
+
+@lru_cache(maxsize=4)
+def _order(epoch: int, count: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, epoch, 1)).permutation(count)
 
 
 class StepSampler(Sampler[list[int]]):
@@ -195,6 +180,7 @@ def collate(examples: Sequence[Example]) -> Batch:
         torch.stack([e.labels for e in examples]),
         torch.stack([e.deltas for e in examples]),
         _join([e.candidates for e in examples], examples[0].labels.shape[0]),
+        torch.stack([e.attributes for e in examples]),
         [name for e in examples for name in e.names],
     )
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from s3fd.data import labels as label_files
 from s3fd.data import voc, wider, yolo
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD, build
 from s3fd.network.decoder import decode
+from s3fd.network.heads import Predictions
 from s3fd.training import checkpoint
 from s3fd.training.alignment import Candidates, align
+from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.augmentation import Augmentation
+from s3fd.training.composer import Composer
+from s3fd.training.composition import Composition
 from s3fd.training.config import ConfigError, DataConfig, TrainConfig
-from s3fd.training.dataset import Batch, StepSampler, TrainingStream, collate, normalise
+from s3fd.training.dataset import Batch, Composing, StepSampler, TrainingStream, collate, normalise
 from s3fd.training.ema import WeightAverage
 from s3fd.training.losses import Losses, detection_loss
 from s3fd.training.metrics import Metrics
@@ -56,6 +63,20 @@ def read_data(sets: list[DataConfig], root: Path) -> tuple[list[Sample], list[Pr
     return samples, problems
 
 
+def read_labelled(config: TrainConfig, root: Path) -> tuple[list[LabelledPicture], list[Problem]]:
+    """Read the labelled faces of a run, if it has any, and what was skipped.
+
+    Raises:
+        ValueError: a file that cannot be understood.
+        OSError: a file or folder that cannot be read.
+    """
+    if config.composed is None:
+        return [], []
+    targets = [attribute.parsed for attribute in config.attributes]
+    found = label_files.read(root / config.composed.annotations, root / config.composed.images, targets)
+    return found.pictures, found.problems
+
+
 class Trainer:
     """The state of a run: network, weight average, optimiser and step."""
 
@@ -64,7 +85,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.device = device
-        network = build(config.network.backbone, config.network.backgrounds)
+        attributes = [a.attribute for a in config.attributes]
+        network = build(config.network.backbone, config.network.backgrounds, attributes)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = WeightAverage(self.network, config.ema)
         self.optimiser = make_optimiser(self.network, config.optimiser)
@@ -80,12 +102,15 @@ class Trainer:
         rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        losses = self._losses(batch)
-        total = losses.total.item()
+        predictions = self._predict(batch)
+        losses = self._losses(predictions, batch)
+        loss, figures = self._attribute_losses(predictions, batch)
+        loss = loss + losses.total
+        total = loss.item()
         if not math.isfinite(total):
             raise self._not_finite("loss", total, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimiser)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
         if self.config.precision != "fp16" and not torch.isfinite(norm):  # fp16's scaler skips such a step
@@ -100,17 +125,22 @@ class Trainer:
             "loss/box": losses.box.item(),
             "gradient_norm": norm.item(),
             "learning_rate": rate,
+            **figures,
         }
 
     def _not_finite(self, what: str, value: float, batch: Batch) -> TrainingError:
         names = "\n  ".join(dict.fromkeys(batch.names))
         return TrainingError(f"the {what} of step {self.step} is {value}; its pictures:\n  {names}")
 
-    def _losses(self, batch: Batch) -> Losses:
+    def _predict(self, batch: Batch) -> Predictions:
         pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.config.precision]
         with torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32"):
-            predictions = self.network(pictures)
+            predictions: Predictions = self.network(pictures)
+        return predictions
+
+    def _losses(self, predictions: Predictions, batch: Batch) -> Losses:
+        """The loss of finding faces."""
         labels = batch.labels.to(self.device, non_blocking=True)
         options = self.config.loss.model_dump()
         if self.config.matching.method == "aligned":
@@ -121,6 +151,23 @@ class Trainer:
             )
         deltas = batch.deltas.to(self.device, non_blocking=True)
         return detection_loss(predictions, labels, deltas, **options)
+
+    def _attribute_losses(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The weighted sum of the attributes' losses, and the figures to record of each."""
+        total = torch.zeros((), device=self.device)
+        figures: dict[str, float] = {}
+        for number, attribute in enumerate(self.config.attributes):
+            targets = batch.attributes[:, number].to(self.device, non_blocking=True)
+            known = targets != NOT_KNOWN
+            if not known.any():
+                continue
+            logits = predictions.attributes[attribute.name]
+            loss = attribute_loss(logits, targets, "cross_entropy", balanced=True)
+            loss = loss / known.any(dim=1).sum()
+            right = (logits[known].argmax(dim=-1) == targets[known]).float().mean()
+            figures |= {f"loss/{attribute.name}": loss.item(), f"right/{attribute.name}": right.item()}
+            total = total + attribute.weight * loss
+        return total, figures
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
@@ -135,12 +182,14 @@ class Trainer:
         checkpoint.save(path, state)
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of a trained network of the same kind.
+        """Take the weights of a trained network of the same kind; heads that it lacks stay as they are.
 
         Raises:
             WeightsError: the file cannot be read or is of another network.
         """
         weights = load_network(path).state_dict()
+        own = self.network.state_dict()
+        weights |= {name: own[name] for name in own.keys() - weights if name.startswith("attribute_heads.")}
         try:
             self.network.load_state_dict(weights)
         except RuntimeError as error:
@@ -168,6 +217,7 @@ def train(
     samples: list[Sample],
     folder: Path,
     *,
+    labelled: Sequence[LabelledPicture] = (),
     device: str = "cpu",
     initial: Path | None = None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, figures: None,
@@ -175,8 +225,9 @@ def train(
     """Train to the end, from the checkpoint in `folder` if there is one, and return the averaged network.
 
     `folder` receives ``checkpoint.pt``, ``metrics.jsonl``, TensorBoard events and, at the end,
-    ``weights.safetensors``. `initial` names weights to start from instead of random ones; `on_step` is called
-    after every step with the number of steps done and their figures.
+    ``weights.safetensors``. `labelled` are the faces that `config.composed` asks for. `initial` names weights
+    to start from instead of random ones; `on_step` is called after every step with the number of steps done
+    and their figures.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -191,7 +242,7 @@ def train(
         trainer.start_from(initial)
     metrics = Metrics(folder, trainer.step)
     try:
-        for batch in batches(config, samples, trainer.step):
+        for batch in batches(config, samples, labelled, trainer.step):
             figures = trainer.advance(batch)
             metrics.scalars(trainer.step - 1, figures)
             on_step(trainer.step, figures)
@@ -208,10 +259,17 @@ def train(
     return network
 
 
-def batches(config: TrainConfig, samples: list[Sample], start: int) -> Iterable[Batch]:
+def batches(
+    config: TrainConfig, samples: list[Sample], labelled: Sequence[LabelledPicture], start: int
+) -> Iterable[Batch]:
     """Yield the batches of step `start` and on, made in `config.workers` processes."""
     augmentation = Augmentation(config.size, **config.augmentation.model_dump())
-    stream = TrainingStream(samples, augmentation, config.matching, config.seed, config.cache)
+    composing = None
+    if config.composed:
+        policy = Composition(config.size, config.composed.face_sizes, config.augmentation.distort)
+        columns = [attribute.parsed.column for attribute in config.attributes]
+        composing = Composing(Composer(labelled, columns, policy), config.composed.share)
+    stream = TrainingStream(samples, augmentation, config.matching, config.seed, config.cache, composing)
     return DataLoader(
         stream,
         batch_sampler=StepSampler(start, config.steps, config.batch),

@@ -66,9 +66,17 @@ def match(
         targets.labels[taken] = FACE
         targets.matched[taken] = faces[owner[taken]]
     if ignored.any():
-        near = (box_ops.iou(boxes[ignored], anchors) > IGNORE_IOU).any(axis=0)
+        near = near_ignored(boxes[ignored], anchors) == IGNORED
         targets.labels[near & (targets.labels == BACKGROUND)] = IGNORED
     return targets
+
+
+def near_ignored(ignored: FloatArray, anchors: FloatArray) -> NDArray[np.int8]:
+    """Labels (A,) of `anchors` (A, 4) where no face is: not trained near the `ignored` boxes (N, 4)."""
+    if not len(ignored):
+        return np.zeros(len(anchors), np.int8)
+    near = (box_ops.iou(ignored, anchors) > IGNORE_IOU).any(axis=0)
+    return np.where(near, IGNORED, BACKGROUND).astype(np.int8)
 
 
 def candidates(

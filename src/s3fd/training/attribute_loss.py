@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NO_LABEL = -1
+from s3fd.data.labels import NOT_KNOWN
 
 
 def where_faces(targets: Tensor, face_scores: Tensor, min_score: float) -> Tensor:
-    """Keep `targets` (B, A) where the face score (B, A) is at least `min_score`; elsewhere `NO_LABEL`."""
-    return torch.where(face_scores >= min_score, targets, NO_LABEL)
+    """Keep `targets` (B, A) where the face score (B, A) is at least `min_score`; elsewhere `NOT_KNOWN`."""
+    return torch.where(face_scores >= min_score, targets, NOT_KNOWN)
 
 
 def attribute_loss(
@@ -24,7 +24,7 @@ def attribute_loss(
     ``binary`` asks of each class on its own whether it is the one. `balanced` takes the mean over the anchors
     of a picture, so that one large face is worth as much as a crowd.
     """
-    counted = targets != NO_LABEL
+    counted = targets != NOT_KNOWN
     chosen, wanted = logits[counted].float(), targets[counted].long()
     if kind == "binary":
         one_hot = F.one_hot(wanted, logits.shape[-1]).to(chosen.dtype)

@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3fd import boxes as box_ops
-from s3fd.attributes.layout import Cell, layout
 from s3fd.boxes import FloatArray
+from s3fd.data.labels import NOT_KNOWN
 from s3fd.training import augmentation
 from s3fd.training.augmentation import FILL_BGR, MIN_FACE, Labelled, Picture, Window
+from s3fd.training.layout import Cell, layout
 
 IntArray = NDArray[np.int64]
-
-UNKNOWN = -1
-"""Label of a face whose attribute nobody knows."""
 
 MAX_ENLARGEMENT = 4
 """A crop is enlarged at most this much: beyond it there is only blur to learn from."""
@@ -47,7 +45,7 @@ class LabelledFaces:
     Attributes:
         picture: (H, W, 3) uint8 BGR.
         boxes: (N, 4) float32, xyxy in pixels of the picture, inside it, each with positive area.
-        labels: by attribute (N,) int64, each face's class or `UNKNOWN`.
+        labels: by attribute (N,) int64, each face's class or `NOT_KNOWN`.
         ignored: (N,) bool, True for a face of which nobody knows of what kind or exactly where it is.
     """
 
@@ -186,7 +184,7 @@ def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
     if not len(faces):
         raise ValueError("a composition needs pictures with a face")
     if len(faces) > 1:
-        known = [i for i in faces if any(v[i] != UNKNOWN for v in crop.labels.values())]
+        known = [i for i in faces if any(v[i] != NOT_KNOWN for v in crop.labels.values())]
         return int(rng.choice(known or faces))
     return int(faces[0])
 
@@ -242,7 +240,7 @@ def _visible(faces: LabelledFaces, size: tuple[int, int]) -> LabelledFaces:
     share = areas / box_ops.area(faces.boxes)
     kept = share >= GONE
     doubtful = (share < CERTAIN) | (areas < MIN_FACE**2)
-    labels = {name: np.where(doubtful, UNKNOWN, values)[kept] for name, values in faces.labels.items()}
+    labels = {name: np.where(doubtful, NOT_KNOWN, values)[kept] for name, values in faces.labels.items()}
     return LabelledFaces(faces.picture, boxes[kept], labels, (faces.ignored | doubtful)[kept])
 
 
@@ -250,8 +248,8 @@ def _join(picture: Picture, faces: Sequence[LabelledFaces], under: FloatArray) -
     """Put the faces of one picture together, and after them the boxes `under` them, which are ignored."""
     labels = {}
     for name in dict.fromkeys(name for f in faces for name in f.labels):
-        each = [f.labels[name] if name in f.labels else np.full(len(f.boxes), UNKNOWN) for f in faces]
-        labels[name] = np.concatenate([*each, np.full(len(under), UNKNOWN)]).astype(np.int64)
+        each = [f.labels[name] if name in f.labels else np.full(len(f.boxes), NOT_KNOWN) for f in faces]
+        labels[name] = np.concatenate([*each, np.full(len(under), NOT_KNOWN)]).astype(np.int64)
     return LabelledFaces(
         picture,
         np.concatenate([*(f.boxes for f in faces), under]),

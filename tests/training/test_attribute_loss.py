@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from s3fd.attributes.losses import attribute_loss, where_faces
+from s3fd.training.attribute_loss import attribute_loss, where_faces
 
 LOGITS = torch.tensor([[[2.0, 0.0], [0.5, 1.0], [3.0, -3.0]]])
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3fd import boxes as box_ops
-from s3fd.attributes import composition, layout
-from s3fd.attributes.composition import UNKNOWN, Composition, LabelledFaces
+from s3fd.data.labels import NOT_KNOWN
+from s3fd.training import composition, layout
 from s3fd.training.augmentation import Labelled
+from s3fd.training.composition import Composition, LabelledFaces
 
 GREEN, RED = (0, 255, 0), (0, 0, 255)
 seeds = st.integers(0, 10_000)
@@ -80,7 +81,7 @@ def test_labels_follow_their_faces(seed: int) -> None:
     for box, label, ignored in zip(result.boxes, result.labels["kind"], result.ignored, strict=True):
         x, y = ((box[:2] + box[2:]) // 2).astype(int)
         assert ignored or (result.picture[y, x] == (GREEN, RED)[label]).all()
-        assert not ignored or label == UNKNOWN
+        assert not ignored or label == NOT_KNOWN
 
 
 @given(seeds)
@@ -155,7 +156,7 @@ def test_faces_of_the_background_are_ignored() -> None:
         result = compose(policy, seed, tight, lambda: ground)
         under = result.boxes[result.ignored]
         kept += len(under)
-        assert (result.labels["kind"][result.ignored] == UNKNOWN).all()
+        assert (result.labels["kind"][result.ignored] == NOT_KNOWN).all()
         red = result.picture[:, :, 2] > 127
         if len(under):
             assert red[inside(under, 0, 320)].mean() > 0.48  # half of it, less a pixel at its edges
@@ -196,7 +197,7 @@ def test_an_attribute_that_a_crop_lacks_is_unknown() -> None:
     policy = Composition(face_sizes=(60, 60))
     result = policy(lambda: items[next(order) % 2], None, np.random.default_rng(0))
     pairs = set(zip(result.labels["kind"].tolist(), result.labels["mask"].tolist(), strict=True))
-    assert pairs == {(0, UNKNOWN), (UNKNOWN, 2)}
+    assert pairs == {(0, NOT_KNOWN), (NOT_KNOWN, 2)}
     assert all(v.dtype == np.int64 for v in result.labels.values())
 
 

@@ -1,0 +1,66 @@
+"""Average precision on pictures that were trained on beside that on the test's, of the same faces by height.
+
+Run: python benchmarks/generalisation.py slim TRAIN_IMAGES TRAIN.txt TEST_IMAGES TEST.txt
+
+A network that is much better on what it has seen lacks variety; one that is equally bad on both lacks
+training or size. A peer says how hard each of the sets is. The settings are the faces over 50, 30 and 10
+pixels high: WIDER FACE's own easy, medium and hard exist for its validation set alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from wider_subset import SHARED, load_peers, make_ours, make_peer, measure
+
+from s3fd.data import wider as annotations
+from s3fd.data.sample import Sample
+from s3fd.evaluation import wider
+from s3fd.evaluation.wider import AnnotatedPicture, GroundTruth
+
+HEIGHTS = {"easy": 50, "medium": 30, "hard": 10}
+"""Least height in pixels of the picture of the faces that a setting asks for."""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("weights", help="ours: a name or an .onnx file")
+    parser.add_argument("sets", nargs="+", type=Path, help="pairs of a picture folder and its annotations")
+    parser.add_argument("--peer", default="yunet_n")
+    parser.add_argument("--peers", type=Path, default=SHARED / "peers", help="folder of peer_detectors.py")
+    parser.add_argument("--limit", type=int, default=300, help="pictures of each set, chosen evenly")
+    options = parser.parse_args()
+    if len(options.sets) % 2:
+        sys.exit("error: give every folder its annotations")
+    cv2.setNumThreads(2)
+    peers = load_peers(options.peers)
+    detectors = {"s3fd": make_ours(options.weights, 2), options.peer: make_peer(peers, options.peer)}
+    print("| pictures | detector | over 50 px | over 30 px | over 10 px |\n|---|---|---:|---:|---:|")
+    for images, file in zip(options.sets[::2], options.sets[1::2], strict=True):
+        samples = annotations.read(file, images).samples
+        count = min(options.limit, len(samples))
+        samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+        truth = GroundTruth({f"{s.path.parent.name}/{s.path.stem}": annotated(s) for s in samples})
+        found, _ = measure(detectors, [s.path for s in samples], lambda p: peers.resize(p, "vga"))
+        for name, faces in found.items():
+            curves = wider.evaluate(faces, truth).values()
+            figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
+            print(f"| {file.stem} | {name} | {figures} |", flush=True)
+
+
+def annotated(sample: Sample) -> AnnotatedPicture:
+    """A sample's faces by height."""
+    heights = sample.boxes[:, 3] - sample.boxes[:, 1]
+    required = {name: ~sample.ignored & (heights >= least) for name, least in HEIGHTS.items()}
+    return AnnotatedPicture(sample.boxes, required)
+
+
+if __name__ == "__main__":
+    main()

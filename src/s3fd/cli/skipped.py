@@ -1,0 +1,21 @@
+"""What a command says of annotations that it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from s3fd.data.sample import Problem
+
+SHOWN_PROBLEMS = 20
+
+
+def report_skipped(problems: Sequence[Problem], kind: str) -> None:
+    """Say once, on standard error, which `kind` of entries were skipped and why."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        typer.echo(f"skipped {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more {kind}", err=True)

@@ -1,0 +1,74 @@
+"""Labelled faces read from their files and composed into training pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from s3fd import boxes as box_ops
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError
+from s3fd.training.augmentation import Labelled
+from s3fd.training.composition import Composition, LabelledFaces
+
+INVALID = "invalid"
+"""Column of a label file that has 1 where nobody can say whether the box is a face."""
+
+
+class Composer:
+    """Composes pictures of the faces of labelled pictures, which it reads once and keeps in memory."""
+
+    def __init__(self, items: Sequence[LabelledPicture], columns: Sequence[str], policy: Composition) -> None:
+        """Compose those of `items` that have a label in one of `columns`.
+
+        Raises:
+            ValueError: labels of whole pictures, which do not say where the face is; or no label at all.
+        """
+        if any(item.boxes is None for item in items):
+            raise ValueError(
+                "composing needs labels of boxes (columns x1, y1, x2, y2): tools/locate_faces.py adds them"
+            )
+        self.items = [item for item in items if any((item.labels[c] != NOT_KNOWN).any() for c in columns)]
+        if not self.items:
+            raise ValueError(f"no face has a label of {' or '.join(columns)}")
+        self.columns = tuple(columns)
+        self.policy = policy
+        self._cache: dict[int, LabelledFaces | None] = {}
+
+    def __call__(
+        self, background: Callable[[], Labelled] | None, rng: np.random.Generator
+    ) -> tuple[LabelledFaces, list[str]]:
+        """Make one picture, over one that `background` gives if it does, and name the files it is made of."""
+        names: list[str] = []
+
+        def draw() -> LabelledFaces:
+            while True:
+                index = int(rng.integers(len(self.items)))
+                found = self._load(index)
+                if found is not None:
+                    names.append(str(self.items[index].path))
+                    return found
+
+        return self.policy(draw, background, rng), names
+
+    def _load(self, index: int) -> LabelledFaces | None:
+        """A picture with its faces; None if it cannot be read or no labelled box lies in it."""
+        if index not in self._cache:
+            self._cache[index] = self._read(self.items[index])
+        return self._cache[index]
+
+    def _read(self, item: LabelledPicture) -> LabelledFaces | None:
+        try:
+            picture = pictures.read(item.path)
+        except PictureError:
+            return None
+        assert item.boxes is not None
+        boxes = box_ops.clip(item.boxes, picture.shape[1], picture.shape[0])
+        inside = box_ops.area(boxes) > 1
+        labels = {column: item.labels[column][inside] for column in self.columns}
+        ignored = np.array(item.extra.get(INVALID, [""] * len(boxes))) == "1"
+        if not any((known[~ignored[inside]] != NOT_KNOWN).any() for known in labels.values()):
+            return None
+        return LabelledFaces(picture, boxes[inside], labels, ignored[inside])

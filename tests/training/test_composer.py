@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from s3fd.data.labels import LabelledPicture
+from s3fd.training.augmentation import Labelled
+from s3fd.training.composer import Composer
+from s3fd.training.composition import Composition
+
+POLICY = Composition(size=128, face_sizes=(16, 60), distort=False)
+BOXES = np.array([[20, 30, 50, 70], [60, 5, 70, 15]], np.float32)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "face.png"
+    cv2.imwrite(str(path), np.full((90, 80, 3), 200, np.uint8))
+    return path
+
+
+def item(path: Path, kinds: list[int], invalid: str = "00", boxes: np.ndarray = BOXES) -> LabelledPicture:
+    return LabelledPicture(path, boxes, {"kind": np.array(kinds)}, {"invalid": list(invalid)}, [2, 3])
+
+
+def make(composer: Composer, seed: int = 0) -> tuple[set[int], int, int]:
+    """Labels of the faces that are not ignored in ten pictures, how many those are, and how many are."""
+    rng = np.random.default_rng(seed)
+    labels: set[int] = set()
+    faces = ignored = 0
+    for _ in range(10):
+        made, names = composer(None, rng)
+        labels |= set(made.labels["kind"][~made.ignored].tolist())
+        faces, ignored = faces + int((~made.ignored).sum()), ignored + int(made.ignored.sum())
+        assert names and made.picture.shape == (128, 128, 3)
+    return labels, faces, ignored
+
+
+def test_faces_keep_their_labels_and_those_without_stay_faces(picture: Path) -> None:
+    labels, faces, _ = make(Composer([item(picture, [1, -1])], ["kind"], POLICY))
+    assert labels == {1, -1} and faces > 10
+
+
+def test_what_is_invalid_is_ignored(picture: Path) -> None:
+    labels, _, ignored = make(Composer([item(picture, [1, -1], "01")], ["kind"], POLICY))
+    assert labels == {1} and ignored
+
+
+def test_pictures_that_cannot_be_used_are_passed_over(picture: Path, tmp_path: Path) -> None:
+    outside = np.array([[500, 500, 520, 520], [600, 600, 610, 610]], np.float32)
+    unusable = [item(tmp_path / "missing.png", [0, 0]), item(picture, [0, 0], boxes=outside)]
+    unusable.append(item(picture, [0, -1], "10"))
+    labels, _, _ = make(Composer([*unusable, item(picture, [1, 1])], ["kind"], POLICY))
+    assert labels == {1}
+
+
+def test_backgrounds_are_drawn_and_their_faces_ignored(picture: Path) -> None:
+    grey = Labelled(
+        np.full((300, 300, 3), 90, np.uint8), np.array([[5, 5, 295, 295]], np.float32), np.zeros(1, bool)
+    )
+    composer = Composer([item(picture, [1, 1])], ["kind"], POLICY)
+    rng = np.random.default_rng(0)
+    seen = [composer(lambda: grey, rng)[0].picture for _ in range(10)]
+    shares = [float((pixels == 90).all(axis=2).mean()) for pixels in seen]
+    assert any(share > 0.1 for share in shares) and any(share < 0.01 for share in shares)
+
+
+def test_without_labels_there_is_nothing_to_compose(picture: Path) -> None:
+    with pytest.raises(ValueError, match="no face has a label of kind"):
+        Composer([item(picture, [-1, -1])], ["kind"], POLICY)
+    with pytest.raises(ValueError, match="boxes"):
+        whole = LabelledPicture(picture, None, {"kind": np.array([1])}, {}, [2])
+        Composer([whole], ["kind"], POLICY)
