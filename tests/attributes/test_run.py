@@ -6,8 +6,11 @@ import pytest
 
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
+from s3fd.evaluation.attributes import Observations
 from s3fd.inference.runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.network import build
+from s3fd.network.attributes import Attribute
 from s3fd.training.config import ConfigError
 from s3fd.weights.network_file import WeightsError, load_network
 
@@ -30,6 +33,21 @@ def test_a_run_leaves_weights_a_model_and_a_report(
     ours, theirs = TorchRuntime(network)(picture, ["colour"]), model(picture, ["colour"])
     np.testing.assert_allclose(ours.attributes["colour"], theirs.attributes["colour"], atol=1e-4)
     np.testing.assert_allclose(ours.attributes["colour"].sum(axis=-1), 1, atol=1e-5)
+
+
+def test_calibration_multiplies_the_temperature_that_was_there() -> None:
+    network = build("slim", attributes=[Attribute("kind", ("a", "b"), temperature=2.0)])
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    sure = np.where(rng.random(400) < 0.75, labels, 1 - labels)  # 99 % sure and right three times in four
+    probabilities = np.where(np.arange(2) == sure[:, None], 0.99, 0.01).astype(np.float32)
+    told = Observations(probabilities, labels, np.full(400, 50, np.float32))
+    temperature = run.calibrate(network, "kind", told)
+    assert network.attributes[0].temperature == temperature
+    expected = np.log(0.99 / 0.01) / np.log((sure == labels).mean() / (sure != labels).mean())
+    assert temperature == pytest.approx(2 * expected, rel=0.01)
+    with pytest.raises(ValueError, match="50"):
+        run.calibrate(network, "kind", told.only(np.arange(400) < 49))
 
 
 def test_a_column_to_keep_apart_must_exist(coloured: Path) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s3fd.weights.network_file import load_network
+
 TARGET = "Gender:F=female,M=male"
 
 
@@ -124,3 +126,19 @@ def test_labels_that_cannot_be_used(celebrities: Path, table: Path, target: str,
     answer = s3fd("finetune", table, "--images", images, "--target", target)
     assert answer.returncode == 2
     assert message in answer.stderr and "Traceback" not in answer.stderr
+
+
+def test_calibration_changes_how_sure_the_weights_are(celebrities: Path, run: Path, tmp_path: Path) -> None:
+    images, out = celebrities / "Celeb_Small_Dataset", tmp_path / "calibrated.safetensors"
+    labels = (celebrities / "index.csv", "--images", images, "--target", TARGET)
+    weights = run / "weights.safetensors"
+    answer = s3fd("weights", "calibrate", weights, *labels, "--size", 160, "--out", out)
+    assert answer.returncode == 0, answer.stderr
+    assert "gender: temperature" in answer.stderr and answer.stdout.strip() == str(out)
+    before, after = (load_network(path) for path in (weights, out))
+    assert before.attributes[0].temperature != after.attributes[0].temperature
+    assert before.state_dict().keys() == after.state_dict().keys()
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join((celebrities / "index.csv").read_text().splitlines()[::10]))
+    answer = s3fd("weights", "calibrate", weights, few, "--images", images, "--target", TARGET)
+    assert answer.returncode == 1 and "needs 50" in answer.stderr

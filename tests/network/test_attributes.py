@@ -108,3 +108,29 @@ def test_an_attribute_of_the_same_name_is_replaced() -> None:
     assert [a.classes for a in network.attributes] == [("a", "b", "c")]
     network.calibrate("gender", 2.5)
     assert network.attributes[0].temperature == 2.5
+
+
+def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    x = torch.randn(2, 3, 96, 70) * 50
+    with torch.no_grad():
+        before = network(x)
+        network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5), depth=2))
+        after = network.eval()(x)
+    assert torch.equal(before.logits, after.logits) and torch.equal(before.deltas, after.deltas)
+    logits = after.attributes["gender"]
+    assert logits.shape == (*before.logits.shape[:2], 2)
+    per_map = logits.split([h * w for h, w in before.map_sizes], dim=1)
+    (fine_height, fine_width), (height, width) = before.map_sizes[1:3]
+    fine = per_map[1].view(2, fine_height, fine_width, 2)
+    coarse = per_map[2].view(2, height, width, 2)
+    assert torch.equal(fine[:, 0, 0], coarse[:, 0, 0]) and torch.equal(fine[:, -1, -1], coarse[:, -1, -1])
+
+
+def test_a_branch_needs_slim_and_layers_in_a_row() -> None:
+    with pytest.raises(ValueError, match="slim"):
+        build("vgg16").add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5)))
+    for layers in ((1, 2, 3), (2, 4)):
+        with pytest.raises(ValueError, match="none left out"):
+            build("slim").add(Attribute("gender", ("f", "m"), kind="branch", layers=layers))

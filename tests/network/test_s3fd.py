@@ -6,7 +6,7 @@ from s3fd.anchors import STRIDES, anchors, map_sizes
 from s3fd.network import S3FD, build
 from s3fd.network.heads import max_out
 from s3fd.network.slim import Slim
-from s3fd.network.vgg16 import L2Norm
+from s3fd.network.vgg16 import VGG16, L2Norm
 
 
 def parameters(network: nn.Module) -> int:
@@ -127,3 +127,22 @@ def test_a_silenced_layer_sees_no_face() -> None:
         logits = network(torch.randn(1, 3, 64, 64) * 50).logits[0]
     scores = torch.sigmoid(logits[:, 1] - logits[:, 0])
     assert scores[:256].max() < 1e-8 and scores[256:].min() > 1e-4
+
+
+def test_folding_batch_normalisation_leaves_the_papers_layers_and_their_answers() -> None:
+    torch.manual_seed(0)
+    network = build("vgg16_bn")
+    assert isinstance(network.backbone, VGG16)
+    for norm in network.backbone.batch_norms.values():
+        assert isinstance(norm, nn.BatchNorm2d)
+        for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+            assert tensor is not None
+            tensor.copy_(torch.rand_like(tensor) + 0.5)
+    x = torch.randn(1, 3, 64, 96) * 50
+    with torch.no_grad():
+        before = network.eval()(x)
+        network.backbone.fold()
+        after = network(x)
+    assert network.state_dict().keys() == build("vgg16").state_dict().keys()
+    torch.testing.assert_close(before.logits, after.logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(before.deltas, after.deltas, atol=1e-3, rtol=1e-3)

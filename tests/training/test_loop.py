@@ -19,7 +19,7 @@ from s3fd.network.decoder import PictureNetwork
 from s3fd.training import loop
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import ConfigError, TrainConfig, load_config
-from s3fd.weights.network_file import WeightsError, load_network
+from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +246,10 @@ def test_a_detector_starts_a_run_with_attributes(squares: Path, tmp_path: Path) 
     own = trainer.network.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in plain.items())
     assert any(name.startswith("attribute_heads.light.") for name in own.keys() - plain.keys())
+    save_network(trainer.network, "slim", tmp_path / "telling.safetensors")
+    detector = loop.Trainer(TrainConfig.model_validate(settings()), torch.device("cpu"))
+    detector.start_from(tmp_path / "telling.safetensors")
+    assert detector.network.state_dict().keys() == plain.keys()
 
 
 def test_pictures_without_labels_leave_a_new_head_alone(squares: Path, tmp_path: Path) -> None:
@@ -259,3 +263,19 @@ def test_pictures_without_labels_leave_a_new_head_alone(squares: Path, tmp_path:
     figures = trainer.advance(nothing)
     assert "loss/light" not in figures
     assert all(p.grad is None for p in trainer.network.attribute_heads.parameters())
+
+
+def test_batch_normalisation_is_gone_from_the_weights_of_vgg16(squares: Path, tmp_path: Path) -> None:
+    records = run(squares, tmp_path, network={"backbone": "vgg16_bn"}, steps=2, batch=2)
+    assert len(records) == 2
+    assert backbone_of(tmp_path / "weights.safetensors") == "vgg16"
+    network = load_network(tmp_path / "weights.safetensors")
+    assert not any("batch_norm" in name for name in network.state_dict())
+
+
+def test_the_same_seed_gives_the_same_weights(squares: Path, tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        run(squares, tmp_path / folder, steps=4, matching={"method": "aligned"}, loss={"focal": True})
+    one, two = (load_network(tmp_path / folder / "weights.safetensors") for folder in ("one", "two"))
+    pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

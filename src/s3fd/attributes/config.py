@@ -40,6 +40,7 @@ class FinetuneConfig(StrictConfig):
     distort: bool = True
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     seed: int = 0
+    precision: Literal["bf16", "fp32"] = "fp32"
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from s3fd.attributes.composed import ComposedStream
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.targets import Target
+from s3fd.inference.job import ahead
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
 from s3fd.training.attribute_loss import attribute_loss, where_faces
@@ -60,7 +61,7 @@ def split(
     )
 
 
-def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> AttributeHead:
+def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> nn.Module:
     """Freeze `network` and give it a head for `target`, called `name`; only the head can still learn.
 
     Raises:
@@ -69,7 +70,7 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
     torch.manual_seed(config.seed)
     network.requires_grad_(False)
     head = network.add(Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth))
-    if config.head.kind == "layers" and config.head.initial == "copy":
+    if isinstance(head, AttributeHead) and config.head.kind == "layers" and config.head.initial == "copy":
         copy_face_channel(head, network.heads)
     return head
 
@@ -95,10 +96,10 @@ def finetune(
     steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
     network.eval()
     head.train()
-    for number, batch in enumerate(stream.batches(0, steps, config.batch)):
+    for number, batch in enumerate(ahead(stream.batches(0, steps, config.batch))):
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(number, steps, config.optimiser)
-        logits, targets = _compare(network, head, batch, config)
+        logits, targets = _compare(network, name, batch, config)
         loss = attribute_loss(logits, targets, config.loss, config.balanced)
         counted = targets != NOT_KNOWN
         if counted.any():
@@ -120,15 +121,13 @@ def _stream(
     return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)
 
 
-def _compare(
-    network: S3FD, head: AttributeHead, batch: Batch, config: FinetuneConfig
-) -> tuple[Tensor, Tensor]:
+def _compare(network: S3FD, name: str, batch: Batch, config: FinetuneConfig) -> tuple[Tensor, Tensor]:
     """The head's logits (B, A, classes), and what each anchor should tell (B, A): -1 where no face is."""
-    with torch.no_grad():
-        maps = network.backbone(normalise(batch.pictures))
-        faces = network.heads(maps).logits
-        scores = torch.sigmoid(faces[..., 1] - faces[..., 0])
-    return head(maps), where_faces(batch.targets, scores, config.min_face_score)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+        predictions = network(normalise(batch.pictures))
+    faces = predictions.logits.float()
+    scores = torch.sigmoid(faces[..., 1] - faces[..., 0])
+    return predictions.attributes[name], where_faces(batch.targets, scores, config.min_face_score)
 
 
 def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:

@@ -16,10 +16,11 @@ from s3fd.data import labels as label_files
 from s3fd.data.labels import LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
 from s3fd.evaluation.attribute_faces import observe
-from s3fd.evaluation.attributes import Summary, fit_temperature, summarise
+from s3fd.evaluation.attributes import Observations, Summary, fit_temperature, summarise
 from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.network import S3FD
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import backbone_of, load_network, save_network
@@ -129,8 +130,7 @@ def run(
     found = observe(detector, name, testing, target.column)
     summary = summarise(found.observations) if len(found.observations) else None
     if len(found.observations) >= ENOUGH_TO_CALIBRATE:
-        logits = np.log(found.observations.probabilities.clip(1e-6))  # a softmax forgets what they differ by
-        network.calibrate(name, fit_temperature(logits, found.observations.labels))
+        calibrate(network, name, found.observations)
     report = Report(
         attribute=name,
         classes=target.names,
@@ -146,6 +146,23 @@ def run(
     export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(folder / "weights.safetensors")})
     write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())
     return report
+
+
+def calibrate(network: S3FD, name: str, observations: Observations) -> float:
+    """Fit the temperature of the attribute `name` to what the network said of held-out faces, and return it.
+
+    Raises:
+        ValueError: fewer than `ENOUGH_TO_CALIBRATE` faces.
+    """
+    if len(observations) < ENOUGH_TO_CALIBRATE:
+        raise ValueError(
+            f"{len(observations)} labelled faces were found; a temperature needs {ENOUGH_TO_CALIBRATE}"
+        )
+    logits = np.log(observations.probabilities.clip(1e-6))  # a softmax forgets what they differ by
+    (before,) = (a.temperature for a in network.attributes if a.name == name)
+    temperature = before * fit_temperature(logits, observations.labels)
+    network.calibrate(name, temperature)
+    return temperature
 
 
 def _need_every_class(items: list[LabelledPicture], target: Target) -> None:

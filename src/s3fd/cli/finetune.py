@@ -31,7 +31,7 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: recipe (the published exercise), tower (needs boxes), or a YAML file."
+            help="How to train: recipe (the published exercise), branch or tower (with boxes), or YAML."
         ),
     ] = "recipe",
     weights: Annotated[

@@ -1,4 +1,4 @@
-"""``s3fd weights``: what is bundled, and import of the public weights."""
+"""``s3fd weights``: what is bundled, import of the public weights, calibration."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.labels import Images, Index
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="List the bundled weights, or import public ones.",
+    help="List the bundled weights, import public ones, or calibrate what they tell.",
 )
 
 
@@ -63,3 +64,52 @@ def import_weights(
     write_atomically(target.with_suffix(".md"), card(file, source_digest, target, digest).encode())
     write_atomically(target.with_suffix(".sha256"), f"{digest}  {target.name}\n".encode())
     typer.echo(target)
+
+
+@app.command("calibrate")
+def calibrate_weights(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Weights (.safetensors) that tell attributes.")
+    ],
+    index: Index,
+    images: Images,
+    target: Annotated[
+        str,
+        typer.Option(metavar="COLUMN[:A=name,B=name]", help="Column of the labels, as in `s3fd finetune`."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Attribute of the weights.", show_default="the column, in lower case")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    out: Annotated[
+        Path | None, typer.Option(help="File to write.", show_default="FILE itself", dir_okay=False)
+    ] = None,
+) -> None:
+    """Fit an attribute's temperature on held-out faces, so that its probabilities can be trusted.
+
+    `s3fd finetune` does so by itself; weights from `s3fd train` need it once for each attribute. Answers stay
+    the same, only how sure they are changes.
+    """
+    with needs_extra("train"):
+        from s3fd.attributes import run
+        from s3fd.inference.torch_runtime import TorchRuntime
+        from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
+    from s3fd.cli.skipped import report_skipped
+    from s3fd.evaluation.attribute_faces import observe
+    from s3fd.inference.detector import Detector
+    from s3fd.inference.resize import parse_size
+
+    try:
+        network = load_network(file)
+        labels = run.read_labels(index, images, target, None)
+        report_skipped(labels.problems, "rows")
+        (column,) = labels.targets
+        called = name or column.column.lower()
+        detector = Detector(TorchRuntime(network), size=parse_size(size), attributes=(called,))
+        found = observe(detector, called, labels.pictures, column.column)
+        temperature = run.calibrate(network, called, found.observations)
+        save_network(network, backbone_of(file), out or file)
+    except (WeightsError, ValueError, OSError) as error:
+        fail(str(error))
+    typer.echo(f"{called}: temperature {temperature:.2f} from {len(found.observations)} faces", err=True)
+    typer.echo(out or file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,16 +25,16 @@ class Attribute:
         name: such as ``gender``.
         classes: the answers, in the order of the head's outputs.
         kind: ``layers``, a 3×3 convolution on each of `layers`; ``tower``, `depth` blocks and one such
-            convolution that all of `layers` share.
+            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`.
         layers: detection layers, 0–5, that have a head.
-        depth: of the tower.
+        depth: of the tower, or of the branch at each stride.
         temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
             trusted.
     """
 
     name: str
     classes: tuple[str, ...]
-    kind: Literal["layers", "tower"] = "layers"
+    kind: Literal["layers", "tower", "branch"] = "layers"
     layers: tuple[int, ...] = MIDDLE_LAYERS
     depth: int = 2
     temperature: float = 1.0
@@ -79,17 +79,22 @@ class AttributeHead(nn.Module):
 
         A layer without a head has the logits of the nearest layer with one, at the same place in the picture.
         """
-        own = {}
+        own: dict[int, Tensor] = {}
         for i, layer in enumerate(self.layers):
             own[layer] = self.conv[min(i, len(self.conv) - 1)](self.tower(maps[layer]))
-        logits = []
-        for layer, features in enumerate(maps):
-            nearest = min(own, key=lambda other: (abs(other - layer), other))
-            x = own[nearest]
-            if nearest != layer:
-                x = F.interpolate(x, size=features.shape[-2:], mode="nearest")
-            logits.append(x.flatten(2))
-        return torch.cat(logits, dim=2).transpose(1, 2)
+        return spread(own, [(m.shape[-2], m.shape[-1]) for m in maps])
+
+
+def spread(own: Mapping[int, Tensor], map_sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """Logits (B, A, classes) of every anchor from those (B, classes, H, W) of some detection layers."""
+    logits = []
+    for layer, size in enumerate(map_sizes):
+        nearest = min(own, key=lambda other: (abs(other - layer), other))
+        x = own[nearest]
+        if nearest != layer:
+            x = F.interpolate(x, size=size, mode="nearest")
+        logits.append(x.flatten(2))
+    return torch.cat(logits, dim=2).transpose(1, 2)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
+from s3fd.network.branch import AttributeBranch
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.slim import Slim
 from s3fd.network.vgg16 import VGG16
@@ -48,9 +49,19 @@ class S3FD(nn.Module):
         for attribute in attributes:
             self.add(attribute)
 
-    def add(self, attribute: Attribute) -> AttributeHead:
-        """Add an untrained head for `attribute`, in place of one of the same name, and return it."""
-        head = AttributeHead(attribute, self.backbone.out_channels)
+    def add(self, attribute: Attribute) -> AttributeHead | AttributeBranch:
+        """Add an untrained head for `attribute`, in place of one of the same name, and return it.
+
+        Raises:
+            ValueError: a branch off a backbone that has no place for it, or layers that do not fit.
+        """
+        head: AttributeHead | AttributeBranch
+        if attribute.kind == "branch":
+            if not isinstance(self.backbone, Slim):
+                raise ValueError("only slim's backbone lets an attribute branch off")
+            head = AttributeBranch(attribute, self.backbone.early_channels)
+        else:
+            head = AttributeHead(attribute, self.backbone.out_channels)
         self.attributes = (*(a for a in self.attributes if a.name != attribute.name), attribute)
         self.attribute_heads[attribute.name] = head
         return head
@@ -63,17 +74,23 @@ class S3FD(nn.Module):
 
     def forward(self, x: Tensor) -> Predictions:
         """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
-        maps = self.backbone(x)
+        if isinstance(self.backbone, Slim):
+            early = self.backbone.early(x)
+            maps = self.backbone.late(early)
+        else:
+            early, maps = [], self.backbone(x)
         predictions: Predictions = self.heads(maps)
-        if not self.attributes:
-            return predictions
-        answers = {a.name: self.attribute_heads[a.name](maps) for a in self.attributes}
-        return predictions._replace(attributes=answers)
+        answers = {}
+        for name, head in self.attribute_heads.items():
+            branch = isinstance(head, AttributeBranch)
+            answers[name] = head(early[-1], predictions.map_sizes) if branch else head(maps)
+        return predictions._replace(attributes=answers) if answers else predictions
 
 
 def build(backbone: str, backgrounds: int = 3, attributes: Sequence[Attribute] = ()) -> S3FD:
-    """Build an untrained network by the name of its backbone: ``vgg16``, ``vgg16_public`` or ``slim``.
+    """Build an untrained network by the name of its backbone: ``slim``, ``vgg16`` or one of its two variants.
 
+    ``vgg16_bn`` normalises batches while it is trained, and `VGG16.fold` makes a ``vgg16`` of it.
     ``vgg16_public`` is the layout of the public weights, whose fc6 has a padding of 3.
 
     Raises:
@@ -83,6 +100,8 @@ def build(backbone: str, backgrounds: int = 3, attributes: Sequence[Attribute] =
         return S3FD(Slim(), backgrounds, attributes)
     if backbone == "vgg16":
         return S3FD(VGG16(), backgrounds, attributes)
+    if backbone == "vgg16_bn":
+        return S3FD(VGG16(batch_norm=True), backgrounds, attributes)
     if backbone == "vgg16_public":
         return S3FD(VGG16(fc6_padding=3), backgrounds, attributes)
-    raise ValueError(f"unknown backbone {backbone!r}: choose slim, vgg16 or vgg16_public")
+    raise ValueError(f"unknown backbone {backbone!r}: choose slim, vgg16, vgg16_bn or vgg16_public")

@@ -31,6 +31,10 @@ class SeparableBlock(nn.Module):
         return x + y if self.skip else y
 
 
+EARLY = 2
+"""Stages that know edges and textures, not yet faces: those that attributes may branch off from."""
+
+
 class Slim(nn.Module):
     """A small backbone with the same six strides as the paper's, under 1 M parameters.
 
@@ -57,6 +61,7 @@ class Slim(nn.Module):
         if not len(widths) == len(depths) == len(smoothing) == 6:
             raise ValueError("slim has six stages: give six widths, six depths and six counts of smoothing")
         self.out_channels = (pyramid,) * 6
+        self.early_channels = widths[EARLY - 1]
         self.stem = _conv(3, 16, stride=2)
         stages, inputs = [], 16
         for width, depth in zip(widths, depths, strict=True):
@@ -72,11 +77,23 @@ class Slim(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
+        return self.late(self.early(x))
+
+    def early(self, x: Tensor) -> list[Tensor]:
+        """Map a picture batch (B, 3, H, W) to what the first two stages give, at strides 4 and 8."""
         x = self.stem(x)
-        maps: list[Tensor] = []
-        for stage, lateral in zip(self.stages, self.lateral, strict=True):
+        outputs = []
+        for stage in list(self.stages)[:EARLY]:
             x = stage(x)
-            maps.append(lateral(x))
+            outputs.append(x)
+        return outputs
+
+    def late(self, early: list[Tensor]) -> list[Tensor]:
+        """Map the output of `early` to the six feature maps."""
+        outputs = list(early)
+        for stage in list(self.stages)[EARLY:]:
+            outputs.append(stage(outputs[-1]))
+        maps: list[Tensor] = [lateral(x) for lateral, x in zip(self.lateral, outputs, strict=True)]
         for i in range(len(maps) - 2, -1, -1):
             maps[i] = maps[i] + F.interpolate(maps[i + 1], size=maps[i].shape[-2:], mode="nearest")
         return [smooth(m) for smooth, m in zip(self.smooth, maps, strict=True)]

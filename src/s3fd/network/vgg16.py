@@ -33,10 +33,12 @@ class VGG16(nn.Module):
 
     out_channels = (256, 512, 512, 1024, 512, 256)
 
-    def __init__(self, fc6_padding: int = 1) -> None:
+    def __init__(self, fc6_padding: int = 1, batch_norm: bool = False) -> None:
         """`fc6_padding` is 1 in the paper; the public weights were trained with 3.
 
         Padding 3 gives the stride-32 map, and the two below it, four, two and one more cells a side.
+        `batch_norm` normalises every convolution's output: from random weights eighteen plain layers hardly
+        learn. `fold` takes it away again.
         """
         super().__init__()
         self.conv1_1 = nn.Conv2d(3, 64, 3, padding=1)
@@ -61,35 +63,49 @@ class VGG16(nn.Module):
         self.conv3_3_norm = L2Norm(256, 10)
         self.conv4_3_norm = L2Norm(512, 8)
         self.conv5_3_norm = L2Norm(512, 5)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        convolutions = {name: m for name, m in self.named_children() if isinstance(m, nn.Conv2d)}
+        for conv in convolutions.values():
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        self.batch_norms = nn.ModuleDict()
+        if batch_norm:
+            self.batch_norms.update({n: nn.BatchNorm2d(c.out_channels) for n, c in convolutions.items()})
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Work batch normalisation, as it is in evaluation, into the convolutions: the paper's layers."""
+        for name, norm in self.batch_norms.items():
+            conv = self.get_submodule(name)
+            assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert norm.running_mean is not None and norm.running_var is not None
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
+        self.batch_norms = nn.ModuleDict()
+
+    def _layer(self, name: str, x: Tensor) -> Tensor:
+        """One convolution with what follows it up to its ReLU."""
+        x = self.get_submodule(name)(x)
+        if name in self.batch_norms:
+            x = self.batch_norms[name](x)
+        return F.relu(x)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
-        x = F.relu(self.conv1_1(x))
-        x = F.relu(self.conv1_2(x))
+        x = self._layer("conv1_2", self._layer("conv1_1", x))
         x = F.max_pool2d(x, 2)
-        x = F.relu(self.conv2_1(x))
-        x = F.relu(self.conv2_2(x))
+        x = self._layer("conv2_2", self._layer("conv2_1", x))
         x = F.max_pool2d(x, 2)
-        x = F.relu(self.conv3_1(x))
-        x = F.relu(self.conv3_2(x))
-        conv3_3 = F.relu(self.conv3_3(x))
+        conv3_3 = self._layer("conv3_3", self._layer("conv3_2", self._layer("conv3_1", x)))
         x = F.max_pool2d(conv3_3, 2)
-        x = F.relu(self.conv4_1(x))
-        x = F.relu(self.conv4_2(x))
-        conv4_3 = F.relu(self.conv4_3(x))
+        conv4_3 = self._layer("conv4_3", self._layer("conv4_2", self._layer("conv4_1", x)))
         x = F.max_pool2d(conv4_3, 2)
-        x = F.relu(self.conv5_1(x))
-        x = F.relu(self.conv5_2(x))
-        conv5_3 = F.relu(self.conv5_3(x))
+        conv5_3 = self._layer("conv5_3", self._layer("conv5_2", self._layer("conv5_1", x)))
         x = F.max_pool2d(conv5_3, 2)
-        x = F.relu(self.fc6(x))
-        fc7 = F.relu(self.fc7(x))
-        conv6_2 = F.relu(self.conv6_2(F.relu(self.conv6_1(fc7))))
-        conv7_2 = F.relu(self.conv7_2(F.relu(self.conv7_1(conv6_2))))
+        fc7 = self._layer("fc7", self._layer("fc6", x))
+        conv6_2 = self._layer("conv6_2", self._layer("conv6_1", fc7))
+        conv7_2 = self._layer("conv7_2", self._layer("conv7_1", conv6_2))
         return [
             self.conv3_3_norm(conv3_3),
             self.conv4_3_norm(conv4_3),

@@ -24,7 +24,9 @@ C = TypeVar("C", bound=StrictConfig)
 class NetworkConfig(StrictConfig):
     """Which network is trained."""
 
-    backbone: Literal["slim", "vgg16"] = "slim"
+    backbone: Literal["slim", "vgg16", "vgg16_bn"] = Field(
+        "slim", description="vgg16_bn normalises batches while it is trained; its weights are a plain vgg16's"
+    )
     backgrounds: int = Field(3, ge=1, description="max-out background labels of the finest layer; 1 is none")
 
 
@@ -73,9 +75,9 @@ class AugmentationConfig(StrictConfig):
 class HeadConfig(StrictConfig):
     """The head of an attribute, see `s3fd.network.attributes`."""
 
-    kind: Literal["layers", "tower"] = "layers"
+    kind: Literal["layers", "tower", "branch"] = "layers"
     layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
-    depth: int = Field(2, ge=1, description="blocks of a tower")
+    depth: int = Field(2, ge=1, description="blocks of a tower, or of a branch at each stride")
 
 
 class AttributeConfig(StrictConfig):
@@ -83,7 +85,7 @@ class AttributeConfig(StrictConfig):
 
     name: str
     target: str = Field(description="column and classes, such as Gender:F=female,M=male")
-    head: HeadConfig = HeadConfig(kind="tower", layers=(1, 2, 3, 4, 5))
+    head: HeadConfig = HeadConfig(kind="branch", layers=(2, 3, 4, 5), depth=4)
     weight: float = Field(0.5, gt=0, description="of its loss, beside that of finding faces")
 
     @field_validator("target")

@@ -18,6 +18,7 @@ from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD, build
 from s3fd.network.decoder import decode
 from s3fd.network.heads import Predictions
+from s3fd.network.vgg16 import VGG16
 from s3fd.training import checkpoint
 from s3fd.training.alignment import Candidates, align
 from s3fd.training.attribute_loss import attribute_loss
@@ -182,14 +183,19 @@ class Trainer:
         checkpoint.save(path, state)
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of a trained network of the same kind; heads that it lacks stay as they are.
+        """Take the weights of a trained network of the same kind.
+
+        Of attributes those that both have are taken; the others of this network stay as they are.
 
         Raises:
             WeightsError: the file cannot be read or is of another network.
         """
-        weights = load_network(path).state_dict()
-        own = self.network.state_dict()
-        weights |= {name: own[name] for name in own.keys() - weights if name.startswith("attribute_heads.")}
+        weights, own = load_network(path).state_dict(), self.network.state_dict()
+        for name in [name for name in weights.keys() | own.keys() if name.startswith("attribute_heads.")]:
+            if name not in own:
+                del weights[name]
+            elif name not in weights:
+                weights[name] = own[name]
         try:
             self.network.load_state_dict(weights)
         except RuntimeError as error:
@@ -252,10 +258,13 @@ def train(
                 trainer.save(saved)
     finally:
         metrics.close()
-    network = trainer.average.module
+    network, backbone = trainer.average.module, config.network.backbone
     for layer in range(config.matching.first_layer):
         network.heads.silence(layer)
-    save_network(network, config.network.backbone, folder / "weights.safetensors")
+    if isinstance(network.backbone, VGG16):
+        network.backbone.fold()
+        backbone = "vgg16"
+    save_network(network, backbone, folder / "weights.safetensors")
     return network
 
 

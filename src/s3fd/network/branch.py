@@ -1,0 +1,50 @@
+"""An attribute's own branch: it leaves the detector's backbone early, and learns features of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from s3fd.network.attributes import Attribute, spread
+from s3fd.network.slim import SeparableBlock
+
+WIDTH = 96
+"""Channels: half of what the backbone has there."""
+
+FIRST_LAYER = 2
+"""The finest detection layer, stride 16, on which a branch answers."""
+
+
+class AttributeBranch(nn.Module):
+    """Logits of an attribute at every anchor, from blocks of its own on the backbone's stride-8 features.
+
+    The detector's fused maps know where faces are, and little else; what tells people apart has to be learnt.
+    A branch learns it without the detector changing at all, and still in one pass: its blocks see each place
+    of the picture once, at strides 16, 32, 64 and 128.
+    """
+
+    def __init__(self, attribute: Attribute, inputs: int) -> None:
+        """Build an untrained branch, `attribute.depth` blocks a stride, for `inputs` stride-8 channels."""
+        super().__init__()
+        self.layers = attribute.layers
+        if self.layers != tuple(range(FIRST_LAYER, FIRST_LAYER + len(self.layers))):
+            raise ValueError(
+                f"a branch has the layers from {FIRST_LAYER} on, none left out: not {self.layers}"
+            )
+        self.stages = nn.ModuleList()
+        self.conv = nn.ModuleList()
+        for _ in self.layers:
+            rest = (SeparableBlock(WIDTH, WIDTH) for _ in range(attribute.depth - 1))
+            self.stages.append(nn.Sequential(SeparableBlock(inputs, WIDTH, stride=2), *rest))
+            self.conv.append(nn.Conv2d(WIDTH, len(attribute.classes), 3, padding=1))
+            inputs = WIDTH
+
+    def forward(self, early: Tensor, map_sizes: Sequence[tuple[int, int]]) -> Tensor:
+        """Map stride-8 features (B, C, H, W) to logits (B, A, classes) of maps of these sizes."""
+        own: dict[int, Tensor] = {}
+        x = early
+        for layer, stage, conv in zip(self.layers, self.stages, self.conv, strict=True):
+            x = stage(x)
+            own[layer] = conv(x)
+        return spread(own, map_sizes)
