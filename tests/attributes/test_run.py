@@ -6,7 +6,7 @@ import pytest
 
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
-from s3fd.inference.runtime import OnnxRuntime
+from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.training.config import ConfigError
 from s3fd.weights.network_file import WeightsError, load_network
