@@ -7,7 +7,7 @@ import pytest
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
 from s3fd.evaluation.attributes import Observations
-from s3fd.inference.runtime import OnnxRuntime
+from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import build
 from s3fd.network.attributes import Attribute

@@ -60,6 +60,13 @@ def test_a_picture(tiny: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_another_engine_gives_the_same_record(tiny: Path, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.png")
+    answer = detect(tiny, path, "--engine", "openvino", "--device", "cpu")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert records(answer) == records(detect(tiny, path))
+
+
 def test_a_folder_with_a_damaged_file_is_read_to_its_end(tiny: Path, tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     whole = picture(tmp_path / "z" / "whole.jpg", quality=95)
@@ -175,6 +182,9 @@ def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
         (["a.png", "--csv", "missing/a.csv"], "--csv"),
         (["a.png", "--parquet", "missing/a.parquet"], "--parquet"),
         (["a.png", "--nonsense"], "nonsense"),
+        (["a.png", "--engine", "other"], "unknown engine 'other'"),
+        (["a.png", "--engine", "torch"], "--weights"),
+        (["a.png", "--engine", "openvino", "--device", "cuda"], "no CUDA"),
     ],
 )
 def test_wrong_calls(tiny: Path, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from s3fd.inference.detector import Detector
+from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
@@ -79,3 +79,23 @@ def test_what_is_not_probable_enough_is_left_open(network: S3FD) -> None:
 def test_an_attribute_that_the_weights_do_not_tell(network: S3FD) -> None:
     with pytest.raises(ValueError, match=r"'age' \(attributes: gender, mask\)"):
         Detector(TorchRuntime(network), attributes=("age",))
+
+
+def test_bf16_is_near_and_not_the_same(network: S3FD) -> None:
+    exact = TorchRuntime(network)(picture()[None], ["mask"])
+    found = TorchRuntime(network, precision="bf16")(picture()[None], ["mask"])
+    assert found.scores.dtype == found.boxes.dtype == np.float32
+    assert 0 < np.abs(found.scores - exact.scores).max() < 0.01
+    assert 0 < np.abs(found.boxes - exact.boxes).max() < 1
+    assert np.abs(found.attributes["mask"] - exact.attributes["mask"]).max() < 0.01
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_cuda_agrees_with_the_cpu(network: S3FD) -> None:
+    exact = TorchRuntime(network)(picture()[None], ["mask"])
+    runtime = TorchRuntime(network, "cuda")
+    assert runtime.device == "cuda"
+    found = runtime(picture()[None], ["mask"])
+    network.cpu()
+    np.testing.assert_allclose(found.scores, exact.scores, atol=1e-2)  # convolutions in TF32
+    np.testing.assert_allclose(found.boxes, exact.boxes, atol=0.5)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from s3fd.inference.runtime import OnnxRuntime
+from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.network import S3FD, build
 from s3fd.network.decoder import PictureNetwork
 from s3fd.weights.onnx_export import export_onnx

@@ -17,7 +17,7 @@ COMMANDS = {
     "train": ("s3fd.cli.train", "Train a detector."),
     "finetune": ("s3fd.cli.finetune", "Teach a detector to tell a label, such as gender."),
     "weights": ("s3fd.cli.weights", "List, check and import weights."),
-    "export": ("s3fd.cli.export", "Write a detector as an ONNX model."),
+    "export": ("s3fd.cli.export", "Write a detector as an ONNX or OpenVINO model."),
 }
 """Each command's module, which holds a Typer `app`, and its line in the list of commands."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -39,6 +40,9 @@ def classify(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
     ] = None,
+    engine: Engine = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
 ) -> None:
     r"""Tell what pictures show, from their faces: female or male, say.
 
@@ -59,7 +63,7 @@ def classify(
     from s3fd.inference.sources import sources
 
     try:
-        runtime = open_runtime(weights, threads)
+        runtime = open_runtime(weights, threads, engine=engine, device=device, precision=precision)
         name = attribute or _only(list(runtime.classes), weights)
         detector = Detector(
             runtime,

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
 
 if TYPE_CHECKING:
     from s3fd.cli.progress import Progress
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import Outputs
+    from s3fd.inference.runtime import Runtime
     from s3fd.inference.writers import Writer
 
 SOME_FAILED = 1
@@ -79,12 +81,19 @@ def detect(
         ),
     ] = "vga",
     weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or an .onnx file.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A model that comes with s3fd, or a file of one: .onnx, .xml (OpenVINO) or .safetensors.",
+        ),
     ] = "slim",
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Threads of the network.", show_default="one a processor"),
     ] = None,
+    engine: Engine = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
     attributes: Annotated[
         str | None,
         typer.Option(
@@ -114,11 +123,13 @@ def detect(
     try:
         outputs = _open_outputs(paths, draw, crop)
         told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
-        detector = _open_detector(weights, size, min_score, threads, told, min_probability)
+        runtime = _open_runtime(weights, threads, engine, device, precision)
+        detector = _open_detector(runtime, size, min_score, told, min_probability)
         with ExitStack() as stack:
             writers = [stack.enter_context(writer) for writer in _open_writers(csv, parquet, told)]
             to_terminal = sys.stdout.isatty() and (csv == "-" or not (csv or parquet))
-            progress = stack.enter_context(Progress(shown=sys.stderr.isatty() and not to_terminal))
+            shown = sys.stderr.isatty() and not to_terminal
+            progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}"))
             code = _run(detector, paths, min_size, outputs, writers, progress)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -173,27 +184,31 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _open_detector(
-    weights: str,
-    size: str,
-    min_score: float,
-    threads: int | None,
-    attributes: tuple[str, ...],
-    min_probability: float,
-) -> Detector:
+def _open_runtime(
+    weights: str, threads: int | None, engine: str | None, device: str, precision: str
+) -> Runtime:
     """Open the network, or end with what is wrong about the options."""
+    from s3fd.inference.runtime import EngineError, open_runtime
+
+    try:
+        return open_runtime(weights, threads, engine=engine, device=device, precision=precision)
+    except EngineError as error:
+        fail(str(error))
+    except (FileNotFoundError, ValueError) as error:
+        fail(f"--weights: {error}")
+
+
+def _open_detector(
+    runtime: Runtime, size: str, min_score: float, attributes: tuple[str, ...], min_probability: float
+) -> Detector:
+    """Build the detector, or end with what is wrong about the options."""
     from s3fd.inference.detector import Detector
     from s3fd.inference.resize import parse_size
-    from s3fd.inference.runtime import open_runtime
 
     try:
         parsed = parse_size(size)
     except ValueError as error:
         fail(f"--size: {error}")
-    try:
-        runtime = open_runtime(weights, threads)
-    except (FileNotFoundError, ValueError) as error:
-        fail(f"--weights: {error}")
     try:
         return Detector(
             runtime,

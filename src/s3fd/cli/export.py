@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from s3fd.cli.failure import fail, needs_extra
+
+if TYPE_CHECKING:
+    from s3fd.inference.pictures import Pixels
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,15 +39,104 @@ def onnx(
 
     Pre-processing and box decoding are in the graph; threshold and suppression are not.
     """
+    target = out or weights.with_suffix(".onnx")
+    _write_onnx(weights, target)
+    typer.echo(target)
+
+
+@app.command()
+def openvino(
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WEIGHTS", help="Weights as for `s3fd export onnx`, an .onnx file, or a bundled model."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.xml",
+            help="File to write; the weights go beside it, into FILE.bin.",
+            show_default="WEIGHTS with .xml, or .int8.xml",
+            dir_okay=False,
+        ),
+    ] = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="Keep weights as 16-bit floats, in half the space.")
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Compute convolutions in 8-bit integers; needs --calibration.")
+    ] = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Pictures like those to come, with faces in them, to measure the ranges of --int8 on; "
+            "300 spread over the folder are used.",
+        ),
+    ] = None,
+) -> None:
+    """Write an OpenVINO model, an .xml and a .bin file, for any batch, height and width.
+
+    Pre-processing and box decoding are in the graph; threshold and suppression are not. With --int8 boxes are
+    still decoded in floating point.
+    """
+    if int8 != (calibration is not None):
+        fail("--int8 and --calibration go together")
+    with needs_extra("openvino"):
+        from s3fd.weights.openvino_export import read_onnx, save_openvino
+
+    target = out or weights.with_suffix(".int8.xml" if int8 else ".xml")
+    pictures = None if calibration is None else _calibration_pictures(calibration)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            model = read_onnx(_as_onnx(weights, Path(folder)))
+            if pictures is not None:
+                from s3fd.weights.quantise import quantise
+
+                model = quantise(model, pictures)
+            save_openvino(model, target, fp16)
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    typer.echo(target)
+
+
+def _as_onnx(weights: Path, folder: Path) -> Path:
+    """The ONNX model that `weights` are or stand for; trained weights are exported to `folder`."""
+    from s3fd.inference.runtime import BUNDLED, bundled
+
+    if str(weights) in bundled():
+        return BUNDLED / f"{weights}.onnx"
+    if weights.suffix == ".onnx":
+        return weights
+    exported = folder / "model.onnx"
+    _write_onnx(weights, exported)
+    return exported
+
+
+def _write_onnx(weights: Path, target: Path) -> None:
+    """Write trained weights as an ONNX model, or end with what is wrong about them."""
     with needs_extra("train"):
         from s3fd.weights.network_file import WeightsError, load_network
         from s3fd.weights.onnx_export import export_onnx
     from s3fd.weights.digest import sha256
 
-    target = out or weights.with_suffix(".onnx")
     try:
         network = load_network(weights)
     except WeightsError as error:
         fail(str(error))
     export_onnx(network, target, {"weights_sha256": sha256(weights)})
-    typer.echo(target)
+
+
+def _calibration_pictures(folder: Path) -> list[Pixels]:
+    """Read the pictures of a folder, name those that cannot be read, or end if there are none."""
+    with needs_extra("int8"):
+        from s3fd.weights.quantise import calibration_pictures
+
+    try:
+        pictures, unread = calibration_pictures(folder)
+    except ValueError as error:
+        fail(f"--calibration: {error}")
+    for line in unread:
+        typer.echo(f"s3fd: {line}", err=True)
+    return pictures

@@ -13,10 +13,11 @@ from s3fd.inference.records import Record
 class Progress:
     """Counts pictures, faces and failures, names each failure, and shows a line of counts on a terminal."""
 
-    def __init__(self, shown: bool) -> None:
-        """Prepare; the line of counts appears only if `shown`."""
+    def __init__(self, shown: bool, runtime: str) -> None:
+        """Prepare; the line of counts, and what the network runs in and on, appears only if `shown`."""
         self._console = Console(stderr=True, soft_wrap=True)
         self._status = Status("Starting", console=self._console) if shown else None
+        self._runtime = runtime
         self.pictures = 0
         self.faces = 0
         self.failed = 0
@@ -49,4 +50,4 @@ class Progress:
     def _counts(self) -> str:
         """Say how far the run is."""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.pictures} pictures, {self.faces} faces{failed}"
+        return f"{self.pictures} pictures, {self.faces} faces{failed} ({self._runtime})"

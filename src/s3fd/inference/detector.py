@@ -131,17 +131,30 @@ def answers(
     return {name: np.where(most >= min_probability, told, None), f"{name}_probability": most}
 
 
-def load(weights: str | os.PathLike[str] = "slim", *, threads: int | None = None, **options: Any) -> Detector:
+def load(
+    weights: str | os.PathLike[str] = "slim",
+    *,
+    threads: int | None = None,
+    engine: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+    **options: Any,
+) -> Detector:
     """Open a face detector: ``faces = s3fd.load()("photo.jpg")``.
 
     Args:
-        weights: name of a bundled model, or path of an ``.onnx`` file.
+        weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
         threads: of the network; by default one a processor.
+        engine: ``onnx``, ``openvino`` or ``torch``; by default the one that the weights are for.
+        device: ``cpu``, ``cuda``, or ``auto``: CUDA where the engine has it, and else the CPU.
+        precision: what the network computes with: ``fp32`` or ``bf16``.
         options: fields of `Detector`, such as ``size="original"`` or ``attributes=("gender",)``.
 
     Raises:
+        EngineError: the engine is not installed, or has no such device or precision here.
         FileNotFoundError: there is no such file.
         ValueError: unknown weights, or an attribute that they do not tell.
         TypeError: an unknown option.
     """
-    return Detector(open_runtime(weights, threads), **options)
+    runtime = open_runtime(weights, threads, engine=engine, device=device, precision=precision)
+    return Detector(runtime, **options)

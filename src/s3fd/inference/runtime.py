@@ -1,36 +1,40 @@
-"""What runs the network: ONNX Runtime, or anything else that is called in the same way."""
+"""What runs the network: one interface, and the engines behind it."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    Fail,
-    InvalidArgument,
-    InvalidGraph,
-    InvalidProtobuf,
-)
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    NotImplemented as NotSupported,
-)
 
 from s3fd.boxes import FloatArray
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 """Where the models that come with the package lie."""
 
-OPEN_ERRORS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupported)
-"""What ONNX Runtime raises on a file it cannot open; they have no base class of their own."""
+ENGINES = {"onnx": (".onnx",), "openvino": (".xml", ".onnx"), "torch": (".safetensors",)}
+"""The engines, and the files that each reads. A file goes to the first that reads it, unless one is named."""
+
+EXTRAS = {"openvino": "openvino", "torch": "train"}
+"""What to install for an engine that does not come with the package."""
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Where a network can run; ``auto`` is CUDA where the engine has it, and else the CPU."""
+
+PRECISIONS = ("fp32", "bf16")
+"""What the network computes with."""
 
 INPUT = "pictures"
 OUTPUTS = ("scores", "boxes")
+
+
+class EngineError(ValueError):
+    """An engine that is not installed, or a device or precision that it does not have."""
 
 
 class AnchorOutputs(NamedTuple):
@@ -51,6 +55,16 @@ class Runtime(Protocol):
     """A network that is ready to run: pictures in, scored boxes out, one a anchor."""
 
     @property
+    def engine(self) -> str:
+        """One of `ENGINES`."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What the network runs on: ``cpu`` or ``cuda``."""
+        ...
+
+    @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
         """The attributes that the network tells, by name, with their classes in order."""
         ...
@@ -60,62 +74,48 @@ class Runtime(Protocol):
         ...
 
 
-class OnnxRuntime:
-    """An ONNX model in ONNX Runtime: on the GPU if the installed ONNX Runtime has CUDA, else on the CPU."""
+def open_runtime(
+    weights: str | os.PathLike[str] = "slim",
+    threads: int | None = None,
+    *,
+    engine: str | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> Runtime:
+    """Open a model by the name of a bundled one, or by the path of a file.
 
-    def __init__(self, path: str | os.PathLike[str], threads: int | None = None) -> None:
-        """Open the model at `path` with `threads` threads: by default, one a processor this process may use.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is no ONNX model, or its inputs and outputs are not those of `Runtime`.
-        """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such model")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, _options(threads or _processors()), providers=_providers()
-            )
-        except OPEN_ERRORS as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{path}: not a model that ONNX Runtime can open: {reason}") from error
-        inputs = {i.name for i in self._session.get_inputs()}
-        if inputs != {INPUT} or not set(OUTPUTS) <= {o.name for o in self._session.get_outputs()}:
-            raise ValueError(f"{path}: not a face detector: it must map `{INPUT}` to `scores` and `boxes`")
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        told = json.loads(metadata.get("attributes", "{}"))
-        self.classes: dict[str, tuple[str, ...]] = {name: tuple(classes) for name, classes in told.items()}
-
-    @property
-    def device(self) -> str:
-        """What the model runs on: ``cuda`` or ``cpu``."""
-        return "cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu"
-
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
-        """Run a batch of pictures of one size: see `Runtime`."""
-        scores, boxes, *told = self._session.run(
-            [*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)}
-        )
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
-
-
-def open_runtime(weights: str | os.PathLike[str] = "slim", threads: int | None = None) -> Runtime:
-    """Open a model by the name of a bundled one, or by the path of an ``.onnx`` file.
+    Args:
+        weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
+        threads: of the network; by default one a processor that this process may use.
+        engine: one of `ENGINES`; by default the one that the file is for, ``onnx`` for a bundled model.
+        device: one of `DEVICES`.
+        precision: one of `PRECISIONS`.
 
     Raises:
+        EngineError: the engine is not installed, or has no such device or precision here.
         FileNotFoundError: there is no such file.
         ValueError: an unknown name or kind of file, or a file that is no face detector.
     """
-    path = Path(weights)
-    if path.suffix == ".onnx":
-        return OnnxRuntime(path, threads)
-    if str(weights) in bundled():
-        return OnnxRuntime(BUNDLED / f"{weights}.onnx", threads)
-    known = ", ".join(bundled()) or "none"
-    if path.suffix:
-        raise ValueError(f"{path}: weights are an .onnx file or the name of a bundled model ({known})")
-    raise ValueError(f"no bundled model is called {path} (there is: {known}); an .onnx file can be given too")
+    for what, value, known in (
+        ("engine", engine or "onnx", ENGINES),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise EngineError(f"unknown {what} {value!r}: choose {', '.join(known)}")
+    path, engine = _locate(weights, engine)
+    with _installed(engine):
+        if engine == "torch":
+            from s3fd.inference.torch_runtime import open_torch
+
+            return open_torch(path, threads, device, precision)
+        if engine == "openvino":
+            from s3fd.inference.openvino_runtime import open_openvino
+
+            return open_openvino(path, threads, device, precision)
+        from s3fd.inference.onnx_runtime import open_onnx
+
+        return open_onnx(path, threads, device, precision)
 
 
 def bundled() -> list[str]:
@@ -123,32 +123,59 @@ def bundled() -> list[str]:
     return sorted(path.stem for path in BUNDLED.glob("*.onnx"))
 
 
-def _processors() -> int:
-    """How many processors this process may use, which in a container is fewer than the machine has.
-
-    ONNX Runtime's own choice also pins its threads, and prints errors where a container forbids that.
-    """
+def processors() -> int:
+    """How many processors this process may use, which in a container is fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _options(threads: int) -> Any:
-    """Session options for pictures of ever different sizes."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = 3  # errors only: warnings would mix with the caller's output
-    options.enable_mem_pattern = False  # a pattern a picture size would be kept for ever
-    return options
+def existing(path: str | os.PathLike[str]) -> Path:
+    """`path`, if it is a file; raises FileNotFoundError if not."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model")
+    return path
 
 
-def _providers() -> list[Any]:
-    """CUDA, where this build of ONNX Runtime has it, and the CPU.
+def check_names(path: Path, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+    """Raise ValueError unless the model at `path`, with these inputs and outputs, is one of a `Runtime`."""
+    if set(inputs) != {INPUT} or not set(OUTPUTS) <= set(outputs):
+        raise ValueError(f"{path}: not a face detector: it must map `{INPUT}` to `scores` and `boxes`")
 
-    The heuristic search spares cuDNN's exhaustive benchmark, which would run for every new picture size.
-    """
-    cuda = ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})
-    has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    return [*([cuda] if has_cuda else []), "CPUExecutionProvider"]
+
+def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
+    """Read the classes of each attribute from a model's metadata, which has them as JSON."""
+    return {name: tuple(classes) for name, classes in json.loads(text).items()}
+
+
+def _locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, str]:
+    """The file that stands for `weights`, and the engine that opens it."""
+    path = Path(weights)
+    if str(weights) in bundled():
+        engine = engine or "onnx"
+        files = (BUNDLED / f"{weights}{suffix}" for suffix in ENGINES[engine])
+        return next(file for file in files if file.is_file()), engine
+    able = [name for name, suffixes in ENGINES.items() if path.suffix in suffixes]
+    if engine in able or (engine is None and able):
+        return path, engine or able[0]
+    known = ", ".join(bundled()) or "none"
+    if able and engine:
+        kinds = " or ".join(ENGINES[engine])
+        raise ValueError(f"{path}: the engine {engine} opens {kinds} files, or a bundled model ({known})")
+    kinds = ".onnx, .xml or .safetensors file"
+    if path.suffix:
+        raise ValueError(f"{path}: weights are an {kinds} or the name of a bundled model ({known})")
+    raise ValueError(f"no bundled model is called {path} (there is: {known}); an {kinds} can be given too")
+
+
+@contextmanager
+def _installed(engine: str) -> Iterator[None]:
+    """Around the import of an engine: say how to install what is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if engine not in EXTRAS:
+            raise
+        how = f"pip install 's3fd[{EXTRAS[engine]}]'"
+        raise EngineError(f"{error.name} is not installed; the engine {engine} needs  {how}") from error

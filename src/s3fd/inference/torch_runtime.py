@@ -1,25 +1,39 @@
-"""The network in PyTorch: trained weights without an export, for evaluation while training."""
+"""The network in PyTorch: trained weights without an export, on a CPU or with CUDA."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s3fd.inference.runtime import AnchorOutputs
+from s3fd.inference.runtime import AnchorOutputs, EngineError, existing
 from s3fd.network import S3FD
 from s3fd.network.decoder import PictureNetwork
+from s3fd.weights.network_file import load_network
 
 
 class TorchRuntime:
     """A network that answers as `s3fd.inference.runtime.Runtime`."""
 
-    def __init__(self, network: S3FD, device: str = "cpu") -> None:
-        """Run `network`, in evaluation mode, on `device`."""
+    engine = "torch"
+
+    def __init__(self, network: S3FD, device: str = "cpu", precision: str = "fp32") -> None:
+        """Run `network`, in evaluation mode, on `device`; with ``bf16``, its convolutions in bfloat16.
+
+        The network itself goes to the device, and its weights into the order of channels that pictures have.
+        """
         self._network = PictureNetwork(network).to(device)
-        self._device = device
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = torch.device(device)
+        self._precision = precision
+
+    @property
+    def device(self) -> str:
+        """What the network runs on: ``cuda`` or ``cpu``."""
+        return self._device.type
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
@@ -30,6 +44,25 @@ class TorchRuntime:
     def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
         batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
-        scores, boxes, *told = (x.cpu().numpy() for x in self._network(batch))
+        with torch.autocast(self.device, torch.bfloat16, enabled=self._precision == "bf16"):
+            outputs = self._network(batch)
+        scores, boxes, *told = (x.cpu().numpy() for x in outputs)
         named = dict(zip(self.classes, told, strict=True))
         return AnchorOutputs(scores, boxes, {name: named[name] for name in attributes})
+
+
+def open_torch(path: Path, threads: int | None, device: str, precision: str) -> TorchRuntime:
+    """Open weights as `open_runtime` does. PyTorch has one number of threads for the whole process.
+
+    Raises:
+        EngineError: `device` is ``cuda``, and PyTorch finds none.
+        FileNotFoundError: there is no such file.
+        WeightsError: the file was not written by `s3fd.weights.network_file.save_network`.
+    """
+    has_cuda = torch.cuda.is_available()
+    if device == "cuda" and not has_cuda:
+        raise EngineError("PyTorch finds no CUDA device here")
+    network = load_network(existing(path))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return TorchRuntime(network, "cuda" if has_cuda and device != "cpu" else "cpu", precision)

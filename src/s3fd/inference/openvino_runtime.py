@@ -1,0 +1,102 @@
+"""A model in OpenVINO, Intel's engine: an ``.onnx`` file as it is, or an ``.xml`` file, perhaps quantised."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from s3fd.inference.runtime import (
+    INPUT,
+    OUTPUTS,
+    AnchorOutputs,
+    EngineError,
+    check_names,
+    existing,
+    parse_classes,
+    processors,
+)
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+"""OpenVINO's names of the precisions. Its own default is bf16 wherever the processor has it."""
+
+CLASSES = ["framework", "attributes"]
+"""Where OpenVINO keeps what an ONNX model's metadata says under ``attributes``."""
+
+
+class OpenVinoRuntime:
+    """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
+
+    Unlike ONNX Runtime it computes every attribute in each pass. Threads may share it; they take turns.
+    """
+
+    engine = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self, path: str | os.PathLike[str], threads: int | None = None, precision: str = "fp32"
+    ) -> None:
+        """Open the model at `path` with `threads` threads: by default, one a processor this process may use.
+
+        Raises:
+            EngineError: `precision` is ``bf16``, and the processor has no such numbers.
+            FileNotFoundError: there is no such file.
+            ValueError: OpenVINO cannot open the file, or it has not the inputs and outputs of `Runtime`.
+        """
+        path = existing(path)
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise EngineError("this processor does not compute in bf16")
+        try:
+            model = core.read_model(path)
+            check_names(path, _names(model.inputs), _names(model.outputs))
+            compiled = core.compile_model(model, "CPU", _options(threads or processors(), precision))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ValueError(f"{path}: not a model that OpenVINO can open: {reason}") from error
+        self._request = compiled.create_infer_request()
+        self._turn = Lock()
+        self.classes = parse_classes(
+            model.get_rt_info(CLASSES).astype(str) if model.has_rt_info(CLASSES) else "{}"
+        )
+
+    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+        """Run a batch of pictures of one size: see `Runtime`."""
+        with self._turn:
+            self._request.infer({INPUT: np.ascontiguousarray(pictures)}, share_outputs=True)
+            scores, boxes, *told = (
+                self._request.get_tensor(name).data.copy() for name in (*OUTPUTS, *attributes)
+            )
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+
+
+def open_openvino(path: Path, threads: int | None, device: str, precision: str) -> OpenVinoRuntime:
+    """Open a model as `open_runtime` does; raises EngineError for the device ``cuda``."""
+    if device == "cuda":
+        raise EngineError("the engine openvino has no CUDA: onnx and torch do")
+    return OpenVinoRuntime(path, threads, precision)
+
+
+def _names(ports: Sequence[Any]) -> set[str]:
+    """Names of a model's inputs or outputs."""
+    return set().union(*(port.get_names() for port in ports))
+
+
+def _options(threads: int, precision: str) -> dict[str, Any]:
+    """Properties of the CPU for pictures of ever different sizes.
+
+    The model is compiled once, for all sizes. What the CPU prepares for a size would be kept for thousands of
+    operations, over a megabyte a size: it is not, and preparing it again takes little.
+    """
+    return {
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # two processes would share some processors and leave others idle
+        "INFERENCE_PRECISION_HINT": HINTS[precision],
+        "CPU_RUNTIME_CACHE_CAPACITY": 0,
+    }

@@ -1,0 +1,44 @@
+"""A model as OpenVINO's own files, which open faster than ONNX and can hold quantised weights."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import openvino
+
+
+def read_onnx(path: Path) -> Any:
+    """Read an ONNX model, with its metadata, as an `openvino.Model`.
+
+    `openvino.Core` reads what `openvino.convert_model` does, and reports nothing to anybody.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no ONNX model.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such model")
+    try:
+        return openvino.Core().read_model(path)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: not a model that OpenVINO can read") from error
+
+
+def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
+    """Write an `openvino.Model` to `path`, an ``.xml`` file, and its weights beside it in a ``.bin`` file.
+
+    With `fp16` the weights are kept as 16-bit floats, in half the space; they are widened when the model is
+    opened. Each file is whole or not there, and the one that names the other comes last.
+
+    Raises:
+        ValueError: `path` does not end in ``.xml``.
+    """
+    if path.suffix != ".xml":
+        raise ValueError(f"{path}: OpenVINO's models are .xml files, with their weights beside them in .bin")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".openvino-") as folder:
+        whole = Path(folder) / path.name
+        openvino.save_model(model, whole, compress_to_fp16=fp16)
+        for suffix in (".bin", ".xml"):
+            whole.with_suffix(suffix).replace(path.with_suffix(suffix))

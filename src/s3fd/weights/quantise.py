@@ -1,0 +1,84 @@
+"""Post-training quantisation: convolutions in 8-bit integers, with ranges measured on pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError, Pixels
+from s3fd.inference.resize import network_size, resize
+from s3fd.inference.sources import sources
+
+os.environ.setdefault("NNCF_CI", "1")  # before its import: nncf would tell its makers of every run
+import nncf
+
+CALIBRATION_PICTURES = 300
+"""Most pictures that ranges are measured on: nncf's own default."""
+
+CONVOLUTIONS = ("Convolution", "GroupConvolution")
+
+
+def calibration_pictures(folder: Path, most: int = CALIBRATION_PICTURES) -> tuple[list[Pixels], list[str]]:
+    """Up to `most` pictures below `folder`, evenly spread over it, as the network sees them at ``vga`` size.
+
+    Also a line for every one that cannot be read.
+
+    Raises:
+        ValueError: no such folder, or it has no picture that can be read.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found = list(sources([str(folder)]))
+    read, unread = [], []
+    for source in found[:: -(-len(found) // most) or 1]:
+        if source.error is not None:
+            unread.append(f"{source.path}: {source.error}")
+            continue
+        try:
+            picture = pictures.load(source.path, lambda width, height: network_size(width, height, "vga"))
+        except PictureError as error:
+            unread.append(str(error))
+            continue
+        read.append(resize(picture.pixels, *network_size(picture.width, picture.height, "vga")))
+    if not read:
+        raise ValueError(f"{folder}: holds no picture that can be read")
+    return read, unread
+
+
+def quantise(model: Any, calibration: Sequence[Pixels]) -> Any:
+    """Quantise the convolutions of a detector, an `openvino.Model`, and what lies between them.
+
+    What follows the last convolutions stays as it is: in 8 bits a box coordinate of 640 pixels would be off
+    by a pixel or more. `calibration` pictures, each (H, W, 3) uint8 BGR, may differ in size.
+    """
+    nncf.set_log_level(logging.ERROR)
+    dataset = nncf.Dataset(calibration, lambda pixels: pixels[None])
+    scope = nncf.IgnoredScope(names=after_convolutions(model))
+    with redirect_stdout(sys.stderr):  # its progress bars
+        return nncf.quantize(model, dataset, ignored_scope=scope, subset_size=len(calibration))
+
+
+def after_convolutions(model: Any) -> list[str]:
+    """Names of the operations of an `openvino.Model` that follow its last convolutions: the box decoding.
+
+    They are found from the outputs backwards, up to the first convolution on each way.
+    """
+    names: set[str] = set()
+    waiting = list(model.get_results())
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        name = node.get_friendly_name()
+        if name in seen or node.get_type_name() in CONVOLUTIONS:
+            continue
+        seen.add(name)
+        if node.get_type_name() not in ("Constant", "Parameter", "Result"):
+            names.add(name)
+        waiting += [node.input_value(i).get_node() for i in range(node.get_input_size())]
+    return sorted(names)

@@ -1,0 +1,107 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+import torch
+
+from s3fd.inference.onnx_runtime import OnnxRuntime
+from s3fd.inference.openvino_runtime import OpenVinoRuntime
+from s3fd.inference.pictures import Pixels
+from s3fd.inference.runtime import BUNDLED, AnchorOutputs, EngineError, Runtime
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.network import build
+from s3fd.network.attributes import Attribute
+from s3fd.weights.onnx_export import export_onnx
+from s3fd.weights.openvino_export import read_onnx, save_openvino
+
+NAMES = ("mask", "gender")
+SHAPES = [(1, 240, 320), (3, 100, 333), (2, 1, 1), (1, 33, 130), (4, 64, 64), (1, 240, 320)]
+BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@pytest.fixture(scope="module")
+def runtimes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runtime]:
+    """One network with two attributes, in every engine and from every kind of file."""
+    torch.manual_seed(0)
+    network = build("slim")
+    network.add(Attribute("gender", ("female", "male"), temperature=0.02))
+    network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower", layers=(1, 2, 3, 4, 5)))
+    for conf in network.heads.conf:  # scores that differ
+        conf.weight.data *= 20
+    folder = tmp_path_factory.mktemp("model")
+    export_onnx(network.eval(), folder / "model.onnx")
+    save_openvino(read_onnx(folder / "model.onnx"), folder / "model.xml")
+    return {
+        "onnx": OnnxRuntime(folder / "model.onnx", threads=1),
+        "torch": TorchRuntime(network),
+        "openvino": OpenVinoRuntime(folder / "model.onnx", threads=1),
+        "openvino, .xml": OpenVinoRuntime(folder / "model.xml", threads=1),
+    }
+
+
+def pictures(*shape: int) -> Pixels:
+    return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def assert_same(found: AnchorOutputs, expected: AnchorOutputs) -> None:
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-2, rtol=1e-4)
+    assert list(found.attributes) == list(expected.attributes)
+    for name, probabilities in expected.attributes.items():
+        np.testing.assert_allclose(found.attributes[name], probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize("other", ["torch", "openvino", "openvino, .xml"])
+def test_engines_agree_on_every_size_and_batch(runtimes: dict[str, Runtime], other: str) -> None:
+    for shape in SHAPES:
+        expected = runtimes["onnx"](pictures(*shape), NAMES)
+        assert expected.scores.std() > 0.01
+        assert_same(runtimes[other](pictures(*shape), NAMES), expected)
+
+
+def test_classes_are_those_of_the_model(runtimes: dict[str, Runtime]) -> None:
+    classes = {"gender": ("female", "male"), "mask": ("bare", "mask", "incorrect")}
+    assert all(runtime.classes == classes for runtime in runtimes.values())
+    assert OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1).classes == {}
+
+
+def test_only_attributes_that_are_asked_for_are_told(runtimes: dict[str, Runtime]) -> None:
+    assert runtimes["openvino"](pictures(1, 40, 40)).attributes == {}
+    assert list(runtimes["openvino"](pictures(1, 40, 40), ["mask"]).attributes) == ["mask"]
+
+
+def test_answers_outlive_the_next_picture(runtimes: dict[str, Runtime]) -> None:
+    first = runtimes["openvino"](pictures(1, 40, 40))
+    before = first.scores.copy()
+    runtimes["openvino"](pictures(1, 40, 40)[::-1] // 2)
+    np.testing.assert_array_equal(first.scores, before)
+
+
+def test_threads_may_share_it(runtimes: dict[str, Runtime]) -> None:
+    batches = [pictures(1, 32 + i % 3, 40) for i in range(12)]
+    expected = [runtimes["openvino"](batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, alone in zip(pool.map(runtimes["openvino"], batches), expected, strict=True):
+            assert_same(found, alone)
+
+
+@pytest.mark.skipif(not BF16, reason="a processor without bf16")
+def test_bf16_is_near_and_not_the_same() -> None:
+    exact = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1)(pictures(1, 96, 128))
+    found = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16")(pictures(1, 96, 128))
+    assert 1e-4 < np.abs(found.scores - exact.scores).max() < 0.1
+
+
+def test_bf16_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *arguments: ["FP32", "INT8"])
+    with pytest.raises(EngineError, match="does not compute in bf16"):
+        OpenVinoRuntime(BUNDLED / "slim.onnx", precision="bf16")
+
+
+def test_a_model_without_its_weights_is_refused(tmp_path: Path) -> None:
+    save_openvino(read_onnx(BUNDLED / "slim.onnx"), tmp_path / "slim.xml")
+    (tmp_path / "slim.bin").unlink()
+    with pytest.raises(ValueError, match="not a model that OpenVINO can open"):
+        OpenVinoRuntime(tmp_path / "slim.xml")
