@@ -59,5 +59,8 @@ def inside(boxes: FloatArray, tile: Tile, margin: float, width: int, height: int
     top = tile.top + margin if tile.top > 0 else -np.inf
     right = tile.right - margin if tile.right < width else np.inf
     bottom = tile.bottom - margin if tile.bottom < height else np.inf
-    low, high = np.array([left, top]), np.array([right, bottom])
-    return np.logical_and(boxes[:, :2] >= low, boxes[:, 2:] <= high).all(axis=1)
+    within: NDArray[np.bool_] = boxes[:, 0] >= left
+    within &= boxes[:, 1] >= top
+    within &= boxes[:, 2] <= right
+    within &= boxes[:, 3] <= bottom
+    return within
