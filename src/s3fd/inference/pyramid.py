@@ -152,8 +152,7 @@ def _parts(look: Look, faces: Faces, others: Faces, width: int, height: int) -> 
     within = boxes.intersection(faces.boxes, unseen.boxes) > PART * area[:, None]
     larger = boxes.area(unseen.boxes)[None] > area[:, None]
     better = unseen.scores[None] > faces.scores[:, None]
-    parts: NDArray[np.bool_] = (within & larger & better).any(axis=1)
-    return parts
+    return np.asarray((within & larger & better).any(axis=1), dtype=np.bool_)
 
 
 def concatenate(found: Sequence[Faces]) -> Faces:
