@@ -27,8 +27,9 @@ from s3fd.data.targets import parse_target
 from s3fd.faces import Faces
 from s3fd.inference import pictures
 from s3fd.inference.detector import Detector
+from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.runtime import BUNDLED, OnnxRuntime
+from s3fd.inference.runtime import BUNDLED
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 SIZE = (640, 480)

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s3fd import boxes as box_ops
+
 SIDE = 16
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 SQUARE = [160.0, 32.0, 176.0, 48.0]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
@@ -112,6 +115,18 @@ def test_sizes_scores_and_small_faces(tiny: Path, tmp_path: Path) -> None:
     assert boxes(records(detect(tiny, path, "--size", "320"))[0]) == []
     assert boxes(records(detect(tiny, path, "--min-size", "17"))[0]) == []
     assert boxes(records(detect(tiny, path, "--min-size", "16"))[0]) == [SQUARE]
+
+
+def test_size_auto_finds_a_face_that_fills_a_large_picture(tmp_path: Path) -> None:
+    portrait = cv2.imread(str(EXAMPLE))[0:270, 100:350]
+    path = tmp_path / "portrait.png"
+    cv2.imwrite(str(path), cv2.resize(portrait, None, fx=7, fy=7, interpolation=cv2.INTER_CUBIC))
+    command = [sys.executable, "-m", "s3fd", "detect", str(path), "--size", "auto", "--threads", "1"]
+    answer = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    (face,) = records(answer)[0]["faces"]
+    wanted = np.array([[76, 68, 170, 174]], np.float32) * 7
+    assert box_ops.iou(np.array([face["box"]], np.float32), wanted)[0, 0] > 0.6
 
 
 def test_tables(tiny: Path, tmp_path: Path) -> None:
@@ -300,3 +315,18 @@ def test_a_hundred_megapixels_take_bounded_memory(
     record, peak = peak_memory(command(tiny, large))
     assert boxes(record) == [[3200.0, 640.0, 3520.0, 960.0]]
     assert peak - usual < limit
+
+
+@pytest.mark.slow
+@POSIX
+def test_size_auto_takes_the_memory_of_the_picture_and_a_tile(tiny: Path, tmp_path: Path) -> None:
+    """Pillow has four bytes a pixel and the picture three; at the end of decoding there are both."""
+    width, height = 12_800, 8_000
+    small, large = picture(tmp_path / "small.png"), tmp_path / "large.png"
+    image = Image.new("RGB", (width, height))
+    image.paste("white", (3200, 640, 3216, 656))
+    image.save(large)
+    _, usual = peak_memory(command(tiny, small, "--size", "auto"))
+    record, peak = peak_memory(command(tiny, large, "--size", "auto"))
+    assert boxes(record) == [[3200.0, 640.0, 3216.0, 656.0]]
+    assert peak - usual < 7 * width * height / 2**20 + 250

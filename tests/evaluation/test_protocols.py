@@ -44,7 +44,7 @@ def picture_with(width: int, height: int, box: tuple[int, int, int, int]) -> np.
     return picture
 
 
-@pytest.mark.parametrize("name", ["vga", "single", "multiscale", "paper"])
+@pytest.mark.parametrize("name", ["vga", "single", "auto", "multiscale", "paper"])
 @pytest.mark.parametrize(
     ("size", "box"),
     [

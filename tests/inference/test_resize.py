@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3fd.inference.resize import MAX_INPUT_PIXELS, Size, network_size, parse_size, rescale, resize
+from s3fd.inference.resize import MAX_INPUT_PIXELS, OneSize, Size, network_size, parse_size, rescale, resize
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [("vga", "vga"), ("original", "original"), ("320", 320), ("007", 7)]
+    ("size", "expected"),
+    [("auto", "auto"), ("vga", "vga"), ("original", "original"), ("320", 320), ("007", 7)],
 )
 def test_sizes_that_can_be_written(size: str, expected: Size) -> None:
     assert parse_size(size) == expected
@@ -37,20 +38,20 @@ def test_other_sizes_are_refused(size: str) -> None:
         (100, 100, 10_000, (4000, 4000)),
     ],
 )
-def test_network_size(width: int, height: int, size: Size, expected: tuple[int, int]) -> None:
+def test_network_size(width: int, height: int, size: OneSize, expected: tuple[int, int]) -> None:
     assert network_size(width, height, size) == expected
 
 
 @given(st.integers(1, 50_000), st.integers(1, 50_000), st.one_of(st.integers(1, 20_000), st.just("original")))
-def test_the_network_always_sees_something_and_never_too_much(width: int, height: int, size: Size) -> None:
+def test_the_network_always_sees_something_and_never_too_much(width: int, height: int, size: OneSize) -> None:
     w, h = network_size(width, height, size)
     assert w >= 1
     assert h >= 1
     assert w * h <= MAX_INPUT_PIXELS * 1.02
 
 
-@pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5])
-def test_what_is_no_size_is_refused(size: Size) -> None:
+@pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5, "auto"])
+def test_what_is_no_one_size_is_refused(size: OneSize) -> None:
     with pytest.raises(ValueError, match="not a size"):
         network_size(10, 10, size)
 

@@ -36,7 +36,7 @@ def classify(
         float, typer.Option(min=0, max=1, help="Leave open what is less probable than this.")
     ] = 0.0,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score of a face that counts.")] = 0.5,
-    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
     ] = None,

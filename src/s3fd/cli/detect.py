@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
+from s3fd.cli.running import end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
-    from s3fd.cli.progress import Progress
-    from s3fd.inference.detector import Detector
     from s3fd.inference.job import Outputs
-    from s3fd.inference.runtime import Runtime
     from s3fd.inference.writers import Writer
-
-SOME_FAILED = 1
-INTERRUPTED = 130
-BROKEN_PIPE = 141
-"""Exit codes beside that of `fail`; the last two are those a shell reports for SIGINT and SIGPIPE."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -75,9 +63,10 @@ def detect(
     size: Annotated[
         str,
         typer.Option(
-            metavar="vga|original|N",
+            metavar="auto|vga|original|N",
             help="Longest side at which the network sees a picture: vga (640 pixels), original, or N pixels. "
-            "Larger finds smaller faces and takes longer. Over 16 megapixels a picture is always shrunk.",
+            "Larger finds smaller faces and takes longer; over 16 megapixels a picture is shrunk. "
+            "auto finds faces of every size in any picture: at several scales, in tiles where it is large.",
         ),
     ] = "vga",
     weights: Annotated[
@@ -119,106 +108,24 @@ def detect(
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
     """
     from s3fd.cli.progress import Progress
+    from s3fd.inference.job import detect as detect_all
+    from s3fd.inference.sources import sources
 
-    try:
+    def run() -> int:
         outputs = _open_outputs(paths, draw, crop)
         told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
-        runtime = _open_runtime(weights, threads, engine, device, precision)
-        detector = _open_detector(runtime, size, min_score, told, min_probability)
+        runtime = open_runtime(weights, threads, engine, device, precision)
+        detector = open_detector(runtime, size, min_score, told, min_probability)
+        pictures = sources(paths, exclude=[folder for folder in (outputs.copies, outputs.crops) if folder])
         with ExitStack() as stack:
             writers = [stack.enter_context(writer) for writer in _open_writers(csv, parquet, told)]
             to_terminal = sys.stdout.isatty() and (csv == "-" or not (csv or parquet))
             shown = sys.stderr.isatty() and not to_terminal
             progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}"))
-            code = _run(detector, paths, min_size, outputs, writers, progress)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as `head`, has had enough. What Python flushes on its way out must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
-    except OSError as error:
-        typer.echo(f"s3fd: {error}", err=True)
-        code = SOME_FAILED
-    raise typer.Exit(code)
+            records = detect_all(detector, pictures, min_size=min_size, outputs=outputs)
+            return write(records, writers, progress)
 
-
-def _run(
-    detector: Detector,
-    paths: list[str],
-    min_size: float,
-    outputs: Outputs,
-    writers: list[Writer],
-    progress: Progress,
-) -> int:
-    """Detect, write and count; return the exit code."""
-    from s3fd.inference.job import detect as detect_all
-    from s3fd.inference.sources import sources
-
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files
-    pictures = sources(paths, exclude=[folder for folder in (outputs.copies, outputs.crops) if folder])
-    with _interruptible() as interrupted:
-        for record in detect_all(detector, pictures, min_size=min_size, outputs=outputs):
-            for writer in writers:
-                writer.write(record)
-            progress.advance(record)
-            if interrupted():
-                return INTERRUPTED
-    return SOME_FAILED if progress.failed else 0
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Let a first Ctrl-C end the run after the present picture, so that no line is cut; a second at once."""
-    asked = False
-
-    def ask(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _open_runtime(
-    weights: str, threads: int | None, engine: str | None, device: str, precision: str
-) -> Runtime:
-    """Open the network, or end with what is wrong about the options."""
-    from s3fd.inference.runtime import EngineError, open_runtime
-
-    try:
-        return open_runtime(weights, threads, engine=engine, device=device, precision=precision)
-    except EngineError as error:
-        fail(str(error))
-    except (FileNotFoundError, ValueError) as error:
-        fail(f"--weights: {error}")
-
-
-def _open_detector(
-    runtime: Runtime, size: str, min_score: float, attributes: tuple[str, ...], min_probability: float
-) -> Detector:
-    """Build the detector, or end with what is wrong about the options."""
-    from s3fd.inference.detector import Detector
-    from s3fd.inference.resize import parse_size
-
-    try:
-        parsed = parse_size(size)
-    except ValueError as error:
-        fail(f"--size: {error}")
-    try:
-        return Detector(
-            runtime,
-            size=parsed,
-            min_score=min_score,
-            attributes=attributes,
-            min_probability=min_probability,
-        )
-    except ValueError as error:
-        fail(f"--attributes: {error}")
+    end(run)
 
 
 def _open_outputs(paths: list[str], draw: Path | None, crop: Path | None) -> Outputs:

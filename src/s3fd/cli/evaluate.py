@@ -45,7 +45,7 @@ def wider(
         Path, typer.Option(help="Folder with wider_face_val.mat and wider_{easy,medium,hard}_val.mat.")
     ],
     results: Annotated[Path, typer.Option(help="Folder for the result files, EVENT/NAME.txt.")],
-    protocol: Annotated[str, typer.Option(help="vga, single, multiscale or paper.")] = "vga",
+    protocol: Annotated[str, typer.Option(help="vga, single, auto, multiscale or paper.")] = "vga",
     weights: Annotated[str, typer.Option(help="Name of a bundled model, or an .onnx file.")] = "slim",
     score_only: Annotated[
         bool, typer.Option("--score-only", help="Detect nothing: score what lies in --results.")
@@ -111,7 +111,7 @@ def attribute(
     min_probability: Annotated[
         float, typer.Option(min=0, max=1, help="Abstain from what is less probable than this.")
     ] = 0.0,
-    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the table and the calibration to this file (.png, .svg, .pdf).")
     ] = None,

@@ -68,6 +68,11 @@ def single(runtime: Runtime, picture: Pixels) -> Faces:
     return _single(runtime, picture, "original")
 
 
+def auto(runtime: Runtime, picture: Pixels) -> Faces:
+    """The detector's own size ``auto``: several scales, in tiles where a picture is large."""
+    return _single(runtime, picture, "auto")
+
+
 def multiscale(runtime: Runtime, picture: Pixels) -> Faces:
     """The picture, its mirror image, and both at twice and half the size, merged by box voting."""
     passes = multiscale_passes(picture.shape[1], picture.shape[0])
@@ -80,7 +85,13 @@ def paper(runtime: Runtime, picture: Pixels) -> Faces:
     return vote(_look(runtime, picture, passes, PAPER_MIN_SCORE), drop_singletons=True)[:AFTER_NMS]
 
 
-PROTOCOLS: dict[str, Protocol] = {"vga": vga, "single": single, "multiscale": multiscale, "paper": paper}
+PROTOCOLS: dict[str, Protocol] = {
+    "vga": vga,
+    "single": single,
+    "auto": auto,
+    "multiscale": multiscale,
+    "paper": paper,
+}
 """The protocols by name."""
 
 

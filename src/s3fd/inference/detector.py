@@ -15,8 +15,9 @@ from s3fd import boxes
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference import pictures
-from s3fd.inference.pictures import Picture, Pixels
+from s3fd.inference.pictures import NeededSize, Picture, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
+from s3fd.inference.pyramid import looks, merge
 from s3fd.inference.resize import Size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
 
@@ -34,11 +35,13 @@ class Detector:
 
     Attributes:
         runtime: the network.
-        size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``.
+        size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``, which shrinks
+            what is over 16 megapixels; or ``auto``: faces of every size in a picture without a limit, seen at
+            several scales and in tiles (`s3fd.inference.pyramid`).
         min_score: faces score over this, 0–1.
         iou: of two boxes that overlap by more than this, the weaker goes.
         before_nms: most boxes that are compared with each other.
-        after_nms: most faces of a picture.
+        after_nms: most faces of a picture; with ``auto``, of each look at a part of it.
         attributes: what else to tell of every face, such as ``("gender",)``.
         min_probability: an attribute less probable than this is left open.
     """
@@ -82,9 +85,9 @@ class Detector:
         """
         size = self.size if size is None else size
         if isinstance(picture, (str, os.PathLike)):
-            return pictures.load(picture, lambda width, height: network_size(width, height, size))
+            return pictures.load(picture, _needed(size))
         if isinstance(picture, Image.Image):
-            return pictures.from_pil(picture, lambda width, height: network_size(width, height, size))
+            return pictures.from_pil(picture, _needed(size))
         array: object = picture
         if not isinstance(array, np.ndarray):
             kind = type(array).__name__
@@ -106,20 +109,44 @@ class Detector:
         self, picture: Picture, *, size: Size | None = None, min_score: float | None = None
     ) -> Faces:
         """Find the faces of a prepared picture, with the probabilities (N, classes) of each attribute."""
+        size = self.size if size is None else size
+        min_score = self.min_score if min_score is None else min_score
         full = picture.width, picture.height
-        seen = network_size(*full, self.size if size is None else size)
-        scores, found, told = self.runtime(resize(picture.pixels, *seen)[None], self.attributes)
-        faces = select(
+        height, width = picture.pixels.shape[:2]
+        if size == "auto":
+            every = looks(width, height)
+            found = [
+                (look, look.place(self._see(look.crop(picture.pixels), look.seen, min_score)))
+                for look in every
+            ]
+            faces, seen = merge(found, width, height, self.iou), (width, height)
+        else:
+            seen = network_size(*full, size)
+            faces = self._see(picture.pixels, seen, min_score)
+        inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
+        return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
+
+    def _see(self, pixels: Pixels, size: tuple[int, int], min_score: float) -> Faces:
+        """Find faces at one look: `pixels` at `size` (width, height), with boxes in pixels of that."""
+        seen = np.ascontiguousarray(resize(pixels, *size))
+        scores, found, told = self.runtime(seen[None], self.attributes)
+        return select(
             scores[0],
             found[0],
-            min_score=self.min_score if min_score is None else min_score,
+            min_score=min_score,
             iou=self.iou,
             before_nms=self.before_nms,
             after_nms=self.after_nms,
             attributes={name: probabilities[0] for name, probabilities in told.items()},
         )
-        inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
-        return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
+
+
+def _needed(size: Size) -> NeededSize | None:
+    """How much of a picture has to be decoded; None for all of it."""
+    if size == "auto":
+        return None
+    one = size
+    return lambda width, height: network_size(width, height, one)
 
 
 def answers(

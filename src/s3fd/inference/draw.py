@@ -28,10 +28,12 @@ MARGIN = 0.25
 
 LONGEST_SIDES = {
     ".bmp": 65_535,
+    ".jpe": 65_500,
     ".jpeg": 65_500,
     ".jpg": 65_500,
     ".png": 10**6,
     ".tif": 10**6,
+    ".tiff": 10**6,
     ".webp": 16_383,
 }
 """Formats that annotated copies can have, and the most pixels a side that each can hold."""
@@ -180,6 +182,7 @@ def save(pixels: Pixels, path: Path) -> None:
     suffix = path.suffix.lower()
     quality = {
         ".jpg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
+        ".jpe": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
         ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
         ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY],
     }

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from s3fd.faces import Faces
 from s3fd.inference import draw, pictures
+from s3fd.inference.anonymize import Style
+from s3fd.inference.anonymize import anonymize as hide
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.records import Record
@@ -49,6 +51,39 @@ def detect(
         if outputs is not None:
             _write_pictures(source, faces, outputs)
         yield Record(source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time)
+
+
+def anonymize(detector: Detector, sources: Iterable[Source], folder: Path, style: Style) -> Iterator[Record]:
+    """Write a copy of every source with its faces made unrecognisable, in order, as `detect` goes.
+
+    Copies have the names of annotated ones. They hold pixels alone, so that no EXIF block with a place or a
+    small copy of the original remains. Of what cannot be read nothing is written; nor is a copy that would
+    replace its own picture.
+
+    Raises:
+        OSError: something cannot be written to `folder`.
+    """
+    for source, picture in ahead(_prepared(detector, sources)):
+        if isinstance(picture, str):
+            yield Record(source.path, error=picture, frame=source.frame, time=source.time)
+            continue
+        copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
+        if source.pixels is None and copy.exists() and copy.samefile(source.path):
+            yield Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
+            continue
+        faces = detector.find(picture)
+        whole = picture.pixels.shape[:2] == (picture.height, picture.width)
+        pixels = picture.pixels if whole else pictures.read(source.path)
+        draw.save(hide(pixels, faces.boxes, style), copy)
+        yield Record(
+            source.path,
+            faces,
+            picture.width,
+            picture.height,
+            frame=source.frame,
+            time=source.time,
+            out=str(copy),
+        )
 
 
 def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[Source, Picture | str]]:

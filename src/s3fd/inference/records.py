@@ -30,6 +30,7 @@ class Record:
         error: why the picture could not be read.
         frame: number of a video's frame, from 0.
         time: of the frame in seconds.
+        out: file name of the copy that was written of the picture.
     """
 
     path: str
@@ -39,12 +40,18 @@ class Record:
     error: str | None = None
     frame: int | None = None
     time: float | None = None
+    out: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON-ready record: path, a video's frame and time, then size and faces, or the error."""
+        """Return the JSON-ready record: path, a video's frame and time, then size and faces, or the error.
+
+        A copy that was written is named after the path.
+        """
         record: dict[str, Any] = {"path": self.path}
         if self.frame is not None:
             record |= {"frame": self.frame, "time": self.time}
+        if self.out is not None:
+            record |= {"out": self.out}
         if self.faces is None:
             return record | {"error": self.error}
         return record | {"width": self.width, "height": self.height, "faces": self.faces.to_dicts()}

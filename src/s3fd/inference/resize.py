@@ -10,32 +10,40 @@ from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 
-Size = int | Literal["vga", "original"]
+OneSize = int | Literal["vga", "original"]
 """The longest side the network sees, in pixels: ``vga`` is 640, ``original`` leaves the picture as it is."""
+
+Size = OneSize | Literal["auto"]
+"""One size, or ``auto``: as many as it takes to find faces of every size (`s3fd.inference.pyramid`)."""
 
 VGA = 640
 """Longest side of the setting that SCRFD and YuNet publish as "VGA"; smaller pictures are enlarged."""
 
 MAX_INPUT_PIXELS = 16_000_000
-"""Most pixels the network sees at once, whatever the size asked for: this bounds its memory."""
+"""Most pixels the network sees at once, whatever the one size asked for: this bounds its memory."""
+
+SIZES = "auto, vga, original or the longest side in pixels"
+"""What a user can ask for, in words."""
 
 
 def parse_size(text: str) -> Size:
-    """Read a size as a user writes it: ``vga``, ``original``, or a number of pixels.
+    """Read a size as a user writes it: ``auto``, ``vga``, ``original``, or a number of pixels.
 
     Raises:
         ValueError: anything else, or a number under 1.
     """
+    if text == "auto":
+        return "auto"
     if text == "vga":
         return "vga"
     if text == "original":
         return "original"
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
-    raise ValueError(f"{text!r} is not a size: give vga, original or the longest side in pixels")
+    raise ValueError(f"{text!r} is not a size: give {SIZES}")
 
 
-def network_size(width: int, height: int, size: Size) -> tuple[int, int]:
+def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
     """(width, height) at which the network sees a picture of `width` × `height` pixels.
 
     The longest side becomes `size`, enlarging if need be, and the shape is kept as far as whole pixels allow:
@@ -49,7 +57,7 @@ def network_size(width: int, height: int, size: Size) -> tuple[int, int]:
     else:
         side: object = VGA if size == "vga" else size
         if not isinstance(side, int) or side < 1:
-            raise ValueError(f"{size!r} is not a size: give vga, original or the longest side in pixels")
+            raise ValueError(f"{size!r} is not a size: give {SIZES}")
         scale = side / max(width, height)
     scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5)
     return max(1, round(width * scale)), max(1, round(height * scale))

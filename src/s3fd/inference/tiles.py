@@ -1,0 +1,66 @@
+"""Tiles: a large picture in parts that overlap, so that each thing in it is whole in one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a picture, in its pixels: from (left, top) up to, but without, (right, bottom)."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.right - self.left, self.bottom - self.top
+
+
+def tiles(width: int, height: int, side: int, overlap: int) -> list[Tile]:
+    """Cover a picture of `width` × `height` pixels with as few tiles as possible, row by row.
+
+    No tile is wider or higher than `side`; all have the same shape; neighbours share `overlap` pixels or a
+    few more, so that whatever is no longer than `overlap` lies whole in a tile. A picture that fits into one
+    tile is one.
+
+    Raises:
+        ValueError: a picture without pixels, or an `overlap` that is not under `side`.
+    """
+    if width < 1 or height < 1 or not 0 <= overlap < side:
+        raise ValueError(f"no tiles of {side} pixels that share {overlap} cover {width} × {height} pixels")
+    across, down = _spans(width, side, overlap), _spans(height, side, overlap)
+    return [Tile(left, top, right, bottom) for top, bottom in down for left, right in across]
+
+
+def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
+    """Cover a line of `length` pixels with equal spans (start, end)."""
+    count = max(1, -(-(length - overlap) // (side - overlap)))
+    span = -(-(length + (count - 1) * overlap) // count)
+    starts = [i * (length - span) // max(1, count - 1) for i in range(count)]
+    return [(start, start + span) for start in starts]
+
+
+def inside(boxes: FloatArray, tile: Tile, margin: float, width: int, height: int) -> NDArray[np.bool_]:
+    """Which boxes (N, 4) stay `margin` pixels away from the tile's edges, or more, shape (N,).
+
+    The picture has `width` × `height` pixels. Its own edges do not count: nothing is cut off there that
+    another tile would show.
+    """
+    left = tile.left + margin if tile.left > 0 else -np.inf
+    top = tile.top + margin if tile.top > 0 else -np.inf
+    right = tile.right - margin if tile.right < width else np.inf
+    bottom = tile.bottom - margin if tile.bottom < height else np.inf
+    within: NDArray[np.bool_] = boxes[:, 0] >= left
+    within &= boxes[:, 1] >= top
+    within &= boxes[:, 2] <= right
+    within &= boxes[:, 3] <= bottom
+    return within
