@@ -4,10 +4,10 @@ Run: python benchmarks/attribute_steps.py DATA --target Gender:F=female,M=male -
 
 DATA has what `configs/slim-attributes.yaml` names (tools/relabel.py and tools/locate_faces.py make it). Every
 row starts from the same detector and learns from DATA/labelled/train.csv: the recipe with copied and with
-random weights, on pictures as they are; a tower on composed pictures, the detector still frozen; and a tower
-learnt together with the detector. Tested on DATA/labelled/test.csv, at the pictures' own size, faces of 32
-pixels and more. What joint training does to finding faces is for wider_subset.py to say: --keep leaves the
-weights.
+random weights, on pictures as they are; a tower and a branch on composed pictures, the detector still frozen;
+and a tower learnt together with the detector. Tested on DATA/labelled/test.csv, at the pictures' own size,
+faces of 32 pixels and more. What joint training does to finding faces is for wider_subset.py to say: --keep
+leaves the weights.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def rows(
     recipe = load_config("recipe").model_copy(update=budget)
     random = recipe.model_copy(update={"head": recipe.head.model_copy(update={"initial": "random"})})
     tower = load_config("tower").model_copy(update=budget)
+    branch = load_config("branch").model_copy(update=budget)
 
     def frozen(config: FinetuneConfig) -> S3FD:
         return finetune(load_network(weights), NAME, target, items, config)
@@ -101,6 +102,7 @@ def rows(
         "recipe, copied weights": partial(frozen, recipe),
         "recipe, random weights": partial(frozen, random),
         "tower, composed pictures": partial(frozen, tower),
+        "branch, composed pictures": partial(frozen, branch),
         "tower and detector together": partial(joint, args, weights),
     }
 

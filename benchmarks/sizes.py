@@ -3,7 +3,7 @@
 Run: python benchmarks/sizes.py IMAGES ANNOTATIONS.txt --limit 60
 
 Precision and recall of the detector on annotated pictures (WIDER FACE's format) by `--size`, and of size auto
-by `--min-score`: a face is found from an IoU of 0.5. Faces under 10 pixels are neither asked for nor punished.
+by `--min-score`: a face is found from an IoU of 0.5. Faces under 10 pixels are not asked for nor punished.
 On pictures that the weights were trained on only the differences mean something.
 """
 
