@@ -1,8 +1,11 @@
 """The bundled weights on real pictures."""
 
+import csv
 import json
 import subprocess
 import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -58,11 +61,12 @@ def test_onnx_and_safetensors_are_one_network() -> None:
     from s3fd.weights.network_file import load_network
 
     picture = cv2.imread(str(EXAMPLE))[None]
-    scores, boxes, _ = open_runtime("slim")(picture)
+    scores, boxes, told = open_runtime("slim")(picture, ["gender"])
     with torch.no_grad():
         expected = PictureNetwork(load_network(BUNDLED / "slim.safetensors"))(torch.from_numpy(picture))
     np.testing.assert_allclose(scores, expected[0], atol=1e-4)
     np.testing.assert_allclose(boxes, expected[1], atol=0.05)
+    np.testing.assert_allclose(told["gender"], expected[2], atol=1e-3)
 
 
 @pytest.mark.slow
@@ -77,3 +81,21 @@ def test_accuracy_on_wider_does_not_fall(wider_val: Path) -> None:
     precision = {setting: curve.average_precision for setting, curve in curves.items()}
     card = json.loads((BUNDLED / "slim.json").read_text())["average_precision"]["vga"]
     assert all(precision[setting] > card[setting] - 0.01 for setting in card), precision
+
+
+def test_gender_is_told_of_portraits_that_were_not_trained_on(shared_pack: Callable[[str], Path]) -> None:
+    """Every fourth portrait of those that tools/locate_faces.py keeps for testing."""
+    pack = shared_pack("portraits")
+    with (pack / "index.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if zlib.crc32(row["Image_Name"].encode()) % 100 < 10]
+    files = {path.stem: path for path in (pack / "images").iterdir()}
+    detector = s3fd.load(size="original", attributes=("gender",))
+    right = []
+    for row in rows[::4]:
+        faces = detector(files[row["Image_Name"]])
+        if len(faces):
+            told = faces.attributes["gender"][int(faces.sizes.argmax())]
+            right.append(told == {"F": "female", "M": "male"}[row["Gender"]])
+    assert len(right) > 0.95 * len(rows[::4]) > 150
+    card = json.loads((BUNDLED / "slim.json").read_text())["gender"]["portraits"]
+    assert np.mean(right) > card - 0.06, "far under what the card states"

@@ -110,3 +110,23 @@ def test_whole_pictures_are_shown_whole(labels: Labels) -> None:
     strong = (np.abs(pixels - np.array([104, 117, 123])[:, None, None]).max(axis=1) > 70).mean(axis=(1, 2))
     share = 90 * 70 / 90**2
     assert (strong > 0.9 * share / 1.5**2).all() and (strong < 1.1 * share).all()
+
+
+def test_a_head_that_is_kept_goes_on_from_what_it_knew(labels: Labels, detector_file: Path) -> None:
+    network = load_network(detector_file)
+    with pytest.raises(ValueError, match="no head colour"):
+        add_head(network, "colour", labels.targets[0], kept())
+    finetune(network, "colour", labels.targets[0], labels.pictures, QUICK)
+    network.calibrate("colour", 3.0)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    steps: list[Step] = []
+    finetune(
+        network, "colour", labels.targets[0], labels.pictures, kept(), lambda step, total: steps.append(step)
+    )
+    assert steps[0].accuracy > 0.75 and network.attributes[0].temperature == 1
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed and all(name.startswith("attribute_heads.colour.") for name in changed)
+
+
+def kept() -> FinetuneConfig:
+    return QUICK.model_copy(update={"head": QUICK.head.model_copy(update={"initial": "kept"})})

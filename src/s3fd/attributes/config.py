@@ -16,8 +16,10 @@ PRESETS = Path(__file__).with_name("presets")
 class InitialHeadConfig(HeadConfig):
     """The head that is added to the detector."""
 
-    initial: Literal["copy", "random"] = Field(
-        "copy", description="copy: every class starts as the layer's face classifier"
+    initial: Literal["copy", "random", "kept"] = Field(
+        "copy",
+        description="copy: every class starts as the layer's face classifier; "
+        "kept: from the head of that name that the weights have",
     )
 
 

@@ -65,14 +65,25 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
     """Freeze `network` and give it a head for `target`, called `name`; only the head can still learn.
 
     Raises:
-        ValueError: layers or kind of head that do not fit the network.
+        ValueError: layers or kind of head that do not fit the network; no such head to be kept.
     """
     torch.manual_seed(config.seed)
     network.requires_grad_(False)
-    head = network.add(Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth))
+    attribute = Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth)
+    if config.head.initial == "kept":
+        return _kept(network, attribute)
+    head = network.add(attribute)
     if isinstance(head, AttributeHead) and config.head.kind == "layers" and config.head.initial == "copy":
         copy_face_channel(head, network.heads)
     return head
+
+
+def _kept(network: S3FD, attribute: Attribute) -> nn.Module:
+    """The head that `network` has for `attribute`, ready to learn, its temperature forgotten."""
+    network.calibrate(attribute.name, 1.0)
+    if attribute not in network.attributes:
+        raise ValueError(f"the weights have no head {attribute.name} of this kind to go on from")
+    return network.attribute_heads[attribute.name].requires_grad_(True)
 
 
 def finetune(

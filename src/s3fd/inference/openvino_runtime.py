@@ -33,7 +33,7 @@ CLASSES = ["framework", "attributes"]
 class OpenVinoRuntime:
     """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
 
-    Unlike ONNX Runtime it computes every attribute in each pass. Threads may share it; they take turns.
+    Threads may share it; they take turns.
     """
 
     engine = "openvino"
