@@ -80,26 +80,30 @@ def annotate(teacher: cv2.FaceDetectorYN, picture: np.ndarray, sizes: Sequence[i
     return merged[suppress(merged.scores, merged.boxes, SAME_FACE)]
 
 
-def reconcile(seen: Faces, labels: FloatArray, ignored: np.ndarray) -> tuple[FloatArray, np.ndarray]:
+def reconcile(
+    seen: Faces, labels: FloatArray, ignored: np.ndarray, labelled: bool = True
+) -> tuple[FloatArray, np.ndarray]:
     """Boxes (M, 4) and which of them are invalid (M,), from the teacher's faces and the labels (N, 4).
 
     A face that the teacher is sure of, or that a label confirms, has the teacher's box; labels it did not see
-    are invalid. `ignored` (N,) are labels that confirm nothing.
+    are invalid. `ignored` (N,) are labels that confirm nothing. What the teacher is unsure of is no face in a
+    picture that somebody `labelled` without it, and else invalid.
     """
     overlap = box_ops.iou(seen.boxes, labels)
     faces = (overlap[:, ~ignored] >= AGREEMENT).any(axis=1) | (seen.scores >= SURE)
     missed = ~(overlap >= AGREEMENT).any(axis=0)
-    boxes = np.concatenate([seen.boxes[faces], labels[missed]])
+    unsure = ~faces & (not labelled)
+    boxes = np.concatenate([seen.boxes[faces], seen.boxes[unsure], labels[missed]])
     return boxes, np.arange(len(boxes)) >= faces.sum()
 
 
-def records(sample: Sample, images: Path, teacher_file: Path, sizes: Sequence[int]) -> str:
+def records(sample: Sample, images: Path, teacher_file: Path, sizes: Sequence[int], labelled: bool) -> str:
     """Look at one picture and return its lines in WIDER FACE's format; nothing if it cannot be read."""
     picture = cv2.imread(str(sample.path))
     if picture is None:
         return ""
     teacher = cv2.FaceDetectorYN.create(str(teacher_file), "", (320, 320), LOWEST_SCORE, 0.45, 5000)
-    boxes, invalid = reconcile(annotate(teacher, picture, sizes), sample.boxes, sample.ignored)
+    boxes, invalid = reconcile(annotate(teacher, picture, sizes), sample.boxes, sample.ignored, labelled)
     boxes = box_ops.clip(boxes, picture.shape[1], picture.shape[0])
     lines = [sample.path.relative_to(images).as_posix(), str(len(boxes))]
     for (x1, y1, x2, y2), flag in zip(boxes.tolist(), invalid.tolist(), strict=True):
@@ -132,7 +136,9 @@ def main() -> None:
     samples = samples_of(args.images, args.labels)
     if args.limit and args.limit < len(samples):
         samples = [samples[i] for i in np.linspace(0, len(samples) - 1, args.limit).astype(int)]
-    work = partial(records, images=args.images, teacher_file=args.teacher, sizes=args.sizes)
+    work = partial(
+        records, images=args.images, teacher_file=args.teacher, sizes=args.sizes, labelled=bool(args.labels)
+    )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with multiprocessing.Pool(initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         done = track(pool.imap(work, samples, chunksize=8), total=len(samples), description="relabel")

@@ -54,3 +54,11 @@ def test_ignored_labels_confirm_nothing(relabel: ModuleType) -> None:
     teacher = Faces(array(A), np.array([0.4], np.float32))
     boxes, flags = relabel.reconcile(teacher, array(C), np.ones(1, bool))
     assert len(boxes) == 0 and len(flags) == 0
+
+
+def test_without_labels_what_the_teacher_is_unsure_of_is_invalid(relabel: ModuleType) -> None:
+    seen = Faces(array(A, C), np.array([0.9, 0.5], np.float32))
+    boxes, flags = relabel.reconcile(seen, array(), np.zeros(0, bool), labelled=False)
+    assert boxes.tolist() == array(A, C).tolist() and flags.tolist() == [False, True]
+    boxes, flags = relabel.reconcile(seen, array(), np.zeros(0, bool))
+    assert boxes.tolist() == array(A).tolist() and flags.tolist() == [False]
