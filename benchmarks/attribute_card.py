@@ -3,9 +3,9 @@
 Run: python benchmarks/attribute_card.py DATA WIDER_VAL
 
 DATA/labelled/test.csv is what tools/locate_faces.py kept for testing, seen at the pictures' own size.
-WIDER_VAL has the crowds (wider_val_demographics.csv and WIDER_val/images), seen at `vga`. Of both only what the
-detector found counts, of the first only faces of 32 pixels and more. --json also writes the accuracy of each
-source.
+WIDER_VAL has the crowds (wider_val_demographics.csv and WIDER_val/images), seen at `vga`. Of both only what
+the detector found counts, of the first only faces of 32 pixels and more. --json also writes the accuracy of
+each source.
 """
 
 from __future__ import annotations
