@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openvino
 import pytest
@@ -11,11 +12,12 @@ from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import BUNDLED, AnchorOutputs, EngineError, Runtime
 from s3fd.inference.torch_runtime import TorchRuntime
-from s3fd.network import build
 from s3fd.network.attributes import Attribute
+from s3fd.weights.network_file import load_network
 from s3fd.weights.onnx_export import export_onnx
 from s3fd.weights.openvino_export import read_onnx, save_openvino
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 NAMES = ("mask", "gender")
 SHAPES = [(1, 240, 320), (3, 100, 333), (2, 1, 1), (1, 33, 130), (4, 64, 64), (1, 240, 320)]
 BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -25,11 +27,9 @@ BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"
 def runtimes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runtime]:
     """One network with two attributes, in every engine and from every kind of file."""
     torch.manual_seed(0)
-    network = build("slim")
+    network = load_network(BUNDLED / "slim.safetensors")
     network.add(Attribute("gender", ("female", "male"), temperature=0.02))
     network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower", layers=(1, 2, 3, 4, 5)))
-    for conf in network.heads.conf:  # scores that differ
-        conf.weight.data *= 20
     folder = tmp_path_factory.mktemp("model")
     export_onnx(network.eval(), folder / "model.onnx")
     save_openvino(read_onnx(folder / "model.onnx"), folder / "model.xml")
@@ -41,8 +41,10 @@ def runtimes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runtime]:
     }
 
 
-def pictures(*shape: int) -> Pixels:
-    return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), dtype=np.uint8)
+def pictures(count: int, height: int, width: int) -> Pixels:
+    """The example at a size, every other one mirrored."""
+    picture = cv2.resize(cv2.imread(str(EXAMPLE)), (width, height))
+    return np.stack([picture[:, :: (-1) ** i] for i in range(count)])
 
 
 def assert_same(found: AnchorOutputs, expected: AnchorOutputs) -> None:
@@ -57,7 +59,7 @@ def assert_same(found: AnchorOutputs, expected: AnchorOutputs) -> None:
 def test_engines_agree_on_every_size_and_batch(runtimes: dict[str, Runtime], other: str) -> None:
     for shape in SHAPES:
         expected = runtimes["onnx"](pictures(*shape), NAMES)
-        assert expected.scores.std() > 0.01
+        assert shape != SHAPES[0] or expected.scores.max() > 0.5
         assert_same(runtimes[other](pictures(*shape), NAMES), expected)
 
 

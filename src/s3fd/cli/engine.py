@@ -22,5 +22,7 @@ Device = Annotated[
 
 Precision = Annotated[
     str,
-    typer.Option(metavar="fp32|bf16", help="bf16 is quicker where the processor has it, and less exact."),
+    typer.Option(
+        metavar="fp32|bf16", help="bf16 has half the bits: for processors that have it, and less exact."
+    ),
 ]
