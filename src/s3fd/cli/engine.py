@@ -22,7 +22,5 @@ Device = Annotated[
 
 Precision = Annotated[
     str,
-    typer.Option(
-        metavar="fp32|bf16", help="bf16 has half the bits: for processors that have it, and less exact."
-    ),
+    typer.Option(metavar="fp32|bf16", help="bf16, for processors that have it, is less exact."),
 ]
