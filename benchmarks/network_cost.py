@@ -16,6 +16,15 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from s3fd.network import build
+from s3fd.network.attributes import Attribute
+
+GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4, 5), depth=4)
+NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...]], ...] = (
+    ("`vgg16`", "vgg16", ()),
+    ("`slim`", "slim", ()),
+    ("`slim` with gender", "slim", (GENDER,)),
+)
+"""The networks of the table; the last is that of the bundled weights."""
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
@@ -34,12 +43,12 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=640)
     options = parser.parse_args()
     print(f"| backbone | parameters, M | GMAC at {options.width}×{options.height} |\n|---|---|---|")
-    for name in ("vgg16", "slim"):
+    for name, backbone, attributes in NETWORKS:
         with torch.device("meta"):
-            network = build(name).eval()
+            network = build(backbone, attributes=attributes).eval()
         parameters = sum(p.numel() for p in network.parameters()) / 1e6
         work = multiply_accumulates(network, options.height, options.width) / 1e9
-        print(f"| `{name}` | {parameters:.2f} | {work:.2f} |")
+        print(f"| {name} | {parameters:.2f} | {work:.2f} |")
 
 
 if __name__ == "__main__":

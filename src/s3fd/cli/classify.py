@@ -28,7 +28,7 @@ def classify(
     ],
     weights: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="A bundled model, or model.onnx from `s3fd finetune`.")
-    ],
+    ] = "slim",
     attribute: Annotated[
         str | None, typer.Option(help="What to tell.", show_default="the only attribute of the weights")
     ] = None,
