@@ -83,3 +83,8 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     path.write_text("head: {kind: cathedral}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"head\.kind"):
         load_config(str(path))
+
+
+def test_the_configurations_of_the_repository_are_valid() -> None:
+    files = sorted((Path(__file__).parents[2] / "configs" / "finetune").glob("*.yaml"))
+    assert files and all(load_config(str(file)).epochs > 0 for file in files)

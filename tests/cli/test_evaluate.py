@@ -105,7 +105,10 @@ def test_a_damaged_picture_and_an_unknown_one_do_not_end_the_run(data: Path, tin
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--protocol", "nonsense"], "'nonsense' is not a protocol: give vga, single, auto, multiscale, paper"),
+        (
+            ["--protocol", "nonsense"],
+            "'nonsense' is not a protocol: give vga, single, auto, multiscale, paper",
+        ),
         (["--weights", "nonsense.onnx"], "nonsense.onnx: no such model"),
         (["--score-only"], "results: no such folder"),
         (["--score-only", "--plot", "curves.gif"], "curves.gif: a plot is one of .pdf, .png, .svg"),

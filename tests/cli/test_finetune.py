@@ -141,4 +141,4 @@ def test_calibration_changes_how_sure_the_weights_are(celebrities: Path, run: Pa
     few = tmp_path / "few.csv"
     few.write_text("\n".join((celebrities / "index.csv").read_text().splitlines()[::10]))
     answer = s3fd("weights", "calibrate", weights, few, "--images", images, "--target", TARGET)
-    assert answer.returncode == 1 and "needs 50" in answer.stderr
+    assert answer.returncode == 2 and "needs 50" in answer.stderr

@@ -24,7 +24,7 @@ def test_files_replace_those_of_before_and_leave_nothing_else(tmp_path: Path) ->
         (tmp_path / name).write_bytes(b"old")
     save_openvino(read_onnx(MODEL), tmp_path / "model.xml")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.bin", "model.xml"]
-    assert OpenVinoRuntime(tmp_path / "model.xml", 1).classes == {}
+    assert OpenVinoRuntime(tmp_path / "model.xml", 1).classes == {"gender": ("female", "male")}
 
 
 def test_what_is_no_model_or_no_place_for_one_is_refused(tmp_path: Path) -> None:
