@@ -22,8 +22,8 @@ from s3fd.inference.resize import Size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
 
 MIN_SCORE = 0.5
-"""Least score that counts as a face unless the caller says otherwise: precision 96 % and F1 within a point of its
-best with the bundled weights, on their training pictures (``benchmarks/threshold.py``)."""
+"""Least score that counts as a face unless the caller says otherwise: precision 96 % and F1 within a point of
+its best with the bundled weights, on their training pictures (``benchmarks/threshold.py``)."""
 
 AnyPicture = str | os.PathLike[str] | Image.Image | Pixels
 """A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red."""
