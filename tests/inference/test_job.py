@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import s3fd
-from s3fd.inference.job import Outputs, ahead, detect
+from s3fd.inference.job import Outputs, detect
+from s3fd.inference.threads import ahead
 from s3fd.inference.sources import Source
 
 

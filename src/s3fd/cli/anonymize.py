@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.engine import Device, Engine, Precision, Workers
 from s3fd.cli.failure import fail
-from s3fd.cli.running import end, open_detector, open_runtime, write
+from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
     from s3fd.inference.anonymize import Style
@@ -63,6 +63,7 @@ def anonymize(
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    workers: Workers = None,
 ) -> None:
     r"""Write copies of pictures in which the faces are unrecognisable.
 
@@ -85,10 +86,11 @@ def anonymize(
 
     def run() -> int:
         style = _style(mode=mode, strength=strength, margin=margin, shape=shape)
-        runtime = open_runtime(weights, threads, engine, device, precision)
+        at_once = workers or choose_workers(paths, threads, size)
+        runtime = open_runtime(weights, threads, engine, device, precision, at_once)
         detector = open_detector(runtime, size, min_score)
         _open_folder(out, paths)
-        records = anonymize_all(detector, sources(paths, exclude=[out]), out, style)
+        records = anonymize_all(detector, sources(paths, exclude=[out]), out, style, workers=at_once)
         shown = sys.stderr.isatty() and not sys.stdout.isatty()
         told = f"{runtime.engine} on {runtime.device}"
         with JsonLinesWriter(sys.stdout.buffer) as writer, Progress(shown, told) as progress:

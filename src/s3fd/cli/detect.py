@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.engine import Device, Engine, Precision, Workers
 from s3fd.cli.failure import fail
-from s3fd.cli.running import end, open_detector, open_runtime, write
+from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
     from s3fd.inference.job import Outputs
@@ -83,6 +83,14 @@ def detect(
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    workers: Workers = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Pictures of one size that the network sees in one pass: for GPUs, not CPUs.",
+        ),
+    ] = 1,
     attributes: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +122,9 @@ def detect(
     def run() -> int:
         outputs = _open_outputs(paths, draw, crop)
         told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
-        runtime = open_runtime(weights, threads, engine, device, precision)
+        at_once = workers or choose_workers(paths, threads, size)
+        streams = at_once if batch == 1 else 1
+        runtime = open_runtime(weights, threads, engine, device, precision, streams)
         detector = open_detector(runtime, size, min_score, told, min_probability)
         pictures = sources(paths, exclude=[folder for folder in (outputs.copies, outputs.crops) if folder])
         with ExitStack() as stack:
@@ -122,7 +132,9 @@ def detect(
             to_terminal = sys.stdout.isatty() and (csv == "-" or not (csv or parquet))
             shown = sys.stderr.isatty() and not to_terminal
             progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}"))
-            records = detect_all(detector, pictures, min_size=min_size, outputs=outputs)
+            records = detect_all(
+                detector, pictures, min_size=min_size, outputs=outputs, workers=at_once, batch=batch
+            )
             return write(records, writers, progress)
 
     end(run)

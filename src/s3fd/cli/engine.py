@@ -24,3 +24,12 @@ Precision = Annotated[
     str,
     typer.Option(metavar="fp32|bf16", help="bf16, for processors that have it, is less exact."),
 ]
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Pictures worked on at the same time, from file to record. They share the threads.",
+        show_default="1 for a single picture, else up to 4",
+    ),
+]

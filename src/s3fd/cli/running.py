@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -28,14 +28,47 @@ BROKEN_PIPE = 141
 """Exit codes beside that of `fail`; the last two are those a shell reports for SIGINT and SIGPIPE."""
 
 
+MOST_WORKERS = 4
+"""Pictures at work at the same time unless the user says otherwise, at most: each takes memory."""
+
+
+def choose_workers(paths: Sequence[str], threads: int | None, size: str) -> int:
+    """How many pictures to work on at the same time.
+
+    A single one gets all threads. Of many, each gets few, best one: threads of one picture wait for each
+    other. There are two pictures at least, so that one is decoded while the network sees another, and no more
+    at sizes where one may take gigabytes.
+    """
+    from s3fd.inference.runtime import processors
+    from s3fd.inference.sources import is_one_picture
+
+    if len(paths) == 1 and is_one_picture(paths[0]):
+        return 1
+    if size in ("auto", "original"):
+        return 2
+    available = threads or processors()
+    each = -(-available // MOST_WORKERS)
+    return max(2, available // each)
+
+
 def open_runtime(
-    weights: str, threads: int | None, engine: str | None, device: str, precision: str
+    weights: str, threads: int | None, engine: str | None, device: str, precision: str, streams: int = 1
 ) -> Runtime:
-    """Open the network, or end with what is wrong about the options."""
+    """Open the network, or end with what is wrong about the options.
+
+    Where several streams run, OpenCV no longer divides a picture among threads of its own, which would take
+    the processors from the others.
+    """
+    import cv2
+
     from s3fd.inference import runtime
 
+    if streams > 1:
+        cv2.setNumThreads(1)
     try:
-        return runtime.open_runtime(weights, threads, engine=engine, device=device, precision=precision)
+        return runtime.open_runtime(
+            weights, threads, engine=engine, device=device, precision=precision, streams=streams
+        )
     except runtime.EngineError as error:
         fail(str(error))
     except (FileNotFoundError, ValueError) as error:

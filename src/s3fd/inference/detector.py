@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,20 @@ from s3fd import boxes
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference import pictures
-from s3fd.inference.pictures import NeededSize, Picture, Pixels
+from s3fd.inference.batches import in_batches, passes
+from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
 from s3fd.inference.pyramid import looks, merge
 from s3fd.inference.resize import Size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
+from s3fd.inference.threads import in_order
 
 MIN_SCORE = 0.5
 """Least score that counts as a face unless the caller says otherwise: precision 96 % and F1 within a point of
 its best with the bundled weights, on their training pictures (``benchmarks/threshold.py``)."""
+
+DECODERS = 2
+"""Threads of `Detector.many` that decode: one would keep a GPU waiting, and two processors have no more."""
 
 AnyPicture = str | os.PathLike[str] | Image.Image | Pixels
 """A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red."""
@@ -97,48 +102,138 @@ class Detector:
             raise ValueError(f"a picture array is (height, width, 3) uint8 in BGR order, not {what}")
         return Picture(picture, width=picture.shape[1], height=picture.shape[0])
 
+    def fit(self, picture: Picture, size: Size | None = None) -> Picture:
+        """Resize a prepared picture to what the network sees, the rest of the work that can run ahead.
+
+        `find` finds the same in it at this `size`. It often takes less memory. At ``auto`` nothing changes.
+        """
+        seen = self.seen(picture, size)
+        if seen is None:
+            return picture
+        width, height = picture.extent
+        scale = width / seen[0], height / seen[1]
+        return Picture(resize(picture.pixels, *seen), picture.width, picture.height, scale)
+
+    def seen(self, picture: Picture, size: Size | None = None) -> tuple[int, int] | None:
+        """(width, height) at which the network sees a picture; None at ``auto``, where there are several."""
+        size = self.size if size is None else size
+        return None if size == "auto" else network_size(picture.width, picture.height, size)
+
+    def many(
+        self,
+        everything: Iterable[AnyPicture],
+        *,
+        batch: int = 1,
+        size: Size | None = None,
+        min_score: float | None = None,
+    ) -> Iterator[Faces | PictureError]:
+        """Find the faces of many pictures, in order; the next ones are decoded meanwhile in threads.
+
+        A picture that cannot be read gives its `PictureError` in the place of its faces; the others go on.
+
+        Up to `batch` pictures that the network sees at the same size share a pass, and a picture is held back
+        for a while until others of its size come (`s3fd.inference.batches`). Nothing is padded, so that the
+        faces are those of one picture at a time. On a CPU, batches take memory and no less time.
+
+        Raises:
+            TypeError: at its place, something that is no picture.
+            ValueError: a `batch` under 1; at its place, an array of another shape or type.
+        """
+        return in_batches(
+            lambda group: self._find_each(group, size, min_score),
+            in_order(lambda picture: self._prepare_or_error(picture, size), everything, DECODERS),
+            lambda picture: None if isinstance(picture, PictureError) else self.seen(picture, size),
+            batch,
+        )
+
     def find(self, picture: Picture, *, size: Size | None = None, min_score: float | None = None) -> Faces:
         """Find the faces of a prepared picture; see `__call__`."""
-        faces = self.find_probabilities(picture, size=size, min_score=min_score)
-        columns: dict[str, NDArray[Any]] = {}
-        for name, probabilities in faces.attributes.items():
-            columns |= answers(name, self.runtime.classes[name], probabilities, self.min_probability)
-        return Faces(faces.boxes, faces.scores, columns)
+        return self.find_many([picture], size=size, min_score=min_score)[0]
+
+    def find_many(
+        self, prepared: Sequence[Picture], *, size: Size | None = None, min_score: float | None = None
+    ) -> list[Faces]:
+        """Find the faces of each of some prepared pictures.
+
+        Those that the network sees at the same size share a pass of up to `MAX_INPUT_PIXELS` pixels. At
+        ``auto`` they are seen one by one.
+        """
+        return [self._tell(faces) for faces in self._find(prepared, size, min_score)]
 
     def find_probabilities(
         self, picture: Picture, *, size: Size | None = None, min_score: float | None = None
     ) -> Faces:
         """Find the faces of a prepared picture, with the probabilities (N, classes) of each attribute."""
+        return self._find([picture], size, min_score)[0]
+
+    def _prepare_or_error(self, picture: AnyPicture, size: Size | None) -> Picture | PictureError:
+        """Decode and resize a picture, or say why that cannot be."""
+        try:
+            return self.fit(self.prepare(picture, size), size)
+        except PictureError as error:
+            return error
+
+    def _find_each(
+        self, group: list[Picture | PictureError], size: Size | None, min_score: float | None
+    ) -> Sequence[Faces | PictureError]:
+        """Find the faces of prepared pictures; an error goes alone and stays."""
+        prepared = [picture for picture in group if isinstance(picture, Picture)]
+        found = iter(self.find_many(prepared, size=size, min_score=min_score))
+        return [next(found) if isinstance(picture, Picture) else picture for picture in group]
+
+    def _tell(self, faces: Faces) -> Faces:
+        """Put answers in the place of the attributes' probabilities."""
+        columns: dict[str, NDArray[Any]] = {}
+        for name, probabilities in faces.attributes.items():
+            columns |= answers(name, self.runtime.classes[name], probabilities, self.min_probability)
+        return Faces(faces.boxes, faces.scores, columns)
+
+    def _find(self, prepared: Sequence[Picture], size: Size | None, min_score: float | None) -> list[Faces]:
+        """Find the faces of prepared pictures, with the probabilities of each attribute."""
         size = self.size if size is None else size
         min_score = self.min_score if min_score is None else min_score
-        full = picture.width, picture.height
-        height, width = picture.pixels.shape[:2]
         if size == "auto":
-            every = looks(width, height)
-            found = [
-                (look, look.place(self._see(look.crop(picture.pixels), look.seen, min_score)))
-                for look in every
-            ]
-            faces, seen = merge(found, width, height, self.iou), (width, height)
-        else:
-            seen = network_size(*full, size)
-            faces = self._see(picture.pixels, seen, min_score)
-        inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
-        return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
+            return [self._find_at_every_scale(picture, min_score) for picture in prepared]
+        shapes = [network_size(picture.width, picture.height, size) for picture in prepared]
+        found: dict[int, Faces] = {}
+        for indices in passes(shapes):
+            seen = [resize(prepared[i].pixels, *shapes[i]) for i in indices]
+            for i, faces in zip(indices, self._see(seen, min_score), strict=True):
+                found[i] = _place(faces, shapes[i], prepared[i])
+        return [found[i] for i in range(len(prepared))]
 
-    def _see(self, pixels: Pixels, size: tuple[int, int], min_score: float) -> Faces:
-        """Find faces at one look: `pixels` at `size` (width, height), with boxes in pixels of that."""
-        seen = np.ascontiguousarray(resize(pixels, *size))
-        scores, found, told = self.runtime(seen[None], self.attributes)
-        return select(
-            scores[0],
-            found[0],
-            min_score=min_score,
-            iou=self.iou,
-            before_nms=self.before_nms,
-            after_nms=self.after_nms,
-            attributes={name: probabilities[0] for name, probabilities in told.items()},
-        )
+    def _find_at_every_scale(self, picture: Picture, min_score: float) -> Faces:
+        """Find the faces of a picture of every size (`s3fd.inference.pyramid`)."""
+        height, width = picture.pixels.shape[:2]
+        found = []
+        for look in looks(width, height):
+            seen = resize(look.crop(picture.pixels), *look.seen)
+            found.append((look, look.place(self._see([seen], min_score)[0])))
+        return _place(merge(found, width, height, self.iou), (width, height), picture)
+
+    def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
+        """Find the faces of pictures (H, W, 3) of one size in one pass, in pixels of these."""
+        batch = seen[0][None] if len(seen) == 1 else np.stack(seen)
+        scores, found, told = self.runtime(batch, self.attributes)
+        return [
+            select(
+                scores[i],
+                found[i],
+                min_score=min_score,
+                iou=self.iou,
+                before_nms=self.before_nms,
+                after_nms=self.after_nms,
+                attributes={name: probabilities[i] for name, probabilities in told.items()},
+            )
+            for i in range(len(seen))
+        ]
+
+
+def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
+    """From pixels of what the network sees, of size `seen`, to those of the full picture, up to its edges."""
+    full = picture.width, picture.height
+    inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
+    return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
 
 
 def _needed(size: Size) -> NeededSize | None:

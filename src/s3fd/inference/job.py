@@ -1,23 +1,26 @@
-"""The whole way from pictures to come to their records, with what is drawn on the way."""
+"""The whole way from pictures to come to their records, with what is drawn on the way.
+
+Each picture is decoded, seen by the network, drawn and written by one thread, and several threads each have a
+picture of their own. So decoding, the network and drawing overlap, and no thread waits for what another does.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from s3fd.faces import Faces
 from s3fd.inference import draw, pictures
 from s3fd.inference.anonymize import Style
 from s3fd.inference.anonymize import anonymize as hide
+from s3fd.inference.batches import Shape, in_batches
 from s3fd.inference.detector import Detector
-from s3fd.inference.pictures import Picture, PictureError
+from s3fd.inference.pictures import Picture, PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
-
-T = TypeVar("T")
+from s3fd.inference.threads import in_order
 
 
 @dataclass(frozen=True)
@@ -34,26 +37,40 @@ class Outputs:
 
 
 def detect(
-    detector: Detector, sources: Iterable[Source], *, min_size: float = 0.0, outputs: Outputs | None = None
+    detector: Detector,
+    sources: Iterable[Source],
+    *,
+    min_size: float = 0.0,
+    outputs: Outputs | None = None,
+    workers: int = 2,
+    batch: int = 1,
 ) -> Iterator[Record]:
-    """Find the faces of every source, in order; the next picture is decoded meanwhile in a thread.
+    """Find the faces of every source, in order.
 
-    Faces whose shorter side has fewer than `min_size` pixels are left out.
+    Args:
+        detector: its network runs in `workers` threads at a time; see `open_runtime`'s streams.
+        sources: in any number; a few are taken at a time.
+        min_size: faces whose shorter side has fewer pixels are left out.
+        outputs: where pictures are written.
+        workers: pictures at work at the same time.
+        batch: pictures of one size that share a pass (`s3fd.inference.batches`). Over 1, passes run one at a
+            time, and the workers decode before and draw after them.
 
     Raises:
         OSError: something cannot be written to `outputs`.
+        ValueError: `workers` or `batch` under 1.
     """
-    for source, picture in ahead(_prepared(detector, sources)):
-        if isinstance(picture, str):
-            yield Record(source.path, error=picture, frame=source.frame, time=source.time)
-            continue
-        faces = detector.find(picture).filter(min_size=min_size)
-        if outputs is not None:
-            _write_pictures(source, faces, outputs)
-        yield Record(source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time)
+    outputs = outputs or Outputs()
+    if batch == 1:
+        return in_order(partial(_detect, detector, min_size, outputs), sources, workers)
+    prepared = in_order(partial(_prepare_fitted, detector), sources, workers)
+    found = in_batches(partial(_find_each, detector), prepared, partial(_shape, detector), batch)
+    return in_order(partial(_finish, min_size, outputs), found, workers)
 
 
-def anonymize(detector: Detector, sources: Iterable[Source], folder: Path, style: Style) -> Iterator[Record]:
+def anonymize(
+    detector: Detector, sources: Iterable[Source], folder: Path, style: Style, *, workers: int = 2
+) -> Iterator[Record]:
     """Write a copy of every source with its faces made unrecognisable, in order, as `detect` goes.
 
     Copies have the names of annotated ones. They hold pixels alone, so that no EXIF block with a place or a
@@ -63,64 +80,113 @@ def anonymize(detector: Detector, sources: Iterable[Source], folder: Path, style
     Raises:
         OSError: something cannot be written to `folder`.
     """
-    for source, picture in ahead(_prepared(detector, sources)):
-        if isinstance(picture, str):
-            yield Record(source.path, error=picture, frame=source.frame, time=source.time)
-            continue
-        copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
-        if source.pixels is None and copy.exists() and copy.samefile(source.path):
-            yield Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
-            continue
-        faces = detector.find(picture)
-        whole = picture.pixels.shape[:2] == (picture.height, picture.width)
-        pixels = picture.pixels if whole else pictures.read(source.path)
-        draw.save(hide(pixels, faces.boxes, style), copy)
-        yield Record(
-            source.path,
-            faces,
-            picture.width,
-            picture.height,
-            frame=source.frame,
-            time=source.time,
-            out=str(copy),
-        )
+    return in_order(partial(_anonymize, detector, folder, style), sources, workers)
 
 
-def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[Source, Picture | str]]:
-    """Decode each source, or say why it cannot be."""
-    for source in sources:
-        if source.error is not None:
-            yield source, source.error
-            continue
-        try:
-            yield source, detector.prepare(source.path if source.pixels is None else source.pixels)
-        except PictureError as error:
-            yield source, error.reason
+def _detect(detector: Detector, min_size: float, outputs: Outputs, source: Source) -> Record:
+    """Decode a source, find its faces, and write what is drawn of them."""
+    picture = _prepare(detector, source)
+    faces = None if isinstance(picture, str) else detector.find(picture)
+    return _finish(min_size, outputs, (source, picture, faces))
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Iterate over `items`, making the next one in a thread while the present one is in use."""
-    iterator = iter(items)
-    end = object()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
-        waiting = pool.submit(next, iterator, end)
-        while (item := waiting.result()) is not end:
-            waiting = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]
+def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -> Record:
+    """Decode a source, find its faces, and write its copy without them."""
+    picture = _prepare(detector, source)
+    if isinstance(picture, str):
+        return _failure(source, picture)
+    copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
+    if source.pixels is None and copy.exists() and copy.samefile(source.path):
+        return Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
+    faces = detector.find(picture)
+    try:
+        pixels = _whole(source, picture)
+    except PictureError as error:
+        return _failure(source, error.reason)
+    draw.save(hide(pixels, faces.boxes, style), copy)
+    return _success(source, picture, faces, out=str(copy))
 
 
-def _write_pictures(source: Source, faces: Faces, outputs: Outputs) -> None:
-    """Write a source's annotated copy and cut-outs, from its full-size picture.
+Found = tuple[Source, Picture | str, Faces | None]
+"""A source, the decoded picture and its faces; or the source, why it cannot be decoded, and None."""
 
-    The picture is decoded once more: the network's own copy may be reduced, and its size must not decide what
-    the network finds.
-    """
+
+def _prepare(detector: Detector, source: Source) -> Picture | str:
+    """Decode a source, or say why it cannot be."""
+    if source.error is not None:
+        return source.error
+    try:
+        return detector.prepare(source.path if source.pixels is None else source.pixels)
+    except PictureError as error:
+        return error.reason
+
+
+def _prepare_fitted(detector: Detector, source: Source) -> tuple[Source, Picture | str]:
+    """Decode a source and resize it to what the network sees, or say why that cannot be."""
+    picture = _prepare(detector, source)
+    return source, picture if isinstance(picture, str) else detector.fit(picture)
+
+
+def _shape(detector: Detector, prepared: tuple[Source, Picture | str]) -> Shape | None:
+    """How large the network sees a picture; None for one that goes through it alone, or not at all."""
+    _, picture = prepared
+    return None if isinstance(picture, str) else detector.seen(picture)
+
+
+def _find_each(detector: Detector, group: list[tuple[Source, Picture | str]]) -> list[Found]:
+    """Find the faces of decoded pictures of one shape; what cannot be decoded stays as it is."""
+    faces = iter(detector.find_many([picture for _, picture in group if isinstance(picture, Picture)]))
+    return [
+        (source, picture, next(faces) if isinstance(picture, Picture) else None) for source, picture in group
+    ]
+
+
+def _finish(min_size: float, outputs: Outputs, found: Found) -> Record:
+    """Leave small faces out, write what is drawn, and report."""
+    source, picture, faces = found
+    if isinstance(picture, str) or faces is None:
+        return _failure(source, str(picture))
+    faces = faces.filter(min_size=min_size)
+    try:
+        _write_pictures(source, picture, faces, outputs)
+    except PictureError as error:  # on the second look
+        return _failure(source, error.reason)
+    return _success(source, picture, faces)
+
+
+def _failure(source: Source, reason: str) -> Record:
+    """Report a source that cannot be read."""
+    return Record(source.path, error=reason, frame=source.frame, time=source.time)
+
+
+def _success(source: Source, picture: Picture, faces: Faces, out: str | None = None) -> Record:
+    """Report the faces of a source, and the copy that was written of it."""
+    return Record(
+        source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time, out=out
+    )
+
+
+def _write_pictures(source: Source, picture: Picture, faces: Faces, outputs: Outputs) -> None:
+    """Write a source's annotated copy and cut-outs, from its full-size picture."""
     if outputs.copies is None and (outputs.crops is None or not len(faces)):
         return
-    pixels = pictures.read(source.path) if source.pixels is None else source.pixels
+    pixels = _whole(source, picture)
     if outputs.copies is not None:
         copy = outputs.copies / draw.copy_name(source.relative, max(pixels.shape))
         draw.save(draw.draw(pixels, faces), copy)
     if outputs.crops is not None:
         for i, face in enumerate(draw.crop(pixels, faces)):
             draw.save(face, outputs.crops / draw.crop_name(source.relative, i))
+
+
+def _whole(source: Source, picture: Picture) -> Pixels:
+    """The full-size picture.
+
+    It is decoded once more if what was decoded for the network is reduced: what is drawn must not decide what
+    the network finds.
+    """
+    if source.pixels is not None:
+        return source.pixels
+    if picture.pixels.shape[:2] == (picture.height, picture.width):
+        return picture.pixels
+    return pictures.read(source.path)

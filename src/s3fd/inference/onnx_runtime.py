@@ -29,6 +29,7 @@ from s3fd.inference.runtime import (
     existing,
     parse_classes,
     processors,
+    share,
 )
 
 CUDA = "CUDAExecutionProvider"
@@ -45,7 +46,7 @@ class OnnxRuntime:
     def __init__(
         self, path: str | os.PathLike[str], threads: int | None = None, device: str = "auto"
     ) -> None:
-        """Open the model at `path` with `threads` threads: by default, one a processor this process may use.
+        """Open the model at `path`; every call runs in `threads` threads, by default one a processor.
 
         On `device` ``auto`` it runs on the GPU if the installed ONNX Runtime has CUDA, else on the CPU.
 
@@ -83,11 +84,11 @@ class OnnxRuntime:
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
 
 
-def open_onnx(path: Path, threads: int | None, device: str, precision: str) -> OnnxRuntime:
+def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:
     """Open a model as `open_runtime` does; raises EngineError for another precision than ``fp32``."""
     if precision != "fp32":
         raise EngineError(f"the engine onnx has no {precision}: it runs a model as it was exported")
-    return OnnxRuntime(path, threads, device)
+    return OnnxRuntime(path, share(threads, streams), device)
 
 
 def _options(threads: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,20 @@ CLASSES = ["framework", "attributes"]
 class OpenVinoRuntime:
     """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
 
-    Threads may share it; they take turns.
+    As many threads as it has streams run it at the same time; others wait for their turn.
     """
 
     engine = "openvino"
     device = "cpu"
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int | None = None, precision: str = "fp32"
+        self,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        precision: str = "fp32",
+        streams: int = 1,
     ) -> None:
-        """Open the model at `path` with `threads` threads: by default, one a processor this process may use.
+        """Open the model at `path` with `threads` threads, by default one a processor, divided by streams.
 
         Raises:
             EngineError: `precision` is ``bf16``, and the processor has no such numbers.
@@ -56,31 +60,36 @@ class OpenVinoRuntime:
         try:
             model = core.read_model(path)
             check_names(path, _names(model.inputs), _names(model.outputs))
-            compiled = core.compile_model(model, "CPU", _options(threads or processors(), precision))
+            options = _options(threads or processors(), precision, streams)
+            compiled = core.compile_model(model, "CPU", options)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"{path}: not a model that OpenVINO can open: {reason}") from error
-        self._request = compiled.create_infer_request()
-        self._turn = Lock()
+        self._idle: LifoQueue[Any] = LifoQueue()
+        for _ in range(streams):
+            self._idle.put(compiled.create_infer_request())
         self.classes = parse_classes(
             model.get_rt_info(CLASSES).astype(str) if model.has_rt_info(CLASSES) else "{}"
         )
 
     def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        with self._turn:
-            self._request.infer({INPUT: np.ascontiguousarray(pictures)}, share_outputs=True)
-            scores, boxes, *told = (
-                self._request.get_tensor(name).data.copy() for name in (*OUTPUTS, *attributes)
-            )
+        request = self._idle.get()
+        try:
+            request.infer({INPUT: np.ascontiguousarray(pictures)}, share_outputs=True)
+            scores, boxes, *told = (request.get_tensor(name).data.copy() for name in (*OUTPUTS, *attributes))
+        finally:
+            self._idle.put(request)
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
 
 
-def open_openvino(path: Path, threads: int | None, device: str, precision: str) -> OpenVinoRuntime:
+def open_openvino(
+    path: Path, threads: int | None, device: str, precision: str, streams: int
+) -> OpenVinoRuntime:
     """Open a model as `open_runtime` does; raises EngineError for the device ``cuda``."""
     if device == "cuda":
         raise EngineError("the engine openvino has no CUDA: onnx and torch do")
-    return OpenVinoRuntime(path, threads, precision)
+    return OpenVinoRuntime(path, threads, precision, streams)
 
 
 def _names(ports: Sequence[Any]) -> set[str]:
@@ -88,14 +97,15 @@ def _names(ports: Sequence[Any]) -> set[str]:
     return set().union(*(port.get_names() for port in ports))
 
 
-def _options(threads: int, precision: str) -> dict[str, Any]:
+def _options(threads: int, precision: str, streams: int) -> dict[str, Any]:
     """Properties of the CPU for pictures of ever different sizes.
 
     The model is compiled once, for all sizes. What the CPU prepares for a size is kept for so many operations
     that the frames of a video go through without delay, and a folder of many sizes in bounded memory.
     """
     return {
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": max(threads, streams),
+        "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,  # two processes would share some processors and leave others idle
         "INFERENCE_PRECISION_HINT": HINTS[precision],
         "CPU_RUNTIME_CACHE_CAPACITY": 500,  # its own choice, 5,000, comes to hundreds of megabytes

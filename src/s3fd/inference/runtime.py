@@ -81,12 +81,15 @@ def open_runtime(
     engine: str | None = None,
     device: str = "auto",
     precision: str = "fp32",
+    streams: int = 1,
 ) -> Runtime:
     """Open a model by the name of a bundled one, or by the path of a file.
 
     Args:
         weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
         threads: of the network; by default one a processor that this process may use.
+        streams: calls that run at the same time, from several threads: each gets its share of `threads`. With
+            one a processor, every processor works on a picture of its own and waits for no other.
         engine: one of `ENGINES`; by default the one that the file is for, ``onnx`` for a bundled model.
         device: one of `DEVICES`.
         precision: one of `PRECISIONS`.
@@ -103,19 +106,21 @@ def open_runtime(
     ):
         if value not in known:
             raise EngineError(f"unknown {what} {value!r}: choose {', '.join(known)}")
+    if streams < 1:
+        raise ValueError(f"a network runs in one stream or more, not {streams}")
     path, engine = _locate(weights, engine)
     with _installed(engine):
         if engine == "torch":
             from s3fd.inference.torch_runtime import open_torch
 
-            return open_torch(path, threads, device, precision)
+            return open_torch(path, threads, device, precision, streams)
         if engine == "openvino":
             from s3fd.inference.openvino_runtime import open_openvino
 
-            return open_openvino(path, threads, device, precision)
+            return open_openvino(path, threads, device, precision, streams)
         from s3fd.inference.onnx_runtime import open_onnx
 
-        return open_onnx(path, threads, device, precision)
+        return open_onnx(path, threads, device, precision, streams)
 
 
 def bundled() -> list[str]:
@@ -128,6 +133,11 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def share(threads: int | None, streams: int) -> int:
+    """Threads of each of `streams` calls that share `threads`, by default one a processor; 1 at least."""
+    return max(1, (threads or processors()) // streams)
 
 
 def existing(path: str | os.PathLike[str]) -> Path:

@@ -5,7 +5,7 @@ Everything here is a generator: a folder of a million pictures takes no more mem
 
 # os.path: unlike pathlib it does not raise on a name that is too long or a folder that may not be entered,
 # and its abspath leaves links alone.
-# ruff: noqa: PTH100, PTH112, PTH118, PTH120, PTH122
+# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH120, PTH122
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ def common_base(paths: Sequence[str]) -> str | None:
         return os.path.commonpath(folders)
     except ValueError:
         return None
+
+
+def is_one_picture(path: str) -> bool:
+    """Whether a path is a file that stands for one picture, neither a folder nor a video nor a pattern."""
+    return os.path.isfile(path) and _suffix(path) not in VIDEO_SUFFIXES
 
 
 def _expand(path: str, exclude: Collection[str]) -> Iterator[str | Source]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s3fd.inference.runtime import AnchorOutputs, EngineError, existing
+from s3fd.inference.runtime import AnchorOutputs, EngineError, existing, share
 from s3fd.network import S3FD
 from s3fd.network.decoder import PictureNetwork
 from s3fd.weights.network_file import load_network
@@ -51,8 +51,8 @@ class TorchRuntime:
         return AnchorOutputs(scores, boxes, {name: named[name] for name in attributes})
 
 
-def open_torch(path: Path, threads: int | None, device: str, precision: str) -> TorchRuntime:
-    """Open weights as `open_runtime` does. PyTorch has one number of threads for the whole process.
+def open_torch(path: Path, threads: int | None, device: str, precision: str, streams: int) -> TorchRuntime:
+    """Open weights as `open_runtime` does. PyTorch has one number of threads for all that a process does.
 
     Raises:
         EngineError: `device` is ``cuda``, and PyTorch finds none.
@@ -63,6 +63,6 @@ def open_torch(path: Path, threads: int | None, device: str, precision: str) -> 
     if device == "cuda" and not has_cuda:
         raise EngineError("PyTorch finds no CUDA device here")
     network = load_network(existing(path))
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if threads is not None or streams > 1:
+        torch.set_num_threads(share(threads, streams))
     return TorchRuntime(network, "cuda" if has_cuda and device != "cpu" else "cpu", precision)
