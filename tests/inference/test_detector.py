@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import s3fd
+from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError
+from s3fd.inference.resize import Size
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +95,104 @@ def test_other_things_are_refused(detector: Detector) -> None:
         detector("missing.jpg")
     with pytest.raises(TypeError):
         Detector(detector.runtime, nonsense=1)  # type: ignore[call-arg]
+
+
+def assert_same(found: Faces, expected: Faces) -> None:
+    """The same faces, to 1e-4."""
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-4)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+
+
+SIDES = st.integers(1, 90)
+
+
+@given(
+    shapes=st.lists(st.tuples(SIDES, SIDES), max_size=12),
+    batch=st.integers(1, 5),
+    size=st.sampled_from(["original", 64, 100]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=30)
+def test_many_pictures_give_what_one_at_a_time_gives(
+    detector: Detector, shapes: list[tuple[int, int]], batch: int, size: Size, seed: int
+) -> None:
+    values = np.random.default_rng(seed)
+    everything = [values.integers(0, 256, (*shape, 3), np.uint8) for shape in shapes]
+    found = list(detector.many(everything, batch=batch, size=size, min_score=0.45))
+    assert len(found) == len(everything)
+    for picture, faces in zip(everything, found, strict=True):
+        assert isinstance(faces, Faces)
+        assert_same(faces, detector(picture, size=size, min_score=0.45))
+
+
+@pytest.mark.parametrize("size", [160, "auto"])
+def test_many_real_pictures_give_what_one_at_a_time_gives(tmp_path: Path, size: Size) -> None:
+    """Boxes, scores and gender of a face in frames of four shapes, twice each, three to a pass."""
+    with Image.open(EXAMPLE) as image:
+        cuts = [(60, 0, 380, 400), (100, 20, 420, 220), (60, 0, 380, 320), (120, 30, 360, 230)] * 2
+        paths = []
+        for i, cut in enumerate(cuts):
+            paths.append(tmp_path / f"{i}.jpg")
+            image.crop(cut).save(paths[-1])
+    detector = s3fd.load(threads=1, size=size, attributes=("gender",))
+    found = list(detector.many(paths, batch=3))
+    assert [len(faces) for faces in found if isinstance(faces, Faces)] == [1] * 8
+    for path, faces in zip(paths, found, strict=True):
+        assert isinstance(faces, Faces)
+        alone = detector(path)
+        assert_same(faces, alone)
+        assert faces.attributes["gender"].tolist() == alone.attributes["gender"].tolist()
+        np.testing.assert_allclose(
+            faces.attributes["gender_probability"], alone.attributes["gender_probability"], atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("size", [64, "auto"])
+def test_a_broken_picture_among_many_is_reported_in_its_place(
+    detector: Detector, tmp_path: Path, size: Size
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"nothing")
+    pixels = square(64, 48, 32, 16, 16)
+    found = list(detector.many([pixels, tmp_path / "broken.jpg", pixels, "missing.jpg"], batch=4, size=size))
+    assert [type(answer) for answer in found] == [Faces, PictureError, Faces, PictureError]
+    assert str(found[1]).endswith("not a picture of a known format")
+
+
+def test_many_pictures_are_taken_as_they_are_asked_for(detector: Detector) -> None:
+    taken = []
+
+    def frames() -> Iterator[np.ndarray]:
+        for i in range(1000):
+            taken.append(i)
+            yield square(32, 32, 16, 16, 16)
+
+    assert len(next(detector.many(frames(), batch=2))) == 1
+    assert len(taken) < 20
+
+
+def test_what_is_no_picture_ends_many(detector: Detector) -> None:
+    with pytest.raises(TypeError):
+        list(detector.many([3]))  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="batch"):
+        detector.many([], batch=0)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 240), (1280, 960), (3001, 2000)])
+@pytest.mark.parametrize("size", [320, "original"])
+def test_a_fitted_picture_has_the_size_the_network_sees_and_the_same_faces(
+    detector: Detector, tmp_path: Path, width: int, height: int, size: Size
+) -> None:
+    side = 16 * width // 320
+    Image.fromarray(square(width, height, 2 * side, 3 * side, side)).save(tmp_path / "a.jpg", quality=95)
+    prepared = detector.prepare(tmp_path / "a.jpg", size)
+    fitted = detector.fit(prepared, size)
+    assert fitted.pixels.shape[1::-1] == detector.seen(prepared, size)
+    assert len(detector.find(prepared, size=size)) >= 1
+    assert_same(detector.find(fitted, size=size), detector.find(prepared, size=size))
+    assert detector.fit(prepared, "auto") is prepared
+
+
+def test_no_pictures_have_no_faces(detector: Detector) -> None:
+    assert detector.find_many([]) == []
+    assert list(detector.many([])) == []

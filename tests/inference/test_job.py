@@ -1,52 +1,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import s3fd
-from s3fd.inference.job import Outputs, detect
-from s3fd.inference.threads import ahead
+from s3fd.inference import pictures
+from s3fd.inference.anonymize import Style
+from s3fd.inference.job import Outputs, anonymize, detect
+from s3fd.inference.pictures import PictureError
 from s3fd.inference.sources import Source
 
 
-def test_ahead_keeps_the_order_and_is_one_ahead() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for i in range(5):
-            made.append(i)
-            yield i
-
-    seen = []
-    for item in ahead(items()):
-        assert len(made) <= item + 2
-        seen.append(item)
-    assert seen == [0, 1, 2, 3, 4]
-    assert list(ahead([])) == []
-    assert list(ahead([None, 0])) == [None, 0]
-
-
-def test_ahead_passes_on_errors_and_leaves_no_thread() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise RuntimeError("broken")
-
-    before = threading.active_count()
-    iterator = ahead(items())
-    assert next(iterator) == 1
-    with pytest.raises(RuntimeError, match="broken"):
-        next(iterator)
-    unfinished = ahead(iter(range(100)))
-    next(unfinished)
-    unfinished.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
-
-
-def test_records_come_in_order_with_failures_and_frames_between(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("workers", "batch"), [(1, 1), (3, 1), (2, 3)])
+def test_records_come_in_order_with_failures_and_frames_between(
+    tiny: Path, tmp_path: Path, workers: int, batch: int
+) -> None:
     pixels = np.zeros((32, 48, 3), np.uint8)
     pixels[16:32, 16:32] = 255
     sources = [
@@ -57,7 +29,7 @@ def test_records_come_in_order_with_failures_and_frames_between(tiny: Path, tmp_
     ]
     detector = s3fd.load(tiny, threads=1, size="original", min_score=0.9)
     outputs = Outputs(tmp_path / "copies", tmp_path / "crops")
-    records = list(detect(detector, sources, outputs=outputs))
+    records = list(detect(detector, sources, outputs=outputs, workers=workers, batch=batch))
     assert [record.error for record in records] == [
         None,
         "No such file or directory",
@@ -84,3 +56,55 @@ def test_small_faces_are_left_out(tiny: Path) -> None:
     detector = s3fd.load(tiny, threads=1, size="original")
     assert [len(r.faces or ()) for r in detect(detector, [source] * 2, min_size=16)] == [1, 1]
     assert [len(r.faces or ()) for r in detect(detector, [source], min_size=16.5)] == [0]
+
+
+def photograph(folder: Path, name: str, width: int, height: int) -> Source:
+    """A file with a white square of 16 pixels at x = 16 and y = 16."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[16:32, 16:32] = 255
+    Image.fromarray(pixels).save(folder / name)
+    return Source(str(folder / name), Path(name))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_copy_has_the_size_of_the_picture_whatever_the_network_saw(
+    tiny: Path, tmp_path: Path, batch: int
+) -> None:
+    sources = [photograph(tmp_path, f"{width}.png", width, 48) for width in (64, 320, 320, 64)]
+    detector = s3fd.load(tiny, threads=1, size=64, min_score=0.3)
+    records = list(detect(detector, sources, outputs=Outputs(tmp_path / "copies"), batch=batch))
+    assert [record.width for record in records] == [64, 320, 320, 64]
+    for source in sources:
+        with Image.open(source.path) as whole, Image.open(tmp_path / "copies" / source.relative) as copy:
+            assert copy.size == whole.size
+
+
+def test_a_picture_that_cannot_be_read_a_second_time_is_reported(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [photograph(tmp_path, "a.png", 640, 48), photograph(tmp_path, "b.png", 32, 32)]
+
+    def fail(path: str) -> None:
+        raise PictureError(path, "gone")
+
+    monkeypatch.setattr(pictures, "read", fail)
+    detector = s3fd.load(tiny, threads=1, size=32)
+    found = detect(detector, sources, outputs=Outputs(tmp_path / "copies"))
+    assert [record.error for record in found] == ["gone", None]
+    hidden = anonymize(detector, sources, tmp_path / "hidden", Style())
+    assert [record.error for record in hidden] == ["gone", None]
+
+
+def test_what_cannot_be_written_ends_the_run_without_a_thread_left(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "copies").write_text("a file where the folder should be")
+    sources = [photograph(tmp_path, "a.png", 64, 48)] * 9
+    before = threading.active_count()
+    with pytest.raises(OSError, match="copies"):
+        list(detect(s3fd.load(tiny, threads=1), sources, outputs=Outputs(tmp_path / "copies"), workers=3))
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("wrong", [{"workers": 0}, {"batch": 0}])
+def test_no_workers_and_no_batch_are_refused(tiny: Path, wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="not 0"):
+        detect(s3fd.load(tiny, threads=1), [], **wrong)  # type: ignore[arg-type]

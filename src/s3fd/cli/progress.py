@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 
-from rich.console import Console
-from rich.status import Status
-
 from s3fd.inference.records import Record
+
+
+class _Line:
+    """A line that changes in place. Rich draws it, which a run that shows none need not import."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.status import Status
+
+        self.console = Console(stderr=True, soft_wrap=True)
+        self.status = Status("Starting", console=self.console)
 
 
 class Progress:
@@ -15,8 +24,7 @@ class Progress:
 
     def __init__(self, shown: bool, runtime: str) -> None:
         """Prepare; the line of counts, and what the network runs in and on, appears only if `shown`."""
-        self._console = Console(stderr=True, soft_wrap=True)
-        self._status = Status("Starting", console=self._console) if shown else None
+        self._line = _Line() if shown else None
         self._runtime = runtime
         self.pictures = 0
         self.faces = 0
@@ -24,17 +32,17 @@ class Progress:
 
     def __enter__(self) -> Progress:
         """Show the line."""
-        if self._status is not None:
-            self._status.start()
+        if self._line is not None:
+            self._line.status.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Take the line away and leave its last state."""
-        if self._status is not None:
-            self._status.stop()
-            self._console.print(self._counts(), highlight=False)
+        if self._line is not None:
+            self._line.status.stop()
+            self._say(self._counts())
 
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
@@ -43,9 +51,16 @@ class Progress:
         if record.error is not None:
             self.failed += 1
             path = record.path.encode("utf-8", "backslashreplace").decode("utf-8")
-            self._console.print(f"s3fd: {path}: {record.error}", markup=False, highlight=False)
-        if self._status is not None:
-            self._status.update(self._counts())
+            self._say(f"s3fd: {path}: {record.error}")
+        if self._line is not None:
+            self._line.status.update(self._counts())
+
+    def _say(self, text: str) -> None:
+        """Write a line above that of counts."""
+        if self._line is not None:
+            self._line.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr)
 
     def _counts(self) -> str:
         """Say how far the run is."""
