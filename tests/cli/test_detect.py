@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +172,22 @@ def test_copies_and_cut_outs_keep_the_folders(tiny: Path, tmp_path: Path) -> Non
         assert cut_out.size == (24, 24)
 
 
+def test_workers_and_batches_change_no_record(tiny: Path, tmp_path: Path) -> None:
+    for i in range(7):
+        picture(tmp_path / "in" / f"{i}.png", x=16 * i)
+    Image.new("RGB", (300, 200)).save(tmp_path / "in" / "other.png")
+    (tmp_path / "in" / "broken.png").touch()
+    folder = tmp_path / "in"
+    usual = detect(tiny, folder, "--workers", "1", "--draw", tmp_path / "one")
+    assert len(records(usual)) == 9
+    for options in (["--workers", "3"], ["--batch", "3"]):
+        answer = detect(tiny, folder, *options, "--draw", tmp_path / "more")
+        assert (answer.stdout, answer.stderr) == (usual.stdout, usual.stderr)
+        for copy in (tmp_path / "one").iterdir():
+            assert copy.read_bytes() == (tmp_path / "more" / copy.name).read_bytes()
+        shutil.rmtree(tmp_path / "more")
+
+
 def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (640, 480))
@@ -196,6 +213,8 @@ def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
         (["a.png", "--draw", "x", "--crop", "x"], "different folders"),
         (["a.png", "--csv", "missing/a.csv"], "--csv"),
         (["a.png", "--parquet", "missing/a.parquet"], "--parquet"),
+        (["a.png", "--workers", "0"], "--workers"),
+        (["a.png", "--batch", "0"], "--batch"),
         (["a.png", "--nonsense"], "nonsense"),
         (["a.png", "--engine", "other"], "unknown engine 'other'"),
         (["a.png", "--engine", "torch"], "--weights"),
@@ -287,15 +306,15 @@ print(json.dumps([answer.returncode, answer.stdout, answer.stderr, peak]))
 """
 
 
-def peak_memory(arguments: list[str]) -> tuple[dict, float]:  # type: ignore[type-arg]
-    """The record of one picture and the most memory, in MiB, of the process that made it."""
+def peak_memory(arguments: list[str]) -> tuple[list[dict], float]:  # type: ignore[type-arg]
+    """The records of a run, and the most memory, in MiB, of the process that made them."""
     output = subprocess.run(
         [sys.executable, "-c", CHILD, *arguments], capture_output=True, text=True, check=True
     )
     code, out, errors, peak = json.loads(output.stdout)
     assert code == 0, errors
     assert errors == ""
-    return json.loads(out), peak
+    return [json.loads(line) for line in out.splitlines()], peak
 
 
 @pytest.mark.slow
@@ -312,7 +331,7 @@ def test_a_hundred_megapixels_take_bounded_memory(
     image.paste("white", (3200, 640, 3520, 960))
     image.convert(mode).save(large)
     _, usual = peak_memory(command(tiny, small))
-    record, peak = peak_memory(command(tiny, large))
+    (record,), peak = peak_memory(command(tiny, large))
     assert boxes(record) == [[3200.0, 640.0, 3520.0, 960.0]]
     assert peak - usual < limit
 
@@ -327,6 +346,27 @@ def test_size_auto_takes_the_memory_of_the_picture_and_a_tile(tiny: Path, tmp_pa
     image.paste("white", (3200, 640, 3216, 656))
     image.save(large)
     _, usual = peak_memory(command(tiny, small, "--size", "auto"))
-    record, peak = peak_memory(command(tiny, large, "--size", "auto"))
+    (record,), peak = peak_memory(command(tiny, large, "--size", "auto"))
     assert boxes(record) == [[3200.0, 640.0, 3216.0, 656.0]]
     assert peak - usual < 7 * width * height / 2**20 + 250
+
+
+@POSIX
+@pytest.mark.parametrize("options", [[], ["--batch", "4"]])
+def test_memory_is_flat_from_the_first_hundred_pictures_on(tmp_path: Path, options: list[str]) -> None:
+    """With the bundled weights and pictures of 400 shapes: what is kept of a shape or a picture would add up.
+
+    The smallest picture has 90 KB: three hundred kept ones would be 27 MB, and as the network sees them more.
+    """
+    with Image.open(EXAMPLE) as example:
+        for i in range(400):
+            size = (200 + i % 20 * 4, 150 + i // 20 * 4)
+            picture = example.resize(size, Image.Resampling.NEAREST)
+            for folder in ["many"] if i >= 100 else ["few", "many"]:
+                (tmp_path / folder).mkdir(exist_ok=True)
+                picture.save(tmp_path / folder / f"{i:03d}.jpg")
+    start = [sys.executable, "-m", "s3fd", "detect", "--size", "128", *options]
+    few, before = peak_memory([*start, str(tmp_path / "few")])
+    many, after = peak_memory([*start, str(tmp_path / "many")])
+    assert (len(few), len(many)) == (100, 400)
+    assert after - before < 15

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import s3fd
-from s3fd.inference.runtime import ENGINES, EngineError, open_runtime
+from s3fd.inference.runtime import ENGINES, EngineError, open_runtime, processors, share
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
@@ -28,6 +29,27 @@ def test_a_batch_gives_scores_and_boxes(tiny: Path, engine: str) -> None:
 def test_a_picture_need_not_be_contiguous(tiny: Path, engine: str) -> None:
     pictures = np.zeros((1, 32, 64, 3), np.uint8)[:, :, ::2]
     assert open_runtime(tiny, engine=engine)(pictures)[0].shape == (1, 4)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_streams_run_at_the_same_time_and_give_the_same(tiny: Path, engine: str) -> None:
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (1, 32, 16 * i, 3), np.uint8) for i in range(1, 9)] * 4
+    runtime = open_runtime(tiny, threads=2, engine=engine, streams=2)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda picture: runtime(picture).scores, pictures))
+    for picture, scores in zip(pictures, found, strict=True):
+        np.testing.assert_allclose(scores, runtime(picture).scores, atol=1e-6)
+
+
+def test_streams_share_the_threads() -> None:
+    assert [share(4, 1), share(4, 2), share(5, 2), share(2, 4)] == [4, 2, 2, 1]
+    assert share(None, 1) == processors()
+
+
+def test_no_streams_are_refused(tiny: Path) -> None:
+    with pytest.raises(ValueError, match="stream"):
+        open_runtime(tiny, streams=0)
 
 
 def test_unknown_weights_are_refused_with_what_there_is(tmp_path: Path) -> None:
