@@ -29,6 +29,9 @@ from s3fd.inference.runtime import open_runtime, processors
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 BATCHES = (1, 2, 4, 8, 16, 32)
+OWN = "the network, a thread a picture"
+"""The network's own rate: nothing waits for anything."""
+
 COLD = {
     "the imports alone": ["-c", "import numpy, cv2, onnxruntime"],
     "s3fd --help": ["-m", "s3fd", "--help"],
@@ -116,8 +119,8 @@ def rates(folder: Path, copies: Path, args: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "s3fd", "detect", "--weights", args.weights]
     command += ["--threads", str(args.threads), str(folder)]
     ways: dict[str, Callable[[], tuple[float, float]]] = {
+        OWN: lambda: timed(lambda: run(each, fitted, args.threads)),
         "the network, all threads on one picture": lambda: timed(lambda: run(detector.runtime, fitted)),
-        "the network, a thread a picture": lambda: timed(lambda: run(each, fitted, args.threads)),
         "decoded picture to boxes, all threads": lambda: timed(lambda: [detector.find(p) for p in prepared]),
         "`s3fd detect FOLDER`": lambda: lines(command),
         "`s3fd detect FOLDER --draw`": lambda: lines([*command, "--draw", str(copies)]),
@@ -129,7 +132,7 @@ def rates(folder: Path, copies: Path, args: argparse.Namespace) -> None:
         for way, work in ways.items():
             measured[way].append(work())
     count = len(prepared)
-    own = measured["the network, all threads on one picture"]
+    own = measured[OWN]
     print("| | pictures/s | of the network's rate | the same by processor time |\n|---|---:|---:|---:|")
     for way, times in measured.items():
         share = np.median([mine[0] / theirs[0] for mine, theirs in zip(own, times, strict=True)])
