@@ -139,3 +139,19 @@ def test_a_branch_needs_slim_and_layers_in_a_row() -> None:
     for layers in ((1, 2, 3), (2, 4)):
         with pytest.raises(ValueError, match="none left out"):
             build("slim").add(Attribute("gender", ("f", "m"), kind="branch", layers=layers))
+
+
+def test_a_picture_head_says_one_thing_of_a_picture() -> None:
+    torch.manual_seed(0)
+    network = build("slim", attributes=[Attribute("person", ("a", "b", "c"), kind="picture", layers=(5,))])
+    with torch.no_grad():
+        said = network.eval()(torch.randn(2, 3, 96, 160) * 50)
+    logits = said.attributes["person"].spread()
+    assert logits.shape == (*said.logits.shape[:2], 3)
+    assert torch.equal(logits, logits[:, :1].expand_as(logits))
+    assert not torch.equal(logits[0, 0], logits[1, 0])
+
+
+def test_a_picture_head_reads_one_layer() -> None:
+    with pytest.raises(ValueError, match="one layer"):
+        build("slim", attributes=[Attribute("person", ("a", "b"), kind="picture", layers=(4, 5))])

@@ -25,7 +25,8 @@ class Attribute:
         name: such as ``gender``.
         classes: the answers, in the order of the head's outputs.
         kind: ``layers``, a 3×3 convolution on each of `layers`; ``tower``, `depth` blocks and one such
-            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`.
+            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`; ``picture``, one
+            answer for a whole picture, see `s3fd.network.picture_head`.
         layers: detection layers, 0–5, that have a head.
         depth: of the tower, or of the branch at each stride.
         temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
@@ -34,7 +35,7 @@ class Attribute:
 
     name: str
     classes: tuple[str, ...]
-    kind: Literal["layers", "tower", "branch"] = "layers"
+    kind: Literal["layers", "tower", "branch", "picture"] = "layers"
     layers: tuple[int, ...] = MIDDLE_LAYERS
     depth: int = 2
     temperature: float = 1.0
