@@ -48,7 +48,7 @@ def test_random_heads_differ_from_class_to_class() -> None:
 def test_a_layer_without_a_head_has_its_neighbours_answer_at_the_same_place() -> None:
     features = maps()
     head = AttributeHead(GENDER, [8] * 6)
-    parts = by_layer(head(features), features)
+    parts = by_layer(head(features).spread(), features)
     torch.testing.assert_close(parts[1], head.conv[0](features[1]))
     torch.testing.assert_close(parts[4], head.conv[3](features[4]))
     torch.testing.assert_close(parts[0], parts[1].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))
@@ -62,10 +62,15 @@ def test_a_tower_is_one_for_all_its_layers() -> None:
         Attribute("gender", ("female", "male"), kind="tower", layers=(1, 2, 3, 4, 5)), [8] * 6
     )
     head.eval()
-    parts = by_layer(head(features), features)
+    parts = by_layer(head(features).spread(), features)
     assert len(head.conv) == 1
     for layer in (1, 3, 5):
         torch.testing.assert_close(parts[layer], head.conv[0](head.tower(features[layer])))
+
+
+def test_probabilities_are_the_softmax_of_the_logits_at_a_temperature() -> None:
+    said = AttributeHead(GENDER, [8] * 6)(maps())
+    torch.testing.assert_close(said.probabilities(2.0), torch.softmax(said.spread() / 2.0, dim=-1))
 
 
 def test_towers_are_refused_where_they_cannot_be() -> None:
@@ -97,8 +102,8 @@ def test_the_detector_answers_the_same_with_and_without_attributes() -> None:
     network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower"))
     both = network.eval()(picture)
     assert torch.equal(plain.logits, both.logits) and torch.equal(plain.deltas, both.deltas)
-    assert both.attributes["gender"].shape == (1, plain.logits.shape[1], 2)
-    assert both.attributes["mask"].shape == (1, plain.logits.shape[1], 3)
+    assert both.attributes["gender"].spread().shape == (1, plain.logits.shape[1], 2)
+    assert both.attributes["mask"].spread().shape == (1, plain.logits.shape[1], 3)
 
 
 def test_an_attribute_of_the_same_name_is_replaced() -> None:
@@ -119,7 +124,7 @@ def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
         network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5), depth=2))
         after = network.eval()(x)
     assert torch.equal(before.logits, after.logits) and torch.equal(before.deltas, after.deltas)
-    logits = after.attributes["gender"]
+    logits = after.attributes["gender"].spread()
     assert logits.shape == (*before.logits.shape[:2], 2)
     per_map = logits.split([h * w for h, w in before.map_sizes], dim=1)
     (fine_height, fine_width), (height, width) = before.map_sizes[1:3]
@@ -134,3 +139,19 @@ def test_a_branch_needs_slim_and_layers_in_a_row() -> None:
     for layers in ((1, 2, 3), (2, 4)):
         with pytest.raises(ValueError, match="none left out"):
             build("slim").add(Attribute("gender", ("f", "m"), kind="branch", layers=layers))
+
+
+def test_a_picture_head_says_one_thing_of_a_picture() -> None:
+    torch.manual_seed(0)
+    network = build("slim", attributes=[Attribute("person", ("a", "b", "c"), kind="picture", layers=(5,))])
+    with torch.no_grad():
+        said = network.eval()(torch.randn(2, 3, 96, 160) * 50)
+    logits = said.attributes["person"].spread()
+    assert logits.shape == (*said.logits.shape[:2], 3)
+    assert torch.equal(logits, logits[:, :1].expand_as(logits))
+    assert not torch.equal(logits[0, 0], logits[1, 0])
+
+
+def test_a_picture_head_reads_one_layer() -> None:
+    with pytest.raises(ValueError, match="one layer"):
+        build("slim", attributes=[Attribute("person", ("a", "b"), kind="picture", layers=(4, 5))])

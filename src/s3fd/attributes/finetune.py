@@ -138,7 +138,7 @@ def _compare(network: S3FD, name: str, batch: Batch, config: FinetuneConfig) -> 
         predictions = network(normalise(batch.pictures))
     faces = predictions.logits.float()
     scores = torch.sigmoid(faces[..., 1] - faces[..., 0])
-    return predictions.attributes[name], where_faces(batch.targets, scores, config.min_face_score)
+    return predictions.attributes[name].spread(), where_faces(batch.targets, scores, config.min_face_score)
 
 
 def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s3fd.network.heads import DetectionHeads
+from s3fd.network.layer_logits import LayerLogits
 from s3fd.network.slim import SeparableBlock
 
 MIDDLE_LAYERS = (1, 2, 3, 4)
@@ -25,7 +25,8 @@ class Attribute:
         name: such as ``gender``.
         classes: the answers, in the order of the head's outputs.
         kind: ``layers``, a 3×3 convolution on each of `layers`; ``tower``, `depth` blocks and one such
-            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`.
+            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`; ``picture``, one
+            answer for a whole picture, see `s3fd.network.picture_head`.
         layers: detection layers, 0–5, that have a head.
         depth: of the tower, or of the branch at each stride.
         temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
@@ -34,7 +35,7 @@ class Attribute:
 
     name: str
     classes: tuple[str, ...]
-    kind: Literal["layers", "tower", "branch"] = "layers"
+    kind: Literal["layers", "tower", "branch", "picture"] = "layers"
     layers: tuple[int, ...] = MIDDLE_LAYERS
     depth: int = 2
     temperature: float = 1.0
@@ -74,27 +75,12 @@ class AttributeHead(nn.Module):
             nn.init.normal_(conv.weight, std=0.01)
             nn.init.zeros_(conv.bias)
 
-    def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Map six maps (B, C, H, W), finest first, to logits (B, A, classes) of every anchor.
-
-        A layer without a head has the logits of the nearest layer with one, at the same place in the picture.
-        """
+    def forward(self, maps: Sequence[Tensor]) -> LayerLogits:
+        """Map six maps (B, C, H, W), finest first, to the logits on the layers with a head."""
         own: dict[int, Tensor] = {}
         for i, layer in enumerate(self.layers):
             own[layer] = self.conv[min(i, len(self.conv) - 1)](self.tower(maps[layer]))
-        return spread(own, [(m.shape[-2], m.shape[-1]) for m in maps])
-
-
-def spread(own: Mapping[int, Tensor], map_sizes: Sequence[tuple[int, int]]) -> Tensor:
-    """Logits (B, A, classes) of every anchor from those (B, classes, H, W) of some detection layers."""
-    logits = []
-    for layer, size in enumerate(map_sizes):
-        nearest = min(own, key=lambda other: (abs(other - layer), other))
-        x = own[nearest]
-        if nearest != layer:
-            x = F.interpolate(x, size=size, mode="nearest")
-        logits.append(x.flatten(2))
-    return torch.cat(logits, dim=2).transpose(1, 2)
+        return LayerLogits(own, [(m.shape[-2], m.shape[-1]) for m in maps])
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from s3fd.network.attributes import Attribute, spread
+from s3fd.network.attributes import Attribute
+from s3fd.network.layer_logits import LayerLogits
 from s3fd.network.slim import SeparableBlock
 
 WIDTH = 96
@@ -40,11 +41,11 @@ class AttributeBranch(nn.Module):
             self.conv.append(nn.Conv2d(WIDTH, len(attribute.classes), 3, padding=1))
             inputs = WIDTH
 
-    def forward(self, early: Tensor, map_sizes: Sequence[tuple[int, int]]) -> Tensor:
-        """Map stride-8 features (B, C, H, W) to logits (B, A, classes) of maps of these sizes."""
+    def forward(self, early: Tensor, map_sizes: Sequence[tuple[int, int]]) -> LayerLogits:
+        """Map stride-8 features (B, C, H, W) to the logits on the branch's layers; maps have these sizes."""
         own: dict[int, Tensor] = {}
         x = early
         for layer, stage, conv in zip(self.layers, self.stages, self.conv, strict=True):
             x = stage(x)
             own[layer] = conv(x)
-        return spread(own, map_sizes)
+        return LayerLogits(own, map_sizes)

@@ -64,6 +64,6 @@ class PictureNetwork(nn.Module):
     def probabilities(self, predictions: Predictions) -> list[Tensor]:
         """Calibrated probabilities (B, A, classes) in 0–1 of each attribute."""
         return [
-            torch.softmax(predictions.attributes[attribute.name].float() / attribute.temperature, dim=-1)
+            predictions.attributes[attribute.name].probabilities(attribute.temperature)
             for attribute in self.network.attributes
         ]

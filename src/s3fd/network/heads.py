@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from s3fd.network.layer_logits import LayerLogits
+
 PRIOR = 0.01
 """Face probability of an untrained head: most anchors are background (focal loss paper, section 4.1)."""
 
@@ -26,13 +28,13 @@ class Predictions(NamedTuple):
         logits: (B, A, 2): background, face; before softmax.
         deltas: (B, A, 4): SSD box coding relative to the anchor.
         map_sizes: (height, width) in cells of each of the six maps.
-        attributes: (B, A, classes) logits of each attribute, by name.
+        attributes: what the heads of each attribute say, by name.
     """
 
     logits: Tensor
     deltas: Tensor
     map_sizes: list[tuple[int, int]]
-    attributes: Mapping[str, Tensor] = MappingProxyType({})
+    attributes: Mapping[str, LayerLogits] = MappingProxyType({})
 
 
 def max_out(logits: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
 from s3fd.network.heads import DetectionHeads, Predictions
+from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
 from s3fd.network.vgg16 import VGG16
 
@@ -31,6 +32,9 @@ class Backbone(Protocol):
         ...
 
 
+Head = AttributeHead | AttributeBranch | PictureHead
+
+
 class S3FD(nn.Module):
     """The Single Shot Scale-invariant Face Detector (Zhang et al., ICCV 2017), fully convolutional.
 
@@ -49,17 +53,19 @@ class S3FD(nn.Module):
         for attribute in attributes:
             self.add(attribute)
 
-    def add(self, attribute: Attribute) -> AttributeHead | AttributeBranch:
+    def add(self, attribute: Attribute) -> Head:
         """Add an untrained head for `attribute`, in place of one of the same name, and return it.
 
         Raises:
             ValueError: a branch off a backbone that has no place for it, or layers that do not fit.
         """
-        head: AttributeHead | AttributeBranch
+        head: Head
         if attribute.kind == "branch":
             if not isinstance(self.backbone, Slim):
                 raise ValueError("only slim's backbone lets an attribute branch off")
             head = AttributeBranch(attribute, self.backbone.early_channels)
+        elif attribute.kind == "picture":
+            head = PictureHead(attribute, self.backbone.out_channels)
         else:
             head = AttributeHead(attribute, self.backbone.out_channels)
         self.attributes = (*(a for a in self.attributes if a.name != attribute.name), attribute)

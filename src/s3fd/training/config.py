@@ -75,7 +75,7 @@ class AugmentationConfig(StrictConfig):
 class HeadConfig(StrictConfig):
     """The head of an attribute, see `s3fd.network.attributes`."""
 
-    kind: Literal["layers", "tower", "branch"] = "layers"
+    kind: Literal["layers", "tower", "branch", "picture"] = "layers"
     layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
     depth: int = Field(2, ge=1, description="blocks of a tower, or of a branch at each stride")
 

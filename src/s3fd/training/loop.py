@@ -162,7 +162,7 @@ class Trainer:
             known = targets != NOT_KNOWN
             if not known.any():
                 continue
-            logits = predictions.attributes[attribute.name]
+            logits = predictions.attributes[attribute.name].spread()
             loss = attribute_loss(logits, targets, "cross_entropy", balanced=True)
             loss = loss / known.any(dim=1).sum()
             right = (logits[known].argmax(dim=-1) == targets[known]).float().mean()

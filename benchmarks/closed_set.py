@@ -1,0 +1,96 @@
+"""Who of ten people is it? The published exercise's classifier of pictures, and heads that look at the face.
+
+Run: python benchmarks/closed_set.py DATA/celeb_small
+
+Every row is trained on the pictures of `index.csv`, the detector frozen, and tested on the folders of `Test`,
+whose names end in the person's number. A picture in which no face is found counts as wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from s3fd.attributes import run
+from s3fd.attributes.config import FinetuneConfig, load_config
+from s3fd.attributes.finetune import finetune
+from s3fd.evaluation.attribute_faces import observe
+from s3fd.evaluation.attributes import wilson_interval
+from s3fd.inference.detector import Detector
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.weights.network_file import load_network
+
+COLUMN = "Tags"
+
+
+def rows(epochs: float | None) -> dict[str, FinetuneConfig]:
+    """The heads, by what is written in the table."""
+    recipe = load_config("recipe").model_copy(update={"balanced": True})
+    tower = recipe.model_copy(
+        update={
+            "head": load_config("tower").head.model_copy(update={"layers": (1, 2, 3, 4)}),
+            "epochs": 30.0,
+        }
+    )
+    branch = recipe.model_copy(update={"head": load_config("branch").head, "epochs": 30.0})
+    every = {
+        "whole picture: last map, pooled": load_config("picture"),
+        "face: a convolution on each layer": recipe.model_copy(update={"epochs": 30.0}),
+        "face: a tower on the fused maps": tower,
+        "face: a branch off stride 8": branch,
+    }
+    if epochs is not None:
+        every = {title: config.model_copy(update={"epochs": epochs}) for title, config in every.items()}
+    return every
+
+
+def test_table(folder: Path, out: Path) -> None:
+    """Write the table of the test pictures: each folder's name ends in the number of its person."""
+    with out.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", COLUMN])
+        for picture in sorted(p for p in folder.glob("*/*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"}):
+            number = re.findall(r"\d+", picture.parent.name)[-1]
+            writer.writerow([picture.relative_to(folder), f"Celeb_{number}"])
+
+
+def main() -> None:
+    """Train, test, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder of the exercise's pictures")
+    parser.add_argument("--weights", default="slim", help="detector to start from")
+    parser.add_argument("--epochs", type=float, help="for a quick look")
+    args = parser.parse_args()
+    learning = run.read_labels(args.data / "index.csv", args.data / "Celeb_Small_Dataset", COLUMN, None)
+    (target,) = learning.targets
+    classes = ",".join(f"{name}={name}" for name in target.names)
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "test.csv"
+        test_table(args.data / "Test", table)
+        testing = run.read_labels(table, args.data / "Test", f"{COLUMN}:{classes}", None).pictures
+    print("| head | right of test pictures | 95 % interval | without a face | seconds of training |")
+    print("|---|---:|---:|---:|---:|")
+    for title, config in rows(args.epochs).items():
+        network = load_network(run.detector_weights(args.weights))
+        start = time.perf_counter()
+        finetune(network, "person", target, learning.pictures, config)
+        seconds = time.perf_counter() - start
+        found = observe(Detector(TorchRuntime(network), attributes=("person",)), "person", testing, COLUMN)
+        told = found.observations.probabilities.argmax(axis=1)
+        right = int((told == found.observations.labels).sum())
+        low, high = wilson_interval(right, len(testing))
+        print(
+            f"| {title} | {right} of {len(testing)}, {right / len(testing):.1%} | {low:.1%}–{high:.1%} "
+            f"| {found.missed} | {seconds:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
