@@ -9,8 +9,8 @@ set -euo pipefail
 data=$1 teacher=$2 out=$3
 here=$(dirname "$0")/..
 gender=Gender:F=female,M=male
-sets=(group_photos masked_faces lfw_subset portraits)
-options=("--labels $data/group_photos/bbx_gt.txt" "--labels $data/masked_faces/bbx_gt.txt" "--sizes 160 320 512" "--sizes 160 320")
+sets=(group_photos masked_faces lfw_subset)
+options=("--labels $data/group_photos/bbx_gt.txt" "--labels $data/masked_faces/bbx_gt.txt" "--sizes 160 320 512")
 for i in "${!sets[@]}"; do
   boxes=$data/relabelled/${sets[i]}.txt
   # shellcheck disable=SC2086  # the options are several words
@@ -20,13 +20,13 @@ done
   --teacher "$teacher" portraits group_crops aligned_crops lfw_subset masked_faces
 
 from=()
-for stage in slim slim-quality slim-relabelled slim-640 slim-varied; do
+for stage in slim slim-quality slim-relabelled slim-640; do
   [ -f "$out/$stage/weights.safetensors" ] ||
     s3fd train "$here/configs/$stage.yaml" --data "$data" --out "$out/$stage" "${from[@]}"
   from=(--from "$out/$stage/weights.safetensors")
 done
 s3fd finetune "$data/labelled/train.csv" --images "$data" --target "$gender" --out "$out/gender" \
-  --config "$here/configs/finetune/gender-branch.yaml" --weights "$out/slim-varied/weights.safetensors"
+  --config "$here/configs/finetune/gender-branch.yaml" --weights "$out/slim-640/weights.safetensors"
 s3fd weights calibrate "$out/gender/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"
