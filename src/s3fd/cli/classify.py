@@ -10,6 +10,7 @@ import typer
 
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
+from s3fd.cli.running import choose_workers
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -62,8 +63,11 @@ def classify(
     from s3fd.inference.runtime import open_runtime
     from s3fd.inference.sources import sources
 
+    workers = choose_workers(paths, threads, size)
     try:
-        runtime = open_runtime(weights, threads, engine=engine, device=device, precision=precision)
+        runtime = open_runtime(
+            weights, threads, engine=engine, device=device, precision=precision, streams=workers
+        )
         name = attribute or _only(list(runtime.classes), weights)
         detector = Detector(
             runtime,
@@ -75,7 +79,7 @@ def classify(
     except (OSError, ValueError) as error:
         fail(str(error))
     failed = False
-    for record in detect(detector, sources(paths)):
+    for record in detect(detector, sources(paths), workers=workers):
         line: dict[str, Any] = {"path": record.path}
         if record.faces is None:
             failed = True
