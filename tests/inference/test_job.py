@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import s3fd
-from s3fd.inference.job import Outputs, ahead, detect
+from s3fd.inference.job import Outputs, detect
 from s3fd.inference.sources import Source
+from s3fd.inference.threads import ahead
 
 
 def test_ahead_keeps_the_order_and_is_one_ahead() -> None:

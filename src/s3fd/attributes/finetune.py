@@ -15,7 +15,7 @@ from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.targets import Target
-from s3fd.inference.job import ahead
+from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
 from s3fd.training.attribute_loss import attribute_loss, where_faces

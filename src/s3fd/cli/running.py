@@ -85,21 +85,22 @@ def end(run: Callable[[], int]) -> NoReturn:
     raise typer.Exit(code)
 
 
-def write(records: Iterable[Record], writers: list[Writer], progress: Progress) -> int:
-    """Write and count all records; return the exit code."""
+def write(records: Iterable[Record | None], writers: list[Writer], progress: Progress) -> int:
+    """Write and count all records; return the exit code. None says that a longer one is on its way."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         for record in records:
-            for writer in writers:
-                writer.write(record)
-            progress.advance(record)
+            if record is not None:
+                for writer in writers:
+                    writer.write(record)
+                progress.advance(record)
             if interrupted():
                 return INTERRUPTED
     return SOME_FAILED if progress.failed else 0
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Let a first Ctrl-C end the run after the present picture, so that no line is cut; a second at once."""
     asked = False
 

@@ -72,18 +72,20 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
 def captions(faces: Faces) -> list[str]:
     """What stands beside each face: its score, or its attributes with the probability of each.
 
-    An attribute that is left open is a question mark.
+    An attribute that is left open is a question mark. In a video the number of the face's track comes first.
     """
     told = [name for name in faces.attributes if f"{name}_probability" in faces.attributes]
-    if not told:
+    tracked = "track" in faces.attributes
+    if not told and not tracked:
         return [f"{score:.0%}" for score in faces.scores]
     texts = []
     for face in faces:
+        number = f"#{face.attributes['track'][0]} " if tracked else ""
         parts = []
         for name in told:
             label, probability = face.attributes[name][0], face.attributes[f"{name}_probability"][0]
             parts.append("?" if label is None else f"{label} {probability:.0%}")
-        texts.append(", ".join(parts))
+        texts.append((number + ", ".join(parts)).rstrip())
     return texts
 
 

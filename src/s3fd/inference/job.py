@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from s3fd.faces import Faces
 from s3fd.inference import draw, pictures
@@ -16,8 +14,8 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
-
-T = TypeVar("T")
+from s3fd.inference.threads import ahead
+from s3fd.video.job import anonymize_video
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def detect(
         OSError: something cannot be written to `outputs`.
     """
     for source, picture in ahead(_prepared(detector, sources)):
-        if isinstance(picture, str):
+        if not isinstance(picture, Picture):
             yield Record(source.path, error=picture, frame=source.frame, time=source.time)
             continue
         faces = detector.find(picture).filter(min_size=min_size)
@@ -53,18 +51,30 @@ def detect(
         yield Record(source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time)
 
 
-def anonymize(detector: Detector, sources: Iterable[Source], folder: Path, style: Style) -> Iterator[Record]:
+def anonymize(
+    detector: Detector,
+    sources: Iterable[Source],
+    folder: Path,
+    style: Style,
+    *,
+    every: int = 1,
+    sound: bool = True,
+) -> Iterator[Record | None]:
     """Write a copy of every source with its faces made unrecognisable, in order, as `detect` goes.
 
     Copies have the names of annotated ones. They hold pixels alone, so that no EXIF block with a place or a
     small copy of the original remains. Of what cannot be read nothing is written; nor is a copy that would
-    replace its own picture.
+    replace its own picture. Whole videos become videos, with their sound if `sound`; `every` says of how many
+    frames one is looked at, and None comes after each frame, so that whoever waits can stop.
 
     Raises:
         OSError: something cannot be written to `folder`.
     """
     for source, picture in ahead(_prepared(detector, sources)):
-        if isinstance(picture, str):
+        if source.video:
+            yield from anonymize_video(source, folder, detector, style, every=every, sound=sound)
+            continue
+        if not isinstance(picture, Picture):
             yield Record(source.path, error=picture, frame=source.frame, time=source.time)
             continue
         copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
@@ -86,9 +96,12 @@ def anonymize(detector: Detector, sources: Iterable[Source], folder: Path, style
         )
 
 
-def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[Source, Picture | str]]:
-    """Decode each source, or say why it cannot be."""
+def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[Source, Picture | str | None]]:
+    """Decode each source, or say why it cannot be; whole videos are left alone."""
     for source in sources:
+        if source.video:
+            yield source, None
+            continue
         if source.error is not None:
             yield source, source.error
             continue
@@ -96,17 +109,6 @@ def _prepared(detector: Detector, sources: Iterable[Source]) -> Iterator[tuple[S
             yield source, detector.prepare(source.path if source.pixels is None else source.pixels)
         except PictureError as error:
             yield source, error.reason
-
-
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """Iterate over `items`, making the next one in a thread while the present one is in use."""
-    iterator = iter(items)
-    end = object()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
-        waiting = pool.submit(next, iterator, end)
-        while (item := waiting.result()) is not end:
-            waiting = pool.submit(next, iterator, end)
-            yield item  # type: ignore[misc]
 
 
 def _write_pictures(source: Source, faces: Faces, outputs: Outputs) -> None:
