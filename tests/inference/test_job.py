@@ -1,49 +1,12 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import s3fd
 from s3fd.inference.job import Outputs, detect
 from s3fd.inference.sources import Source
-from s3fd.inference.threads import ahead
-
-
-def test_ahead_keeps_the_order_and_is_one_ahead() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for i in range(5):
-            made.append(i)
-            yield i
-
-    seen = []
-    for item in ahead(items()):
-        assert len(made) <= item + 2
-        seen.append(item)
-    assert seen == [0, 1, 2, 3, 4]
-    assert list(ahead([])) == []
-    assert list(ahead([None, 0])) == [None, 0]
-
-
-def test_ahead_passes_on_errors_and_leaves_no_thread() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise RuntimeError("broken")
-
-    before = threading.active_count()
-    iterator = ahead(items())
-    assert next(iterator) == 1
-    with pytest.raises(RuntimeError, match="broken"):
-        next(iterator)
-    unfinished = ahead(iter(range(100)))
-    next(unfinished)
-    unfinished.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
 
 
 def test_records_come_in_order_with_failures_and_frames_between(tiny: Path, tmp_path: Path) -> None:

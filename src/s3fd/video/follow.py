@@ -41,6 +41,9 @@ DELAY = 0.5
 GAP = 1.0
 """Seconds for which a face may be lost and found again as the same, unless told otherwise."""
 
+HIDDEN_BEFORE = 0.5
+"""Seconds for which a face is hidden before it is first seen: it may have come out of blur, or turned."""
+
 
 @dataclass(frozen=True)
 class TrackedFrame:
@@ -68,10 +71,10 @@ class Following:
     Attributes:
         every: of so many frames one is looked at by the detector; boxes of the others lie between.
         delay: seconds of the video that are seen ahead of the frame that is given out: faces lost for less
-            than that are filled in. With 0, frames come as soon as the next detection is made.
+            than that are filled in. With 0, a frame comes as soon as it, or one after it, is looked at.
         gap: seconds for which a face may be lost and found again as the same.
-        hiding: whether faces are to be hidden: what was seen once counts, from `delay` before to `gap` after
-            it was seen, and where it was not, boxes grow on each side by their own sides in a second.
+        hiding: whether faces are to be hidden: what was seen once counts, from `HIDDEN_BEFORE` to `gap`
+            after it was seen, and where it was not, boxes grow on each side by their own sides in a second.
     """
 
     every: int = 1
@@ -91,7 +94,7 @@ class Following:
     def reach(self) -> Reach:
         """How far detections reach in time."""
         if self.hiding:
-            return Reach(self.gap + self.delay, before=self.delay, after=self.gap, growth=1.0)
+            return Reach(self.gap, before=min(HIDDEN_BEFORE, self.delay), after=self.gap, growth=1.0)
         return Reach(self.delay)
 
 

@@ -16,7 +16,7 @@ from s3fd.inference.pictures import Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
 from s3fd.inference.threads import Behind
-from s3fd.video.follow import Following, TrackedFrame, Video, follow
+from s3fd.video.follow import GAP, Following, TrackedFrame, Video, follow
 from s3fd.video.frames import VideoError
 from s3fd.video.reading import VideoFile
 from s3fd.video.summary import Summary, Track
@@ -119,7 +119,7 @@ def _anonymize(
     def hidden(frame: TrackedFrame) -> Pixels:
         return hide(frame.pixels, frame.faces.boxes, style)
 
-    following = Following(every, hiding=True)
+    following = Following(every, delay=GAP, hiding=True)
     summary, tracks, count, damage = Summary(following.gap + following.delay), list[Track](), 0, None
     with VideoFile(path) as video:
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
-from s3fd.video.frames import Frame, VideoError, VideoFormat
+from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -23,6 +23,9 @@ USUAL_RATE = Fraction(25)
 
 CUT_OFF = 0.5
 """Seconds of pictures by which a file may fall short of the length that it declares."""
+
+MICROSECONDS = 1_000_000
+"""`AV_TIME_BASE`, in which FFmpeg gives the length of a file."""
 
 
 class VideoFile:
@@ -42,7 +45,7 @@ class VideoFile:
         import av
 
         self.name = os.fspath(path)
-        self._damaged = 0
+        self._packets = self._damaged = 0
         try:
             self._container = av.open(self.name)
             self._stream = _pictures_of(self._container, self.name)
@@ -80,7 +83,7 @@ class VideoFile:
             yield Frame(_upright(frame, *size), number, latest)
             number += 1
             frame = next(self._decoded, None)
-        self._check_end(number, latest)
+        self._check_end(latest + 1 / float(self.format.rate))
 
     def _decode(self) -> Iterator[VideoFrame]:
         """Decode all that can be, and count the packets that cannot."""
@@ -92,6 +95,7 @@ class VideoFile:
                 packet = next(packets, None)
                 if packet is None:
                     return
+                self._packets += packet.dts is not None
                 yield from packet.decode()
             except av.FFmpegError:
                 self._damaged += 1
@@ -105,16 +109,22 @@ class VideoFile:
             return latest + step if number else 0.0
         return max(float(frame.pts * frame.time_base) - self.format.start, latest)
 
-    def _check_end(self, count: int, latest: float) -> None:
-        """Raise VideoError if damaged packets were skipped, or the pictures end before the file says."""
+    def _check_end(self, end: float) -> None:
+        """Raise VideoError if damaged packets were skipped, or the pictures end before the file says.
+
+        MP4, MOV and AVI say how many frames there are. Matroska and WebM say how long the longest of their
+        streams is, which tells where there is but one. Other kinds say nothing.
+        """
         if self._damaged:
             raise VideoError(self.name, f"{self._damaged} damaged parts were left out")
-        stream = self._stream
-        if stream.duration is None or stream.time_base is None:
+        if self._stream.frames:
+            missing = (self._stream.frames - self._packets) / float(self.format.rate)
+        elif self._container.duration is not None and len(self._container.streams) == 1:
+            missing = self._container.duration / MICROSECONDS - end
+        else:
             return
-        end, declared = latest + 1 / float(self.format.rate), float(stream.duration * stream.time_base)
-        if declared - end > CUT_OFF and count < stream.frames:
-            raise VideoError(self.name, f"cut off after {end:.1f} of {declared:.1f} seconds")
+        if missing > CUT_OFF:
+            raise VideoError(self.name, f"cut off after {end:.1f} of {end + missing:.1f} seconds")
 
 
 def _pictures_of(container: InputContainer, name: str) -> VideoStream:
@@ -151,7 +161,7 @@ def _quarter_turns(frame: VideoFrame) -> int:
 
 def _upright(frame: VideoFrame, width: int, height: int) -> Pixels:
     """The pixels of a frame that has, or is brought to, so many before it is turned."""
-    pixels = frame.to_ndarray(format="bgr24", width=width, height=height)
+    pixels = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=EXACT)
     return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)), dtype=np.uint8)
 
 

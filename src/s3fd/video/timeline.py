@@ -34,7 +34,8 @@ class Reach:
     """How far a detection reaches in time, and how boxes grow where nothing was seen.
 
     Attributes:
-        between: longest gap between two detections of a face that is filled, in seconds.
+        between: longest gap between two detections of a face that is filled, in seconds. What lies between
+            two successive updates is filled in any case.
         before: seconds for which a face is taken to have been there before it is first seen, at its place.
         after: the same after it is last seen. Until the next update it is taken to be there in any case.
         growth: parts of its sides by which a box grows on each side, for every second to the nearest
@@ -96,7 +97,7 @@ class Timeline:
             if past > 0:
                 del seen.times[:past], seen.boxes[:past], seen.scores[:past]
             since = time - seen.times[-1]
-            if track not in alive and since > self._reach.after and self._missed(seen.times[-1], time):
+            if track not in alive and since > self._reach.after and self._updates_in(seen.times[-1], time):
                 del self._seen[track]
 
     def _face(self, seen: _Seen, time: float) -> tuple[FloatArray, float, bool] | None:
@@ -104,30 +105,31 @@ class Timeline:
         i = bisect_left(seen.times, time)
         if i < len(seen.times) and seen.times[i] == time:
             return seen.boxes[i], seen.scores[i], True
-        last, following = i - 1, i
-        has_last, has_next = last >= 0, following < len(seen.times)
-        if has_last and has_next:
-            gap = seen.times[following] - seen.times[last]
-            since, until = time - seen.times[last], seen.times[following] - time
-            if gap <= self._reach.between:
-                box = seen.boxes[last] + np.float32(since / gap) * (seen.boxes[following] - seen.boxes[last])
-                score = (until * seen.scores[last] + since * seen.scores[following]) / gap
-                return self._grown(box, min(since, until)), score, False
-        if has_last and (
-            time - seen.times[last] <= self._reach.after or not self._missed(seen.times[last], time)
-        ):
-            return self._grown(seen.boxes[last], time - seen.times[last]), seen.scores[last], False
-        if has_next and seen.times[following] - time <= self._reach.before:
-            return (
-                self._grown(seen.boxes[following], seen.times[following] - time),
-                seen.scores[following],
-                False,
-            )
+        since = time - seen.times[i - 1] if i else None
+        until = seen.times[i] - time if i < len(seen.times) else None
+        if since is not None and until is not None:
+            last, following = seen.times[i - 1], seen.times[i]
+            if following - last <= self._reach.between or self._updates_in(last, following) == 1:
+                return self._between(seen, i, since / (following - last), min(since, until))
+        if since is not None and (since <= self._reach.after or not self._updates_in(time - since, time)):
+            return self._grown(seen.boxes[i - 1], since), seen.scores[i - 1], False
+        if until is not None and until <= self._reach.before:
+            return self._grown(seen.boxes[i], until), seen.scores[i], False
         return None
 
-    def _missed(self, seen: float, time: float) -> bool:
-        """Whether there was an update after `seen`, up to `time`."""
-        return bisect_right(self._updates, time) > bisect_right(self._updates, seen)
+    def _between(
+        self, seen: _Seen, following: int, share: float, nearest: float
+    ) -> tuple[FloatArray, float, bool]:
+        """Box and score a `share` of the way to a detection from the one before, `nearest` seconds off."""
+        box = seen.boxes[following - 1] + np.float32(share) * (
+            seen.boxes[following] - seen.boxes[following - 1]
+        )
+        score = seen.scores[following - 1] + share * (seen.scores[following] - seen.scores[following - 1])
+        return self._grown(box, nearest), score, False
+
+    def _updates_in(self, start: float, end: float) -> int:
+        """How many updates came after `start`, up to and with `end`."""
+        return bisect_right(self._updates, end) - bisect_right(self._updates, start)
 
     def _grown(self, box: FloatArray, seconds: float) -> FloatArray:
         """A box that has grown for some seconds."""

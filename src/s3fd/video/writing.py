@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
-from s3fd.video.frames import VideoError, VideoFormat
+from s3fd.video.frames import EXACT, VideoError, VideoFormat
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -97,7 +97,7 @@ class VideoWriter:
         import av
 
         picture = av.VideoFrame.from_ndarray(_even(pixels), format="bgr24").reformat(
-            format=self._stream.pix_fmt, dst_colorspace=_matrix(self._video)
+            format=self._stream.pix_fmt, dst_colorspace=_matrix(self._video), interpolation=EXACT
         )
         clock = self._video.start + time
         self._latest = max(round(clock / self._video.time_base), self._latest + 1)
