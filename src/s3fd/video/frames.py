@@ -10,8 +10,8 @@ from s3fd.inference.pictures import Pixels
 MILLISECONDS = Fraction(1, 1000)
 
 EXACT = 0x2 | 0x2000 | 0x40000
-"""Flags of FFmpeg's converter of colours: bilinear, colour at full width, exact rounding. Its own choice turns
-a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
+"""Flags of FFmpeg's converter of colours: bilinear, colour at full width, exact rounding. Its own choice
+turns a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
 
 
 class VideoError(ValueError):
