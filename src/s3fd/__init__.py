@@ -12,16 +12,20 @@ if TYPE_CHECKING:
     from s3fd.faces import Faces
     from s3fd.inference.detector import Detector, load
     from s3fd.inference.pictures import PictureError
+    from s3fd.video.follow import track
+    from s3fd.video.frames import VideoError
 
 __version__ = "0.1.0"
 
-__all__ = ["Detector", "Faces", "PictureError", "__version__", "load"]
+__all__ = ["Detector", "Faces", "PictureError", "VideoError", "__version__", "load", "track"]
 
 _HOMES = {
     "Detector": "s3fd.inference.detector",
     "Faces": "s3fd.faces",
     "PictureError": "s3fd.inference.pictures",
+    "VideoError": "s3fd.video.frames",
     "load": "s3fd.inference.detector",
+    "track": "s3fd.video.follow",
 }
 
 

@@ -137,3 +137,21 @@ def test_captions_say_what_is_told_of_a_face() -> None:
         "embedding": np.zeros((2, 4), np.float32),
     }
     assert draw.captions(Faces(boxes, scores, columns)) == ["female 93%", "?"]
+
+
+def test_a_track_is_named_before_what_is_told_and_alone_where_that_does_not_fit() -> None:
+    columns = {
+        "track": np.array([7]),
+        "detected": np.array([True]),
+        "gender": np.array(["female"], dtype=object),
+        "gender_probability": np.array([0.93], np.float32),
+    }
+    wide, narrow = (
+        Faces(np.array([[100, 100, right, 300]], np.float32), np.ones(1, np.float32), columns)
+        for right in (300, 130)
+    )
+    assert draw.captions(wide) == ["#7 female 93%"]
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    told = {name: columns[name] for name in ("gender", "gender_probability")}
+    without = draw.draw(pixels, Faces(narrow.boxes, narrow.scores, told))
+    assert coloured(draw.draw(pixels, narrow)).sum() > coloured(without).sum()

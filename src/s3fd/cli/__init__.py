@@ -12,7 +12,11 @@ import s3fd
 
 COMMANDS = {
     "detect": ("s3fd.cli.detect", "Find the faces in pictures, folders, videos or a camera."),
-    "anonymize": ("s3fd.cli.anonymize", "Write copies of pictures with the faces made unrecognisable."),
+    "track": ("s3fd.cli.track", "Follow the faces through a video or a camera."),
+    "anonymize": (
+        "s3fd.cli.anonymize",
+        "Write copies of pictures and videos with the faces made unrecognisable.",
+    ),
     "eval": ("s3fd.cli.evaluate", "Measure a detector against labelled faces."),
     "classify": ("s3fd.cli.classify", "Tell what pictures show, from their faces: female or male."),
     "train": ("s3fd.cli.train", "Train a detector."),

@@ -22,10 +22,11 @@ class _Line:
 class Progress:
     """Counts pictures, faces and failures, names each failure, and shows a line of counts on a terminal."""
 
-    def __init__(self, shown: bool, runtime: str) -> None:
+    def __init__(self, shown: bool, runtime: str, counted: str = "pictures") -> None:
         """Prepare; the line of counts, and what the network runs in and on, appears only if `shown`."""
         self._line = _Line() if shown else None
         self._runtime = runtime
+        self._counted = counted
         self.pictures = 0
         self.faces = 0
         self.failed = 0
@@ -47,7 +48,7 @@ class Progress:
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
         self.pictures += 1
-        self.faces += len(record.faces or ())
+        self.faces += record.found
         if record.error is not None:
             self.failed += 1
             path = record.path.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -65,4 +66,4 @@ class Progress:
     def _counts(self) -> str:
         """Say how far the run is."""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.pictures} pictures, {self.faces} faces{failed} ({self._runtime})"
+        return f"{self.pictures} {self._counted}, {self.faces} faces{failed} ({self._runtime})"

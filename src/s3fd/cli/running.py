@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,17 +32,19 @@ MOST_WORKERS = 4
 """Pictures at work at the same time unless the user says otherwise, at most: each takes memory."""
 
 
-def choose_workers(paths: Sequence[str], threads: int | None, size: str) -> int:
+def choose_workers(
+    paths: Sequence[str], threads: int | None, size: str, *, whole_videos: bool = False
+) -> int:
     """How many pictures to work on at the same time.
 
     A single one gets all threads. Of many, each gets few, best one: threads of one picture wait for each
     other. There are two pictures at least, so that one is decoded while the network sees another, and no more
-    at sizes where one may take gigabytes.
+    at sizes where one may take gigabytes. A video counts as one thing if `whole_videos`, else as its frames.
     """
     from s3fd.inference.runtime import processors
     from s3fd.inference.sources import is_one_picture
 
-    if len(paths) == 1 and is_one_picture(paths[0]):
+    if len(paths) == 1 and (is_one_picture(paths[0]) or (whole_videos and Path(paths[0]).is_file())):
         return 1
     if size in ("auto", "original"):
         return 2
@@ -118,21 +120,22 @@ def end(run: Callable[[], int]) -> NoReturn:
     raise typer.Exit(code)
 
 
-def write(records: Iterable[Record], writers: list[Writer], progress: Progress) -> int:
-    """Write and count all records; return the exit code."""
+def write(records: Iterable[Record | None], writers: list[Writer], progress: Progress) -> int:
+    """Write and count all records; return the exit code. None says that a longer one is on its way."""
     warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files
-    with _interruptible() as interrupted:
+    with interruptible() as interrupted:
         for record in records:
-            for writer in writers:
-                writer.write(record)
-            progress.advance(record)
+            if record is not None:
+                for writer in writers:
+                    writer.write(record)
+                progress.advance(record)
             if interrupted():
                 return INTERRUPTED
     return SOME_FAILED if progress.failed else 0
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """Let a first Ctrl-C end the run after the present picture, so that no line is cut; a second at once."""
     asked = False
 

@@ -58,7 +58,11 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), COLOUR, line)
     taken = corners.astype(np.float32)
     for i, text in enumerate(captions(faces)):
-        scale = _text_scale(text, corners[i, 2] - corners[i, 0], line)
+        face_width = corners[i, 2] - corners[i, 0]
+        scale = _text_scale(text, face_width, line)
+        if not scale and "track" in faces.attributes:
+            text = f"#{faces.attributes['track'][i]}"
+            scale = _text_scale(text, face_width, line)
         if not scale:
             continue
         others = np.delete(taken, i, axis=0)
@@ -72,18 +76,21 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
 def captions(faces: Faces) -> list[str]:
     """What stands beside each face: its score, or its attributes with the probability of each.
 
-    An attribute that is left open is a question mark.
+    An attribute that is left open is a question mark. In a video the number of the face's track comes first;
+    `draw` shows it alone where the rest would not fit.
     """
     told = [name for name in faces.attributes if f"{name}_probability" in faces.attributes]
-    if not told:
+    tracked = "track" in faces.attributes
+    if not told and not tracked:
         return [f"{score:.0%}" for score in faces.scores]
     texts = []
     for face in faces:
+        number = f"#{face.attributes['track'][0]} " if tracked else ""
         parts = []
         for name in told:
             label, probability = face.attributes[name][0], face.attributes[f"{name}_probability"][0]
             parts.append("?" if label is None else f"{label} {probability:.0%}")
-        texts.append(", ".join(parts))
+        texts.append((number + ", ".join(parts)).rstrip())
     return texts
 
 

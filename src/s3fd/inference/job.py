@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from s3fd.faces import Faces
@@ -21,6 +22,7 @@ from s3fd.inference.pictures import Picture, PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
 from s3fd.inference.threads import in_order
+from s3fd.video.job import anonymize_video
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,31 @@ def detect(
 
 
 def anonymize(
-    detector: Detector, sources: Iterable[Source], folder: Path, style: Style, *, workers: int = 2
-) -> Iterator[Record]:
+    detector: Detector,
+    sources: Iterable[Source],
+    folder: Path,
+    style: Style,
+    *,
+    every: int = 1,
+    sound: bool = True,
+    workers: int = 2,
+) -> Iterator[Record | None]:
     """Write a copy of every source with its faces made unrecognisable, in order, as `detect` goes.
 
     Copies have the names of annotated ones. They hold pixels alone, so that no EXIF block with a place or a
     small copy of the original remains. Of what cannot be read nothing is written; nor is a copy that would
-    replace its own picture.
+    replace its own picture. Whole videos become videos, with their sound if `sound`; `every` says of how many
+    frames one is looked at, and None comes after each frame, so that whoever waits can stop.
 
     Raises:
         OSError: something cannot be written to `folder`.
     """
-    return in_order(partial(_anonymize, detector, folder, style), sources, workers)
+    for video, run in groupby(sources, key=lambda source: source.video):
+        if video:
+            for source in run:
+                yield from anonymize_video(source, folder, detector, style, every=every, sound=sound)
+        else:
+            yield from in_order(partial(_anonymize, detector, folder, style), run, workers)
 
 
 def _detect(detector: Detector, min_size: float, outputs: Outputs, source: Source) -> Record:

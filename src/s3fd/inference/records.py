@@ -42,6 +42,11 @@ class Record:
     time: float | None = None
     out: str | None = None
 
+    @property
+    def found(self) -> int:
+        """How many faces were found."""
+        return len(self.faces or ())
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready record: path, a video's frame and time, then size and faces, or the error.
 

@@ -47,6 +47,7 @@ class Source:
         frame: number of the frame, from 0.
         time: of the frame, in seconds from the start.
         error: why there is no picture.
+        video: whether this is a whole video, whose frames are not yet decoded.
     """
 
     path: str
@@ -55,24 +56,27 @@ class Source:
     frame: int | None = None
     time: float | None = None
     error: str | None = None
+    video: bool = False
 
 
-def sources(paths: Sequence[str], exclude: Collection[str | os.PathLike[str]] = ()) -> Iterator[Source]:
+def sources(
+    paths: Sequence[str], exclude: Collection[str | os.PathLike[str]] = (), *, whole_videos: bool = False
+) -> Iterator[Source]:
     """Every picture of `paths`, in order; the pictures of a folder or pattern are sorted by name.
 
     A path is a file, a folder (with everything below it, but nothing hidden and through no linked folder), a
     pattern with ``*``, ``?``, ``[…]`` or ``**``, a video, or the number of a camera, whose frames never end.
     What does not exist or cannot be opened becomes a `Source` with an error. The folders in `exclude` are not
-    entered.
+    entered. With `whole_videos` a video is one source, not one a frame, and folders give theirs too.
     """
     base = common_base(paths)
     outside = {os.path.realpath(folder) for folder in exclude}
     for path in paths:
-        for source in _expand(path, outside):
+        for source in _expand(path, outside, whole_videos):
             if isinstance(source, Source):
                 yield source
             else:
-                yield from _file(source, base)
+                yield from _file(source, base, whole_videos)
 
 
 def common_base(paths: Sequence[str]) -> str | None:
@@ -99,10 +103,10 @@ def is_one_picture(path: str) -> bool:
     return os.path.isfile(path) and _suffix(path) not in VIDEO_SUFFIXES
 
 
-def _expand(path: str, exclude: Collection[str]) -> Iterator[str | Source]:
+def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str | Source]:
     """File names and failures that one PATH stands for; frames of a camera."""
     if os.path.isdir(path):
-        yield from _walk(path, exclude)
+        yield from _walk(path, exclude, PICTURE_SUFFIXES | VIDEO_SUFFIXES if videos else PICTURE_SUFFIXES)
     elif os.path.lexists(path):
         yield path
     elif path.isascii() and path.isdigit():
@@ -132,18 +136,18 @@ def _is_known(path: str) -> bool:
     return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 
-def _file(path: str, base: str | None) -> Iterator[Source]:
-    """The picture in a file, or the frames of a video."""
+def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
+    """The picture in a file, or a video, whole or as its frames."""
     absolute = Path(os.path.abspath(path))
     relative = absolute.relative_to(base if base is not None else absolute.anchor)
-    if _suffix(path) in VIDEO_SUFFIXES:
+    if _suffix(path) in VIDEO_SUFFIXES and not whole_videos:
         yield from _video(path, relative)
     else:
-        yield Source(path, relative)
+        yield Source(path, relative, video=_suffix(path) in VIDEO_SUFFIXES)
 
 
-def _walk(folder: str, exclude: Collection[str]) -> Iterator[str | Source]:
-    """Pictures of a folder, sorted, then those of the folders in it, one by one."""
+def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> Iterator[str | Source]:
+    """Files of a folder with these suffixes, sorted, then those of the folders in it, one by one."""
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
@@ -155,7 +159,7 @@ def _walk(folder: str, exclude: Collection[str]) -> Iterator[str | Source]:
             yield _failure(folder, error.strerror or "cannot be listed")
             continue
         for entry in entries:
-            if _suffix(entry.name) in PICTURE_SUFFIXES and entry.is_file():
+            if _suffix(entry.name) in suffixes and entry.is_file():
                 yield entry.path
         waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 

@@ -1,0 +1,203 @@
+"""``s3fd track``: faces followed through a video or a camera."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.running import INTERRUPTED, SOME_FAILED, end, interruptible, open_detector, open_runtime
+
+if TYPE_CHECKING:
+    from s3fd.inference.detector import Detector
+    from s3fd.video.follow import Following, TrackedFrame, Video
+    from s3fd.video.summary import Track
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def track(
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A video file, or the number of a camera.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a copy with the faces marked: .mp4, .mov or .mkv."),
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", help="Also write a line of JSON a frame, with every face in it."
+        ),
+    ] = None,
+    every: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Look at one frame in N; between them, boxes are filled in."),
+    ] = 1,
+    gap: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="A face that is lost for no longer keeps its number."),
+    ] = 1.0,
+    delay: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="See so far ahead: faces lost for no longer are filled in."
+        ),
+    ] = 0.5,
+    min_score: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Follow faces that score over this once, from 0 to 1 (certain)."),
+    ] = 0.5,
+    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    attributes: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Also tell this of every face, averaged over its track."),
+    ] = None,
+    min_probability: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Leave an attribute open (null) that is less probable than this."),
+    ] = 0.0,
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or a file of one.")
+    ] = "slim",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+    ] = None,
+    engine: Engine = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+) -> None:
+    r"""Follow the faces through a video or a camera.
+
+    Writes one line of JSON a face to standard output, once it is gone, with the frames and the seconds
+    between which it was there, and where it was seen best:
+
+    {"path": "a.mp4", "track": 1, "first": 0, "last": 99, "start": 0.0, "end": 3.96, "frames": 100,
+    "detections": 50, "score": 0.93, "best": 6, "box": \[x1, y1, x2, y2]}
+
+    With --json, a line a frame as `s3fd detect` writes it; every face has its "track", and "detected": false
+    where its box was filled in. A video that cannot be read to its end gives {"path": …, "error": …}.
+
+    Exit code: 0 if all went well, 1 if the video could not be read to its end, 2 for a wrong call, 130 after
+    Ctrl-C, which ends a camera: what was written until then is kept.
+    """
+
+    def run() -> int:
+        from s3fd.video.follow import Following
+
+        _check(path, out, frames)
+        told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+        runtime = open_runtime(weights, threads, engine, device, precision)
+        detector = open_detector(runtime, size, min_score, told, min_probability)
+        with needs_extra("video"):
+            return _run(path, detector, Following(every, delay, gap), out, frames)
+
+    end(run)
+
+
+def _check(path: str, out: Path | None, frames: Path | None) -> None:
+    """Refuse outputs that cannot be written, or would replace the video."""
+    from s3fd.video.writing import CONTAINERS
+
+    if out is not None and out.suffix.lower() not in CONTAINERS:
+        fail(f"--out: {out} is none of {', '.join(sorted(CONTAINERS))}")
+    for option, file in (("--out", out), ("--json", frames)):
+        if file is None:
+            continue
+        if not file.parent.is_dir() or file.is_dir():
+            fail(f"{option}: {file} is not a file in a folder that exists")
+        if file.exists() and Path(path).exists() and file.samefile(path):
+            fail(f"{option}: {file} is the video itself: name another file")
+
+
+def _run(path: str, detector: Detector, following: Following, out: Path | None, frames: Path | None) -> int:
+    """Follow the faces and write what is asked for; return the exit code."""
+    from s3fd.cli.progress import Progress
+    from s3fd.inference.records import Record
+    from s3fd.inference.writers import JsonLinesWriter
+    from s3fd.video.follow import open_video
+    from s3fd.video.frames import VideoError
+    from s3fd.video.summary import Summary
+
+    runtime = detector.runtime
+    shown = sys.stderr.isatty() and not sys.stdout.isatty()
+    summary = Summary(following.gap + following.delay)
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}", "frames"))
+        interrupted = stack.enter_context(interruptible())
+        writers = [JsonLinesWriter(_open(frames), close=True)] if frames is not None else []
+        for writer in writers:
+            stack.enter_context(writer)
+        failure = None
+        try:
+            video = stack.enter_context(open_video(_source(path)))
+            height, width = video.format.height, video.format.width
+            followed = stack.enter_context(closing(_follow(video, path, detector, following, out)))
+            for frame in followed:
+                record = Record(
+                    path, frame.faces, width, height, frame=frame.number, time=round(frame.time, 3)
+                )
+                for writer in writers:
+                    writer.write(record)
+                progress.advance(record)
+                _print(path, summary.add(frame))
+                if interrupted():
+                    break
+        except VideoError as error:
+            reason = error.reason if error.name in (path, f"camera:{path}") else str(error)
+            failure = Record(path, error=reason)
+        _print(path, summary.rest())
+        if failure is not None:
+            progress.advance(failure)
+            _print_line(failure.to_dict())
+            return SOME_FAILED
+        return INTERRUPTED if interrupted() else 0
+
+
+def _source(path: str) -> str | int:
+    """The file, or the number of a camera where there is no such file."""
+    return int(path) if path.isascii() and path.isdigit() and not Path(path).exists() else path
+
+
+def _open(file: Path) -> BinaryIO:
+    """Open a file for lines, or end with what is wrong about it."""
+    try:
+        return file.open("wb")
+    except OSError as error:
+        fail(f"--json: {error}")
+
+
+def _follow(
+    video: Video, path: str, detector: Detector, following: Following, out: Path | None
+) -> Generator[TrackedFrame, None, None]:
+    """Follow the faces of an open video, and write its annotated copy if one is asked for."""
+    from s3fd.video.follow import follow
+    from s3fd.video.job import drawn, rewrite
+    from s3fd.video.writing import VideoWriter
+
+    if out is None:
+        return follow(video, detector, following)
+    writer = VideoWriter(out, video.format, sound=path if Path(path).exists() else None, keep=True)
+    return rewrite(video, detector, following, writer, drawn)
+
+
+def _print(path: str, tracks: list[Track]) -> None:
+    """Write a line of JSON for each track that is over."""
+    for track in tracks:
+        _print_line({"path": path} | track.to_dict())
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    """Write a line of JSON to standard output, at once."""
+    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()

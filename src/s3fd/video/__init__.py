@@ -1,0 +1,1 @@
+"""Faces followed through a video: frames in, tracks between the detections, frames out."""

@@ -1,0 +1,67 @@
+"""What a video gives: frames with their times, and the format they are in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from s3fd.inference.pictures import Pixels
+
+MILLISECONDS = Fraction(1, 1000)
+
+EXACT = 0x2 | 0x2000 | 0x40000
+"""Flags of FFmpeg's converter of colours: bilinear, colour at full width, exact rounding. Its own choice
+turns a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
+
+
+class VideoError(ValueError):
+    """A video that cannot be read or written; the message is one line.
+
+    Attributes:
+        name: the file or camera.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        """Say what is wrong with the video `name`."""
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded frame.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 BGR, upright.
+        number: from 0, in the order of display.
+        time: at which it is shown, in seconds from the first frame.
+    """
+
+    pixels: Pixels
+    number: int
+    time: float
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """How the frames of a video are stored.
+
+    Attributes:
+        width: of the upright frames in pixels.
+        height: of the upright frames in pixels.
+        rate: frames a second, on average where they come at uneven times.
+        time_base: the unit in seconds in which frames are timed.
+        start: time of the first frame on the clock that it shares with the sound, in seconds.
+        matrix: how colours are coded, as FFmpeg counts `AVColorSpace`; 2 where the file does not say.
+        aspect: width of a pixel over its height.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction = MILLISECONDS
+    start: float = 0.0
+    matrix: int = 2
+    aspect: Fraction = Fraction(1)

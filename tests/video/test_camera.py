@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from s3fd.video.camera import Camera
+from s3fd.video.frames import VideoError
+
+
+class Capture:
+    """Gives so many frames, of a brightness that counts them, as fast as a camera of 200 frames/s."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.given, self.released = count, 0, False
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(0.005)
+        if self.given == self.count:
+            return False, None
+        self.given += 1
+        return True, np.full((4, 6, 3), self.given, np.uint8)
+
+    def get(self, _: int) -> float:
+        return 200.0
+
+    def release(self) -> None:
+        self.released = True
+
+
+def test_whoever_is_slow_sees_the_latest_frame() -> None:
+    capture = Capture(100)
+    shown, times = [], []
+    with Camera(0, capture) as camera:
+        assert (camera.format.width, camera.format.height, camera.format.rate) == (6, 4, 200)
+        with pytest.raises(VideoError, match="camera:0: the camera stopped"):
+            for frame in camera:
+                assert frame.number == len(shown)
+                shown.append(int(frame.pixels[0, 0, 0]))
+                times.append(frame.time)
+                assert capture.given - shown[-1] <= 2
+                time.sleep(0.03)
+    assert shown == sorted(set(shown))
+    assert times == sorted(times)
+    assert 5 < len(shown) < 40
+    assert shown[-1] == 100
+    assert capture.released
+
+
+def test_leaving_early_stops_the_reader() -> None:
+    before, capture = threading.active_count(), Capture(10_000)
+    with Camera(0, capture) as camera:
+        next(iter(camera))
+    assert threading.active_count() == before
+    assert capture.released
+
+
+def test_no_camera() -> None:
+    capture = Capture(0)
+    with pytest.raises(VideoError, match="camera:3: no such camera"):
+        Camera(3, capture)
+    assert capture.released

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+
+from s3fd.video.tracker import Tracker
+
+
+def square(x: float, y: float = 0.0, side: float = 40.0) -> list[float]:
+    return [x, y, x + side, y + side]
+
+
+def boxes(*found: list[float]) -> np.ndarray:
+    return np.array(found, np.float32).reshape(-1, 4)
+
+
+def test_faces_keep_their_numbers_as_they_move_whatever_the_order() -> None:
+    tracker = Tracker(640, patience=10)
+    numbers = set()
+    for t in range(30):
+        found = boxes(square(10 * t, 0), square(600 - 10 * t, 200))
+        order = [1, 0] if t % 2 else [0, 1]
+        tracks, _ = tracker.update(found[order])
+        numbers.add(tuple(tracks[order].tolist()))
+    assert len(numbers) == 1
+
+
+def test_a_face_is_confirmed_when_it_was_seen_twice() -> None:
+    tracker = Tracker(640, patience=10)
+    tracks, confirmed = tracker.update(boxes(square(0)))
+    assert confirmed == set()
+    again, confirmed = tracker.update(boxes(square(2), square(300)))
+    assert again[0] == tracks[0]
+    assert confirmed == {int(tracks[0])}
+
+
+def test_a_face_is_found_again_where_it_was_going() -> None:
+    tracker = Tracker(640, patience=10)
+    for t in range(10):
+        before, _ = tracker.update(boxes(square(10 * t)))
+    for _ in range(9):
+        tracker.update(boxes())
+    after, _ = tracker.update(boxes(square(10 * 19)))
+    assert after.tolist() == before.tolist()
+
+
+def test_a_face_that_was_away_for_too_long_is_another() -> None:
+    tracker = Tracker(640, patience=5)
+    for _ in range(10):
+        before, _ = tracker.update(boxes(square(0)))
+    for _ in range(7):
+        tracker.update(boxes())
+    assert tracker.alive == set()
+    after, _ = tracker.update(boxes(square(0)))
+    assert after.tolist() != before.tolist()
+
+
+def test_the_size_of_the_video_makes_no_difference() -> None:
+    rng = np.random.default_rng(0)
+    paths = [boxes(square(8 * t, 3 * t), square(300, 100)) + rng.normal(0, 2, (2, 4)) for t in range(20)]
+    small, large = Tracker(640, patience=5), Tracker(6400, patience=5)
+    for found in paths:
+        assert small.update(found)[0].tolist() == large.update(found * 10)[0].tolist()
+
+
+def test_no_face() -> None:
+    tracks, confirmed = Tracker(640, patience=5).update(boxes())
+    assert tracks.shape == (0,)
+    assert confirmed == set()

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import clips
+import numpy as np
+import pytest
+
+from s3fd.video.frames import VideoError, VideoFormat
+from s3fd.video.reading import VideoFile
+from s3fd.video.writing import VideoWriter, video_name
+
+FORMAT = VideoFormat(*clips.SIZE, Fraction(25), time_base=Fraction(1, 25))
+PICTURES = list(clips.frames([lambda t: (4 * t, 30)], 25))
+
+
+def write(path: Path, video: VideoFormat = FORMAT, **options: object) -> VideoWriter:
+    with VideoWriter(path, video, **options) as writer:  # type: ignore[arg-type]
+        for number, pixels in enumerate(PICTURES):
+            writer.write(pixels, number / 25)
+    return writer
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".M4V"])
+def test_what_is_written_can_be_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write(path)
+    with VideoFile(path) as video:
+        frames = list(video)
+    assert len(frames) == 25
+    for frame, picture in zip(frames, PICTURES, strict=True):
+        assert np.abs(frame.pixels.astype(int) - picture).mean() < 6
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_uneven_times_stay(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.4, 0.44, 1.0]
+    with VideoWriter(tmp_path / "a.mp4", FORMAT) as writer:
+        for pixels, time in zip(PICTURES, times, strict=False):
+            writer.write(pixels, time)
+    with VideoFile(tmp_path / "a.mp4") as video:
+        assert [frame.time for frame in video] == pytest.approx(times)
+
+
+@pytest.mark.parametrize("matrix", [1, 5, 6])
+def test_colours_survive_being_read_and_written(tmp_path: Path, matrix: int) -> None:
+    flat = np.full((96, 160, 3), (40, 90, 200), np.uint8)
+    video = VideoFormat(*clips.SIZE, Fraction(25), time_base=Fraction(1, 25), matrix=matrix)
+    with VideoWriter(tmp_path / "a.mp4", video) as writer:
+        writer.write(flat, 0.0)
+    with VideoFile(tmp_path / "a.mp4") as again:
+        assert again.format.matrix == matrix
+        (frame,) = again
+    assert np.abs(frame.pixels.astype(int) - flat).max() <= 2
+
+
+def test_greys_stay_grey(tmp_path: Path) -> None:
+    grey = np.repeat(np.linspace(20, 230, 160).astype(np.uint8)[None, :, None], 96, axis=0).repeat(3, axis=2)
+    with VideoWriter(tmp_path / "a.mp4", FORMAT) as writer:
+        writer.write(grey, 0.0)
+    with VideoFile(tmp_path / "a.mp4") as video:
+        (frame,) = video
+    assert np.abs((frame.pixels.astype(int) - grey).mean(axis=(0, 1))).max() < 0.5
+
+
+def test_odd_sides_gain_a_pixel(tmp_path: Path) -> None:
+    video = VideoFormat(31, 17, Fraction(25))
+    with VideoWriter(tmp_path / "a.mp4", video) as writer:
+        writer.write(np.zeros((17, 31, 3), np.uint8), 0.0)
+    with VideoFile(tmp_path / "a.mp4") as again:
+        assert (again.format.width, again.format.height) == (32, 18)
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.dts is not None]
+
+
+def test_sound_is_kept_as_it_is_and_nothing_else(tmp_path: Path) -> None:
+    told = {"title": "secret", "location": "+52.5+013.4/"}
+    path = clips.save(tmp_path / "in.mp4", PICTURES, sound="aac", metadata=told)
+    assert write(tmp_path / "out.mp4", sound=path).has_sound
+    assert packets(tmp_path / "out.mp4") == packets(path)
+    with av.open(str(path)) as container:
+        assert container.metadata["title"] == "secret"
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        assert not {"title", "location"} & set(container.metadata)
+    assert b"secret" not in (tmp_path / "out.mp4").read_bytes()
+
+
+def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
+    path = clips.save(tmp_path / "in.avi", PICTURES, sound="adpcm_ms", codec="mpeg4")
+    writer = write(tmp_path / "out.mp4", sound=path)
+    assert not writer.has_sound
+    with VideoFile(tmp_path / "out.mp4") as video:
+        assert len(list(video)) == 25
+
+
+def test_a_video_without_sound_has_none_to_keep(tmp_path: Path) -> None:
+    path = clips.save(tmp_path / "in.mp4", PICTURES)
+    assert not write(tmp_path / "out.mp4", sound=path).has_sound
+
+
+def test_after_an_error_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), VideoWriter(tmp_path / "a.mp4", FORMAT, keep=True) as writer:
+        writer.write(PICTURES[0], 0.0)
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("keep", "left"), [(True, ["a.mp4"]), (False, [])])
+def test_what_the_user_ends_is_kept_if_asked_for(tmp_path: Path, keep: bool, left: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "a.mp4", FORMAT, keep=keep) as writer:
+        writer.write(PICTURES[0], 0.0)
+        raise KeyboardInterrupt
+    assert [file.name for file in tmp_path.iterdir()] == left
+
+
+def test_a_file_that_is_there_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), VideoWriter(path, FORMAT):
+        raise RuntimeError
+    assert path.read_text() == "before"
+    write(path)
+    assert path.stat().st_size > 100
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=r"a\.gif: a video is written as \.m4v, \.mkv, \.mov, \.mp4"):
+        VideoWriter(tmp_path / "a.gif", FORMAT)
+    with pytest.raises(VideoError, match=r"a\.mp4: No such file or directory"):
+        write(tmp_path / "missing" / "a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a/b.mp4", "a/b.mp4"), ("b.MOV", "b.MOV"), ("b.avi", "b.avi.mp4"), ("b.webm", "b.webm.mp4")],
+)
+def test_names_of_copies(name: str, expected: str) -> None:
+    assert video_name(Path(name)) == Path(expected)
