@@ -36,12 +36,15 @@ def rows(epochs: float | None) -> dict[str, FinetuneConfig]:
             "epochs": 30.0,
         }
     )
-    branch = recipe.model_copy(update={"head": load_config("branch").head, "epochs": 30.0})
+    head = load_config("branch").head
+    branch = recipe.model_copy(update={"head": head, "epochs": 30.0})
+    alone = branch.model_copy(update={"head": head.model_copy(update={"initial": "random"})})
     every = {
         "whole picture: last map, pooled": load_config("picture"),
         "face: a convolution on each layer": recipe.model_copy(update={"epochs": 30.0}),
         "face: a tower on the fused maps": tower,
-        "face: a branch off stride 8": branch,
+        "face: a branch off stride 8, from nothing": alone,
+        "face: a branch off stride 8, from the features of gender's": branch,
     }
     if epochs is not None:
         every = {title: config.model_copy(update={"epochs": epochs}) for title, config in every.items()}

@@ -3,6 +3,7 @@ import torch
 
 from s3fd.network import build
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
+from s3fd.network.branch import AttributeBranch
 
 GENDER = Attribute("gender", ("female", "male"))
 
@@ -155,3 +156,20 @@ def test_a_picture_head_says_one_thing_of_a_picture() -> None:
 def test_a_picture_head_reads_one_layer() -> None:
     with pytest.raises(ValueError, match="one layer"):
         build("slim", attributes=[Attribute("person", ("a", "b"), kind="picture", layers=(4, 5))])
+
+
+def test_a_branch_starts_with_the_features_of_one_of_its_shape() -> None:
+    torch.manual_seed(0)
+    shallow, deep = (
+        Attribute(f"depth{depth}", ("a", "b"), kind="branch", layers=(2, 3, 4, 5), depth=depth)
+        for depth in (1, 2)
+    )
+    network = build("slim", attributes=[GENDER, shallow, deep])
+    person = AttributeBranch(
+        Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4, 5), depth=2), 64
+    )
+    before = person.conv[0].weight.clone()
+    person.copy_features(network.attribute_heads.values())
+    theirs = network.attribute_heads["depth2"].stages.state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in person.stages.state_dict().items())
+    assert torch.equal(person.conv[0].weight, before)

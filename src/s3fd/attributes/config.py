@@ -18,8 +18,8 @@ class InitialHeadConfig(HeadConfig):
 
     initial: Literal["copy", "random", "kept"] = Field(
         "copy",
-        description="copy: every class starts as the layer's face classifier; "
-        "kept: from the head of that name that the weights have",
+        description="copy: every class starts as the layer's face classifier, and a branch with the features "
+        "of a branch of the same layers and depth, if the weights have one; kept: from the head of that name",
     )
 
 

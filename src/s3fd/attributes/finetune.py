@@ -18,6 +18,7 @@ from s3fd.data.targets import Target
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
+from s3fd.network.branch import AttributeBranch
 from s3fd.training.attribute_loss import attribute_loss, where_faces
 from s3fd.training.composition import Composition
 from s3fd.training.dataset import normalise
@@ -72,9 +73,13 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
     attribute = Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth)
     if config.head.initial == "kept":
         return _kept(network, attribute)
+    donors = [own for known, own in network.attribute_heads.items() if known != name]
     head = network.add(attribute)
-    if isinstance(head, AttributeHead) and config.head.kind == "layers" and config.head.initial == "copy":
-        copy_face_channel(head, network.heads)
+    if config.head.initial == "copy":
+        if isinstance(head, AttributeBranch):
+            head.copy_features(donors)
+        elif isinstance(head, AttributeHead) and config.head.kind == "layers":
+            copy_face_channel(head, network.heads)
     return head
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute
@@ -40,6 +41,20 @@ class AttributeBranch(nn.Module):
             self.stages.append(nn.Sequential(SeparableBlock(inputs, WIDTH, stride=2), *rest))
             self.conv.append(nn.Conv2d(WIDTH, len(attribute.classes), 3, padding=1))
             inputs = WIDTH
+
+    @torch.no_grad()
+    def copy_features(self, others: Iterable[nn.Module]) -> None:
+        """Start with the features of the first of `others` that is a branch of this shape, if there is one.
+
+        What was learnt of faces for another label is a better start than noise where labels are few.
+        """
+        own = {name: tensor.shape for name, tensor in self.stages.state_dict().items()}
+        for other in others:
+            if isinstance(other, AttributeBranch):
+                theirs = other.stages.state_dict()
+                if {name: tensor.shape for name, tensor in theirs.items()} == own:
+                    self.stages.load_state_dict(theirs)
+                    return
 
     def forward(self, early: Tensor, map_sizes: Sequence[tuple[int, int]]) -> LayerLogits:
         """Map stride-8 features (B, C, H, W) to the logits on the branch's layers; maps have these sizes."""
