@@ -124,6 +124,14 @@ def test_hiding_reaches_before_and_after_what_was_seen_once() -> None:
     assert sizes[60] == pytest.approx(24 * 1.8)
 
 
+def test_what_is_seen_once_and_unsure_is_hidden_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_module, "SURE", 1.1)
+    once = follow([lambda t: (70, 40) if t == 50 else None], count=120, delay=1.0, hiding=True)
+    assert [frame.number for frame in once if len(frame.faces)] == [50]
+    twice = follow([lambda t: (70, 40) if t in (50, 51) else None], count=120, delay=1.0, hiding=True)
+    assert [frame.number for frame in twice if len(frame.faces)] == list(range(50 - 12, 51 + 25 + 1))
+
+
 def test_hiding_leaves_no_gap_while_a_face_is_lost() -> None:
     frames = follow([right], count=50, runtime=clips.Blinking(blind=range(10, 34)), delay=1.0, hiding=True)
     for frame in frames:

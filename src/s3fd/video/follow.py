@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
@@ -44,6 +44,10 @@ GAP = 1.0
 HIDDEN_BEFORE = 0.5
 """Seconds for which a face is hidden before it is first seen: it may have come out of blur, or turned."""
 
+SURE = 0.4
+"""Score from which a face that was seen a single time is hidden before and after that too. Once and with
+less, it is mostly a fold or a shadow, and hiding that for a second and a half covers much of the picture."""
+
 
 @dataclass(frozen=True)
 class TrackedFrame:
@@ -73,8 +77,9 @@ class Following:
         delay: seconds of the video that are seen ahead of the frame that is given out: faces lost for less
             than that are filled in. With 0, a frame comes as soon as it, or one after it, is looked at.
         gap: seconds for which a face may be lost and found again as the same.
-        hiding: whether faces are to be hidden: what was seen once counts, from `HIDDEN_BEFORE` to `gap`
-            after it was seen, and where it was not, boxes grow on each side by their own sides in a second.
+        hiding: whether faces are to be hidden: all that is seen counts, and what is seen twice or is `SURE`
+            also from `HIDDEN_BEFORE` to `gap` after, where boxes grow on each side by their own sides in a
+            second.
     """
 
     every: int = 1
@@ -191,6 +196,7 @@ class Follower:
         self._timeline = Timeline(following.reach)
         self._averages = Averages({name: detector.runtime.classes[name] for name in detector.attributes})
         self._best: dict[int, float] = {}
+        self._times_seen: Counter[int] = Counter()
         self._confirmed: set[int] = set()
         self._numbers: dict[int, int] = {}
         self._given = 0
@@ -224,6 +230,7 @@ class Follower:
         self._averages.add(tracks.tolist(), faces)
         for key, score in zip(tracks.tolist(), faces.scores.tolist(), strict=True):
             self._best[key] = max(score, self._best.get(key, 0.0))
+            self._times_seen[key] += 1
         self._updates += 1
         self._seen_until = frame.time
 
@@ -231,6 +238,8 @@ class Follower:
         """A frame with its faces; what is no longer needed is forgotten."""
         moment = self._timeline.at(frame.time)
         counts = np.array([self._counts(key) for key in moment.tracks.tolist()], dtype=bool)
+        if self._following.hiding:
+            counts |= moment.detected
         order = np.flatnonzero(counts)[np.argsort(-moment.scores[counts], kind="stable")]
         keys = moment.tracks[order].tolist()
         columns = {"track": np.array([self._number(key) for key in keys], dtype=int)}
@@ -245,10 +254,11 @@ class Follower:
     def _counts(self, key: int) -> bool:
         """Whether a track is one to report: seen twice in a row, and once with the score that begins one.
 
-        In the very first update nothing can have been seen twice.
+        In the very first update nothing can have been seen twice. One that is hidden need not be seen twice
+        if it is `SURE`.
         """
         if self._following.hiding:
-            return True
+            return self._times_seen[key] > 1 or self._best[key] > SURE
         seen_twice = key in self._confirmed or key in self._numbers or self._updates == 1
         return seen_twice and self._best[key] > self._min_score
 
@@ -263,6 +273,6 @@ class Follower:
         """Forget what no frame after `time` needs."""
         self._timeline.forget(time, self._tracker.alive)
         for key in [key for key in self._best if key not in self._timeline]:
-            del self._best[key]
+            del self._best[key], self._times_seen[key]
             self._numbers.pop(key, None)
             self._averages.forget([key])
