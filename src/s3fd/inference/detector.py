@@ -213,7 +213,8 @@ class Detector:
 
     def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
         """Find the faces of pictures (H, W, 3) of one size in one pass, in pixels of these."""
-        batch = seen[0][None] if len(seen) == 1 else np.stack(seen)
+        # A tile at full resolution is a view into its picture; runtimes take contiguous memory.
+        batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
         scores, found, told = self.runtime(batch, self.attributes)
         return [
             select(
