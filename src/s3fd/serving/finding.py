@@ -67,7 +67,7 @@ def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: 
     try:
         header = pictures.header(data, formats=FORMATS)
     except PictureError as error:
-        known = ", ".join(FORMATS[:-1])
+        known = ", ".join(FORMATS)
         raise Problem(415, f"{error.reason} ({known})") from error
     width, height = header.width, header.height
     if width * height > limits.pixels:

@@ -24,8 +24,9 @@ OPEN = ("/", "/healthz", "/readyz", "/openapi.json")
 PAGE = "/page/"
 
 SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
@@ -39,7 +40,7 @@ class Gate:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, key: str | None, local: bool, metrics: Metrics) -> None:
-        """Let through what has the `key`; if `local`, only what is addressed to this machine by its own name."""
+        """Let through what has the `key`; if `local`, only what is addressed to a loopback name."""
         self._app = app
         self._key = key.encode() if key is not None else None
         self._local = local
@@ -63,7 +64,8 @@ class Gate:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        scope["state"]["told"] = told = {}
+        told: dict[str, Any] = {}
+        scope.setdefault("state", {})["told"] = told
         try:
             self._check(scope["path"], Headers(scope=scope))
             await self._app(scope, receive, mark)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
-"""What is decoded, by Pillow's names: what cameras, phones and pages use (MPO: a phone's JPEG with depth)."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""What is decoded, by Pillow's names: what cameras, phones and pages use."""
 
 MIN_KEY = 16
 """Characters of the shortest API key that is taken."""

@@ -1,8 +1,8 @@
 """The threads that find faces, and the bounded queue before them.
 
 A worker takes one picture all the way, with one thread of the network: on a CPU that is the fastest, and a
-batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent requests
-share the queue and not a pass.
+batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent
+requests share the queue and not a pass.
 """
 
 from __future__ import annotations
