@@ -76,7 +76,7 @@ def serve(
     def run() -> int:
         with needs_extra("serve"):
             from s3fd.serving.app import create_app
-            from s3fd.serving.server import bind, log_to_stderr, serve
+            from s3fd.serving.server import bind, log_to_stderr, server
         from s3fd.inference.runtime import processors
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
@@ -111,7 +111,7 @@ def serve(
             local=is_loopback(host),
             on_ready=lambda: typer.echo(ready, err=True),
         )
-        serve(application, bound, limits.upload + limits.deadline)
+        server(application, limits.upload + limits.deadline).run(sockets=[bound])
         return 0
 
     end(run)

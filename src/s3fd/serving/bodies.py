@@ -62,6 +62,7 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
                 raise _too_large(limits)
             hold.add(len(chunk))
             sink.feed(chunk)
+        request.state.ended = True
     if scope.cancelled_caught:
         raise Problem(408, f"The request did not arrive within {limits.upload:g} seconds.")
     return sink.finish()
@@ -69,6 +70,8 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
 
 async def drain(request: Request) -> bool:
     """Read on for a little while after a refusal; return whether the request has ended."""
+    if getattr(request.state, "ended", False):
+        return True
     rest = DRAIN_BYTES
     try:
         with anyio.move_on_after(DRAIN_SECONDS):

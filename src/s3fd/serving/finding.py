@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from PIL.Image import DecompressionBombError
+
 from s3fd.inference import pictures
 from s3fd.inference.detector import Detector, needed
 from s3fd.inference.pictures import PictureError
 from s3fd.inference.records import Record
-from s3fd.inference.resize import network_size
+from s3fd.inference.resize import network_size, parse_size
 from s3fd.serving.bodies import Upload
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import FORMATS, Limits
@@ -48,8 +50,6 @@ def with_options(
     detector: Detector, size: str, min_score: float, attributes: str | None, min_probability: float
 ) -> Detector:
     """A detector with the options of one request; raises a `Problem` with status 422 for wrong ones."""
-    from s3fd.inference.resize import parse_size
-
     told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
     try:
         return replace(
@@ -67,6 +67,8 @@ def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: 
     try:
         header = pictures.header(data, formats=FORMATS)
     except PictureError as error:
+        if isinstance(error.__cause__, DecompressionBombError):  # beyond what Pillow opens at all
+            raise Problem(413, f"over the limit of {limits.pixels:,} pixels") from error
         known = ", ".join(FORMATS)
         raise Problem(415, f"{error.reason} ({known})") from error
     width, height = header.width, header.height

@@ -67,19 +67,23 @@ def bind(host: str, port: int) -> tuple[socket.socket, str]:
     return bound, f"http://{shown}:{bound.getsockname()[1]}"
 
 
-def serve(app: FastAPI, bound: socket.socket, grace: float) -> None:
-    """Serve until SIGINT or SIGTERM; then take no more, and finish what has begun within `grace` seconds."""
-    config = uvicorn.Config(
-        app,
-        http=Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(grace)),
+def server(app: FastAPI, grace: float) -> uvicorn.Server:
+    """Build a server, whose ``run(sockets=[bound])`` serves until SIGINT or SIGTERM.
+
+    It then takes no more, and finishes what has begun within `grace` seconds.
+    """
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(grace)),
+        )
     )
-    uvicorn.Server(config).run(sockets=[bound])
 
 
 def log_to_stderr(requests: bool) -> None:

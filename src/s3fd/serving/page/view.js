@@ -4,6 +4,7 @@ import { caption, kind, place } from "./faces.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const PLATE = 18; // pixels: lines and letters keep their size at every zoom
+const SMALL = 28; // pixels: a box that would hide its face with lines of the usual width
 const MOST = 16;
 
 const ruler = document.createElement("canvas").getContext("2d");
@@ -86,7 +87,8 @@ export class View {
   #group(face, i, scale, spot) {
     const [x, y, right, bottom] = face.box.map((v) => v * scale);
     const box = { x, y, width: right - x, height: bottom - y, rx: 3 };
-    const group = node("g", { class: `face ${kind(face)}${i === this.chosen ? " chosen" : ""}` });
+    const small = box.width < SMALL ? " small" : "";
+    const group = node("g", { class: `face ${kind(face)}${small}${i === this.chosen ? " chosen" : ""}` });
     group.append(node("rect", { ...box, class: "halo" }), node("rect", { ...box, class: "line" }));
     if (spot) {
       group.append(node("rect", { x: spot.x, y: spot.y, width: spot.width, height: PLATE, rx: 4, class: "plate" }));
