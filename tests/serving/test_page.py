@@ -8,20 +8,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import axe_playwright_python
 import httpx
 import pytest
 from conftest import missing
 from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 from serving.conftest import Process, running
 
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving.app import PAGE
 from s3fd.serving.settings import Limits
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -47,8 +46,7 @@ def browser() -> Iterator[Browser]:
     """Chromium as installed on this machine; each page of a test has an empty profile."""
     if CHROMIUM is None:
         missing("Chromium is not installed (on Debian: apt-get install chromium)")
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
         launched.close()
@@ -116,8 +114,7 @@ def look(page: Page, name: str) -> None:
 
 def check_accessibility(page: Page) -> None:
     """Fail on what axe-core finds serious or critical."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    script = Path(axe.__file__).parent / "axe.min.js"
+    script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
     # Evaluated by the driver: the page's own policy would refuse a script element.
     page.evaluate(script.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run()")
