@@ -65,8 +65,9 @@ def serve(
 ) -> None:
     r"""Find faces over HTTP, and show a page on which to drop pictures.
 
-    POST /v1/detect takes files (multipart/form-data) or the bytes of a picture, and answers with the records
-    of `s3fd detect`:  curl -F files=@photo.jpg http://127.0.0.1:8000/v1/detect
+    POST /v1/detect takes files or the bytes of a picture, and gives the records of `s3fd detect`:
+
+    curl -F files=@photo.jpg http://127.0.0.1:8000/v1/detect
 
     Pictures are held in memory alone, until they are answered. Ctrl-C finishes what has begun.
 

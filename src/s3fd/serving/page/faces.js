@@ -54,6 +54,7 @@ export function place(faces, scale, measure, height, limit, chosen = -1) {
   const first = chosen >= 0 && chosen < faces.length ? [chosen] : [];
   for (const i of [...first, ...faces.keys()]) {
     if (places[i]) continue;
+    if (i !== chosen && caption(faces[i]) === "?" && boxes[i][2] - boxes[i][0] < 3 * height) continue; // its colour says so
     const width = measure(caption(faces[i])) + height * 0.7;
     const [left, top, , bottom] = boxes[i];
     const x = Math.max(0, Math.min(left - 1, limit.width - width));
