@@ -169,6 +169,18 @@ def test_a_picture_is_dropped_and_the_sliders_act_at_once(
     look(page, "crowd")
 
 
+def test_a_picture_that_is_dropped_early_waits_for_what_can_be_told(
+    service: Process, visit: Callable[..., Page], example: Path
+) -> None:
+    page = visit(service.url)
+    page.route("**/v1/model", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.reload(wait_until="commit")
+    page.wait_for_load_state("domcontentloaded")
+    drop(page, example)
+    page.wait_for_selector("#overlay .face")
+    assert page.locator("#overlay .face.open").count() == 0
+
+
 def test_boxes_stay_on_the_faces_at_any_zoom(
     service: Process, visit: Callable[..., Page], example: Path
 ) -> None:

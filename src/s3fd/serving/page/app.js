@@ -11,6 +11,7 @@ let current = -1;
 let chosen = -1;
 let attributes = [];
 let camera = null;
+let started;
 
 // --- pictures -----------------------------------------------------------------------------------------------
 
@@ -29,6 +30,7 @@ async function look(picture) {
   picture.record = picture.error = null;
   refresh();
   try {
+    await started; // a picture may be dropped before it is known what can be told of its faces
     picture.image ??= await decode(picture.url);
     picture.record = await detect(picture.blob, $("size").value, attributes);
   } catch (error) {
@@ -285,7 +287,8 @@ $("fit").addEventListener("click", () => view.zoomBy(0));
 $("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   useKey($("key").value);
-  await start();
+  started = start();
+  await started;
   for (const picture of pictures) if (picture.error) await look(picture);
 });
 
@@ -334,4 +337,4 @@ async function start() {
     else complain(error.message);
   }
 }
-start();
+started = start();
