@@ -1,11 +1,11 @@
-"""From a decoded picture to its faces: time and accuracy of every engine and precision, and of other detectors.
+"""From a decoded picture to its faces: time and accuracy of every engine and precision, and of the peers.
 
 Run: python benchmarks/speed.py --int8 slim.int8.xml --plot docs/images/speed.png
 
-On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all. The
-detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs from
-the resized picture to boxes in its pixels, everything included, with scores from 0.01 (this project) and 0.02 on,
-as average precision needs them; in use, where scores start at 0.5, suppression has less to do.
+On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all.
+The detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs
+from the resized picture to boxes in its pixels, everything included, with scores from 0.01 on (the peers:
+0.02), as average precision needs them; in use, where scores start at 0.5, suppression has less to do.
 """
 
 from __future__ import annotations
