@@ -118,6 +118,12 @@ def make_ours(weights: str, threads: int) -> Detect:
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")
 
+    return boxes_and_scores(detector)
+
+
+def boxes_and_scores(detector: Detector) -> Detect:
+    """A detector of this project as one of those that are measured."""
+
     def detect(picture: Pixels) -> tuple[Any, Any]:
         faces = detector(picture)
         return faces.boxes, faces.scores

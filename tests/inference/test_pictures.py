@@ -269,3 +269,14 @@ def test_a_pillow_picture_is_taken_as_a_file_is(tmp_path: Path) -> None:
         assert image.size == (40, 24)
     assert (picture.width, picture.height) == (24, 40)
     np.testing.assert_array_equal(picture.pixels, pictures.read(path))
+
+
+def test_a_header_tells_format_and_size_and_formats_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (30, 20)).save(path)
+    assert pictures.header(path) == pictures.Header("PNG", 30, 20)
+    cut = path.read_bytes()[:-20]
+    assert pictures.header(cut, formats=("JPEG", "PNG")).width == 30
+    for read in (pictures.header, pictures.load):
+        with pytest.raises(PictureError, match="known format"):
+            read(path.read_bytes(), formats=("JPEG",))

@@ -11,7 +11,7 @@ from s3fd.identity.crops import square_crops
 from s3fd.inference.pictures import Pixels
 
 MIN_SIZE = 32.0
-"""Least shorter side of a face in pixels, by judgement: recognisers see 112, and less than 32 holds little."""
+"""Least shorter side of a face in pixels, by judgement: recognisers see 112 pixels a side."""
 
 MIN_SHARPNESS = 20.0
 """Least `sharpness`, by judgement and not yet measured: it is meant to refuse what is plainly blurred."""

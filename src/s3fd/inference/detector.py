@@ -90,9 +90,9 @@ class Detector:
         """
         size = self.size if size is None else size
         if isinstance(picture, (str, os.PathLike)):
-            return pictures.load(picture, _needed(size))
+            return pictures.load(picture, needed(size))
         if isinstance(picture, Image.Image):
-            return pictures.from_pil(picture, _needed(size))
+            return pictures.from_pil(picture, needed(size))
         array: object = picture
         if not isinstance(array, np.ndarray):
             kind = type(array).__name__
@@ -237,8 +237,8 @@ def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
     return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
 
 
-def _needed(size: Size) -> NeededSize | None:
-    """How much of a picture has to be decoded; None for all of it."""
+def needed(size: Size) -> NeededSize | None:
+    """How much of a picture has to be decoded for a look at this size; None for all of it."""
     if size == "auto":
         return None
     one = size

@@ -108,17 +108,20 @@ def read(source: Source) -> Pixels:
     return load(source).pixels
 
 
-def load(source: Source, needed: NeededSize | None = None) -> Picture:
+def load(
+    source: Source, needed: NeededSize | None = None, *, formats: tuple[str, ...] | None = None
+) -> Picture:
     """Decode a picture as `read` does, but at no more than about twice the size that `needed` asks for.
 
-    The size of the full picture is kept beside the pixels; without `needed` the pixels have that size.
+    The size of the full picture is kept beside the pixels; without `needed` the pixels have that size. With
+    `formats`, by Pillow's names of them, no other is tried.
 
     Raises:
         PictureError: the file is missing, damaged, of no known format, or over `MAX_PIXELS`.
     """
     name = _name(source)
     try:
-        with _open(source) as image:
+        with _open(source, formats) as image:
             _check(image, name)
             size, drafted = image.size, None
             if needed is not None:
@@ -129,6 +132,35 @@ def load(source: Source, needed: NeededSize | None = None) -> Picture:
     except DECODE_ERRORS as error:
         if isinstance(error, PictureError):
             raise
+        raise PictureError(name, _reason(error)) from error
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's file says before any pixel is decoded.
+
+    Attributes:
+        format: Pillow's name of it, such as ``JPEG``.
+        width: in pixels, as stored: not yet turned upright.
+        height: in pixels, as stored.
+    """
+
+    format: str
+    width: int
+    height: int
+
+
+def header(source: Source, *, formats: tuple[str, ...] | None = None) -> Header:
+    """Read no more of a picture than its header; `formats` as for `load`, which then sees the same picture.
+
+    Raises:
+        PictureError: the file is missing, or of none of the formats.
+    """
+    name = _name(source)
+    try:
+        with _open(source, formats) as image:
+            return Header(image.format or "", image.width, image.height)
+    except DECODE_ERRORS as error:
         raise PictureError(name, _reason(error)) from error
 
 
@@ -148,8 +180,8 @@ def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:
 _limit_lock = threading.Lock()
 
 
-def _open(source: Source) -> ImageFile.ImageFile:
-    """Open a picture under this module's limit on its size instead of Pillow's.
+def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
+    """Open a picture of these formats, or any, under this module's limit on its size instead of Pillow's.
 
     Pillow's is a global that it looks at while opening: it is put back at once; opening takes microseconds.
     """
@@ -158,7 +190,7 @@ def _open(source: Source) -> ImageFile.ImageFile:
         theirs = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = 2 * MAX_PIXELS
         try:
-            return Image.open(file)
+            return Image.open(file, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = theirs
 

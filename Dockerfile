@@ -1,0 +1,17 @@
+# The service, on a CPU: docker build -t s3fd . && docker run -p 127.0.0.1:8000:8000 -e S3FD_API_KEY=… s3fd
+FROM python:3.12-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /source
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+RUN python -m venv /opt/s3fd && /opt/s3fd/bin/pip install '.[serve]'
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd
+COPY --from=build /opt/s3fd /opt/s3fd
+ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER s3fd
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+# Bound to all of the container's addresses, it asks for an API key: it does not start without S3FD_API_KEY.
+ENTRYPOINT ["s3fd", "serve", "--host", "0.0.0.0"]

@@ -1,0 +1,233 @@
+"""What the service does under load: its capacity, and what becomes of twice as many requests.
+
+Run: python benchmarks/serve_load.py [--seconds 60] [PICTURE]
+
+Starts `s3fd serve` on a free loopback port, and measures one after another: the plain detector, in as many
+threads as the service has workers; the service with a few requests at a time, which is its capacity; and
+requests at twice that rate, whether they are answered or not. The generator takes part of the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from s3fd.inference import pictures
+from s3fd.inference.detector import Detector, needed
+from s3fd.inference.runtime import open_runtime, processors
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+MOST_OPEN = 400
+"""Requests at a time, lest a service that hangs fills this process."""
+
+MOST_SECONDS = 600
+
+
+@dataclass
+class Load:
+    """What became of some requests.
+
+    Attributes:
+        statuses: how many had each.
+        seconds: that each accepted request took.
+        clock: seconds from the first request to the last answer.
+        busy: processor seconds of the service meanwhile.
+    """
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    clock: float = 0.0
+    busy: float = 0.0
+
+    def rate(self) -> float:
+        """Pictures answered a second."""
+        return self.statuses[200] / self.clock
+
+
+class Generator:
+    """Sends one picture again and again over connections that stay open."""
+
+    def __init__(self, host: str, port: int, body: bytes) -> None:
+        """Prepare the request."""
+        self._address = host, port
+        head = f"POST /v1/detect HTTP/1.1\r\nHost: {host}\r\nContent-Type: image/jpeg\r\n"
+        self._request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def send(self, load: Load) -> None:
+        """Send the picture and count the answer; a connection that breaks counts as status 0."""
+        start = time.perf_counter()
+        try:
+            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+            writer.write(self._request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+        except (OSError, asyncio.IncompleteReadError):
+            load.statuses[0] += 1
+            return
+        status = int(head.split(b" ", 2)[1])
+        load.statuses[status] += 1
+        if status == 200:
+            load.seconds.append(time.perf_counter() - start)
+        if b"connection: close" in head:
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
+
+    async def keep(self, at_once: int, seconds: float) -> Load:
+        """Have so many requests open, for so long."""
+        load, start = Load(), time.perf_counter()
+
+        async def one() -> None:
+            while time.perf_counter() < start + seconds:
+                await self.send(load)
+
+        await asyncio.gather(*(one() for _ in range(at_once)))
+        load.clock = time.perf_counter() - start
+        return load
+
+    async def at_rate(self, rate: float, seconds: float) -> Load:
+        """Send so many requests a second, for so long, without waiting for answers."""
+        load, start = Load(), time.perf_counter()
+        waiting: set[asyncio.Task[None]] = set()
+        for i in range(int(rate * seconds)):
+            await asyncio.sleep(max(0, start + i / rate - time.perf_counter()))
+            while len(waiting) >= MOST_OPEN:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self.send(load))
+            waiting.add(task)
+            task.add_done_callback(waiting.discard)
+        sent = time.perf_counter()
+        await asyncio.gather(*waiting)
+        load.clock = max(sent, start + seconds) - start
+        return load
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("picture", type=Path, nargs="?")
+    parser.add_argument("--seconds", type=float, default=60, help="of the overload; a quarter for the rest")
+    parser.add_argument("--workers", type=int, default=processors())
+    parser.add_argument("--deadline", type=float, default=10)
+    args = parser.parse_args()
+    seconds = min(args.seconds, MOST_SECONDS)
+    body = args.picture.read_bytes() if args.picture else made()
+    process, url = start(args.workers, args.deadline)
+    try:
+        asyncio.run(measure(url, body, args, seconds))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def made() -> bytes:
+    """A JPEG of 640 × 480 pixels, of the example photograph."""
+    pixels = cv2.resize(cv2.imread(str(EXAMPLE))[:384], (640, 480), interpolation=cv2.INTER_CUBIC)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
+def start(workers: int, deadline: float) -> tuple[subprocess.Popen[str], str]:
+    """Start the service; return its process and address."""
+    command = [sys.executable, "-m", "s3fd", "serve", "--port", "0", "--per-client", "0", "--no-log"]
+    command += ["--workers", str(workers), "--deadline", str(deadline)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    if "http://" not in line:
+        raise SystemExit(line + process.stderr.read())
+    return process, line.split()[1]
+
+
+async def measure(url: str, body: bytes, args: argparse.Namespace, seconds: float) -> None:
+    """Measure plain detector, capacity and overload."""
+    host, port = url.removeprefix("http://").split(":")
+    generator = Generator(host, int(port), body)
+    part = max(3.0, seconds / 4)
+    await generator.keep(args.workers, 1)
+    plain = detector(body, args.workers, part)
+    capacity = await timed(url, generator.keep(2 * args.workers + 1, part))
+    await generator.at_rate(2 * capacity.rate(), 3)  # what a full queue takes is taken
+    before = memory(url)
+    overload = await timed(url, generator.at_rate(2 * capacity.rate(), seconds))
+    after = memory(url)
+    again = detector(body, args.workers, part)
+
+    plain_rate = max(plain.rate(), again.rate())
+    plain_busy = min(load.busy / load.statuses[200] for load in (plain, again))
+    print(f"{args.workers} workers, {len(body)} bytes a picture, deadline {args.deadline:g} s\n")
+    print("| | pictures/s | of the plain detector's | processor time, to the plain detector's |")
+    print("|---|---:|---:|---:|")
+    for name, load in (
+        ("plain detector before", plain),
+        ("plain detector after", again),
+        (f"service, {2 * args.workers + 1} requests at a time", capacity),
+        ("service, twice as many as it can answer", overload),
+    ):
+        busy = load.busy / load.statuses[200] / plain_busy
+        print(f"| {name} | {load.rate():.1f} | {load.rate() / plain_rate:.2f} | {busy:.2f} |")
+    p50, p99 = np.percentile(overload.seconds, [50, 99])
+    print(f"\n| at twice its capacity, {seconds:g} s | |\n|---|---:|")
+    for status, count in sorted(overload.statuses.items()):
+        print(f"| answered {status} | {count} |")
+    print(f"| accepted requests, p50 | {p50:.2f} s |\n| accepted requests, p99 | {p99:.2f} s |")
+    print(f"| memory before | {before / 2**20:.0f} MB |\n| memory after | {after / 2**20:.0f} MB |")
+
+
+def detector(body: bytes, workers: int, seconds: float) -> Load:
+    """Measure the detector without a service: from a file's bytes to faces, a thread a picture."""
+    cv2.setNumThreads(1)
+    plain = Detector(open_runtime("slim", workers, streams=workers))
+    plain.find(pictures.load(body, needed("vga")))
+    load, end = Load(), time.perf_counter() + seconds
+
+    def one() -> int:
+        count = 0
+        while time.perf_counter() < end:
+            json.dumps(plain.find(pictures.load(body, needed("vga"))).to_dicts())
+            count += 1
+        return count
+
+    clock, busy = time.perf_counter(), time.process_time()
+    with ThreadPoolExecutor(workers) as pool:
+        load.statuses[200] = sum(each.result() for each in [pool.submit(one) for _ in range(workers)])
+    load.clock, load.busy = time.perf_counter() - clock, time.process_time() - busy
+    return load
+
+
+async def timed(url: str, work: object) -> Load:
+    """Add the service's processor time to a load."""
+    before = metric(url, "process_cpu_seconds_total")
+    load: Load = await work  # type: ignore[misc]
+    load.busy = metric(url, "process_cpu_seconds_total") - before
+    return load
+
+
+def memory(url: str) -> float:
+    """Bytes that the service holds resident."""
+    return metric(url, "process_resident_memory_bytes")
+
+
+def metric(url: str, name: str) -> float:
+    """One of the service's metrics."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""``s3fd serve``: the faces of pictures over HTTP, and a page to look at them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.running import end, open_detector, open_runtime
+
+KEY = "S3FD_API_KEY"
+"""Environment variable with the API key: on a command line, every user of the machine could read it."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to bind. Any but this machine's own needs an API key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ask for the API key in this file.",
+            show_default=f"that in the environment variable {KEY}, if it is set",
+        ),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or a file of one.")
+    ] = "slim",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pictures worked on at the same time, each with its share of the threads.",
+            show_default="one a processor",
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
+    ] = None,
+    engine: Engine = None,
+    device: Device = "auto",
+    precision: Precision = "fp32",
+    queue: Annotated[
+        int, typer.Option(min=1, help="Pictures that may wait; more are refused with 503.")
+    ] = 64,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time for an answer; after it, 504.")
+    ] = 10.0,
+    max_files: Annotated[int, typer.Option(min=1, help="Files of a request (413).")] = 16,
+    max_megabytes: Annotated[float, typer.Option(help="Size of a request (413).")] = 32,
+    max_megapixels: Annotated[float, typer.Option(help="Size of a picture (413).")] = 50,
+    per_client: Annotated[
+        int, typer.Option(min=0, help="Requests of one address at a time (429); 0: any number.")
+    ] = 32,
+    log: Annotated[bool, typer.Option(help="Write a line a request to standard error.")] = True,
+) -> None:
+    r"""Find faces over HTTP, and show a page on which to drop pictures.
+
+    POST /v1/detect takes files or the bytes of a picture, and gives the records of `s3fd detect`:
+
+    curl -F files=@photo.jpg http://127.0.0.1:8000/v1/detect
+
+    Pictures are held in memory alone, until they are answered. Ctrl-C finishes what has begun.
+
+    Exit code: 0 after Ctrl-C or SIGTERM, 2 if it cannot start. Needs pip install 's3fd\[serve]'
+    """
+
+    def run() -> int:
+        with needs_extra("serve"):
+            from s3fd.serving.app import create_app
+            from s3fd.serving.server import bind, log_to_stderr, server
+        from s3fd.inference.runtime import processors
+        from s3fd.serving.settings import Limits, check_key, is_loopback
+
+        key = _key(api_key_file)
+        try:
+            check_key(host, key)
+            limits = Limits(
+                body=round(max_megabytes * 2**20),
+                held=round(8 * max_megabytes * 2**20),
+                files=max_files,
+                pixels=round(max_megapixels * 1e6),
+                queue=queue,
+                per_client=per_client or None,
+                deadline=deadline,
+            )
+        except ValueError as error:
+            fail(str(error))
+        at_once = workers or processors()
+        runtime = open_runtime(weights, threads or at_once, engine, device, precision, at_once)
+        detector = open_detector(runtime, "vga", 0.5)
+        try:
+            bound, address = bind(host, port)
+        except OSError as error:
+            fail(f"--host {host} --port {port}: {error.strerror or error}")
+        log_to_stderr(log)
+        ready = f"s3fd: {address} ({runtime.engine} on {runtime.device}, {at_once} workers); Ctrl-C ends it"
+        application = create_app(
+            detector,
+            workers=at_once,
+            limits=limits,
+            key=key,
+            local=is_loopback(host),
+            on_ready=lambda: typer.echo(ready, err=True),
+        )
+        server(application, limits.upload + limits.deadline).run(sockets=[bound])
+        return 0
+
+    end(run)
+
+
+def _key(file: Path | None) -> str | None:
+    """The API key of a file or the environment; None if there is neither."""
+    if file is None:
+        return os.environ.get(KEY) or None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"--api-key-file: {error}")

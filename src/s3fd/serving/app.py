@@ -1,0 +1,99 @@
+"""The application: routes, page and what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+import numpy as np
+from fastapi import FastAPI
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+import s3fd
+from s3fd.inference.detector import Detector
+from s3fd.serving import detecting, problems
+from s3fd.serving.detecting import Service
+from s3fd.serving.gate import Gate
+from s3fd.serving.intake import Intake
+from s3fd.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from s3fd.serving.problems import Problem
+from s3fd.serving.settings import Limits
+from s3fd.serving.workers import Workers
+
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(
+    detector: Detector,
+    *,
+    workers: int,
+    limits: Limits | None = None,
+    key: str | None = None,
+    local: bool = True,
+    on_ready: Callable[[], None] = lambda: None,
+) -> FastAPI:
+    """Build the ASGI application; its threads start when it is started, and end with it.
+
+    Args:
+        detector: its network must run in `workers` threads at a time: `open_runtime`'s streams.
+        workers: pictures worked on at the same time.
+        limits: what bounds each request, and all together.
+        key: the API key that is asked for; None for none.
+        local: answer only what is addressed to this machine by a loopback name.
+        on_ready: called once the network has run.
+    """
+    limits = limits or Limits()
+    metrics = Metrics()
+    service = Service(detector, limits, Workers(workers, limits.queue), Intake(limits), metrics)
+    metrics.watch("s3fd_queue_waiting", "Pictures that wait.", lambda: service.workers.waiting)
+    metrics.watch("s3fd_workers_busy", "Pictures at work.", lambda: service.workers.working)
+    metrics.watch("s3fd_held_bytes", "Bytes of requests held.", lambda: service.intake.bytes)
+    state = {"ready": False}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """Run the network once, so that the first request is no slower than the next; end the threads."""
+        await anyio.to_thread.run_sync(detector, np.zeros((480, 640, 3), np.uint8))
+        state["ready"] = True
+        on_ready()
+        yield
+        state["ready"] = False
+        await anyio.to_thread.run_sync(service.workers.close)
+
+    app = FastAPI(
+        title="s3fd",
+        version=s3fd.__version__,
+        summary="Every face of a picture, and what can be told of it, in one pass.",
+        docs_url=None,  # it loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(detecting.router(service))
+
+    @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"], summary="Whether pictures are taken", response_model=None)
+    async def ready() -> JSONResponse:
+        """Answer with 503 while the network is loaded, the queue is full or the service is stopping."""
+        if not state["ready"]:
+            raise Problem(503, "Not ready.", headers={"Retry-After": "1"})
+        service.workers.check_room(1)
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus", response_class=Response)
+    async def read_metrics() -> Response:
+        return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/page", StaticFiles(directory=PAGE))
+    app.add_middleware(Gate, key=key, local=local, metrics=metrics)
+    return app

@@ -1,0 +1,164 @@
+"""``POST /v1/detect`` and ``GET /v1/model``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+import s3fd
+from s3fd.inference.detector import MIN_SCORE, Detector
+from s3fd.serving import bodies, finding
+from s3fd.serving.bodies import Upload
+from s3fd.serving.finding import Found
+from s3fd.serving.intake import Intake
+from s3fd.serving.metrics import Metrics
+from s3fd.serving.models import Answer, ModelCard, problem_responses
+from s3fd.serving.problems import Problem
+from s3fd.serving.settings import Limits
+from s3fd.serving.workers import Workers
+
+GONE = 499
+"""In the log, of a client that did not wait for its answer: nginx's number for it."""
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                },
+                "encoding": {"files": {"contentType": "image/*"}},
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+Size = Annotated[
+    str,
+    Query(
+        max_length=8,
+        description="Longest side at which the network sees a picture: auto, vga, original or a number.",
+        examples=["vga"],
+    ),
+]
+Score = Annotated[float, Query(ge=0, le=1, description="Faces that score over this.")]
+MinSize = Annotated[float, Query(ge=0, description="Faces whose shorter side has so many pixels.")]
+Attributes = Annotated[
+    str | None,
+    Query(max_length=200, description="What else to tell, separated by commas.", examples=["gender"]),
+]
+Probability = Annotated[
+    float, Query(ge=0, le=1, description="An attribute less probable than this is left open (null).")
+]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes share."""
+
+    detector: Detector
+    limits: Limits
+    workers: Workers
+    intake: Intake
+    metrics: Metrics
+
+
+def router(service: Service) -> APIRouter:
+    """The routes of detection."""
+    routes = APIRouter(prefix="/v1", tags=["detection"])
+
+    @routes.post(
+        "/detect",
+        summary="Find the faces of pictures",
+        response_model=None,
+        openapi_extra=BODY,
+        responses={
+            200: {"model": Answer, "description": "A record a picture. Of several, some may have an error."},
+            **problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504),
+        },
+    )
+    async def detect(
+        request: Request,
+        size: Size = "vga",
+        min_score: Score = MIN_SCORE,
+        min_size: MinSize = 0,
+        attributes: Attributes = None,
+        min_probability: Probability = 0,
+    ) -> Response:
+        """Send one or many files as multipart/form-data, or the bytes of one picture.
+
+        The records are those of `s3fd detect`. A single picture that cannot be read is answered with a
+        status of its own; among several, its record has the reason.
+        """
+        try:
+            detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
+            with service.intake.admit(request.client.host if request.client else "") as hold:
+                service.workers.check_room(1)  # before anything is read
+                uploads = await bodies.read(request, service.limits, hold)
+                calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
+                found = await _unless_gone(request, service.workers.run(calls, service.limits.deadline))
+        except Problem as problem:
+            if not await bodies.drain(request):
+                problem.headers["Connection"] = "close"
+            raise
+        except ClientDisconnect:
+            return Response(status_code=GONE)
+        return _answer(service, request, uploads, found)
+
+    @routes.get("/model", summary="What runs here", responses=problem_responses(401, 403))
+    async def model() -> ModelCard:
+        """Return the attributes that can be told, and what bounds a request."""
+        runtime, limits = service.detector.runtime, service.limits
+        return ModelCard(
+            version=s3fd.__version__,
+            engine=runtime.engine,
+            device=runtime.device,
+            attributes={name: list(classes) for name, classes in runtime.classes.items()},
+            max_bytes=limits.body,
+            max_files=limits.files,
+            max_pixels=limits.pixels,
+        )
+
+    return routes
+
+
+async def _unless_gone(request: Request, work: Any) -> list[Found]:
+    """Await `work`, and cancel it if the client leaves; raises ClientDisconnect then."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())  # after its body, a request has no other message
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return list(await working)
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+def _answer(
+    service: Service, request: Request, uploads: Sequence[Upload], found: Sequence[Found]
+) -> Response:
+    """Count what was found and answer with it; a failure of the only picture is that of the request."""
+    faces = sum(one.record.found for one in found)
+    size = sum(len(one.data) for one in uploads)
+    request.state.told.update(pictures=len(found), bytes=size, faces=faces)
+    for one in found:
+        service.metrics.pictures.labels(str(one.status)).inc()
+    service.metrics.faces.inc(faces)
+    if len(found) == 1 and found[0].status != 200:
+        raise Problem(found[0].status, str(found[0].record.error))
+    return JSONResponse({"pictures": [one.record.to_dict() for one in found]})

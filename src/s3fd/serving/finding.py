@@ -1,0 +1,86 @@
+"""From an upload to its record: the same as the command line's, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from PIL.Image import DecompressionBombError
+
+from s3fd.inference import pictures
+from s3fd.inference.detector import Detector, needed
+from s3fd.inference.pictures import PictureError
+from s3fd.inference.records import Record
+from s3fd.inference.resize import network_size, parse_size
+from s3fd.serving.bodies import Upload
+from s3fd.serving.problems import Problem
+from s3fd.serving.settings import FORMATS, Limits
+
+MAX_SCANS = 200
+"""Scans of a JPEG: a progressive one has about ten. Thousands in a small file would keep a worker for
+hours."""
+
+START_OF_SCAN = b"\xff\xda"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is reported of one upload.
+
+    Attributes:
+        record: as of `s3fd detect`; its path is the upload's name.
+        status: that of an answer about this picture alone.
+    """
+
+    record: Record
+    status: int = 200
+
+
+def find(detector: Detector, limits: Limits, min_size: float, upload: Upload) -> Found:
+    """Find the faces of an upload; what is wrong with it is said and not raised."""
+    name = upload.name or ""
+    try:
+        return Found(_find(detector, limits, min_size, name, bytes(upload.data)))
+    except Problem as problem:
+        return Found(Record(name, error=problem.detail), problem.status)
+    except PictureError as error:
+        return Found(Record(name, error=error.reason), 422)
+
+
+def with_options(
+    detector: Detector, size: str, min_score: float, attributes: str | None, min_probability: float
+) -> Detector:
+    """A detector with the options of one request; raises a `Problem` with status 422 for wrong ones."""
+    told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+    try:
+        return replace(
+            detector,
+            size=parse_size(size),
+            min_score=min_score,
+            attributes=told,
+            min_probability=min_probability,
+        )
+    except ValueError as error:
+        raise Problem(422, str(error)) from error
+
+
+def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: bytes) -> Record:
+    try:
+        header = pictures.header(data, formats=FORMATS)
+    except PictureError as error:
+        if isinstance(error.__cause__, DecompressionBombError):  # beyond what Pillow opens at all
+            raise Problem(413, f"over the limit of {limits.pixels:,} pixels") from error
+        known = ", ".join(FORMATS)
+        raise Problem(415, f"{error.reason} ({known})") from error
+    width, height = header.width, header.height
+    if width * height > limits.pixels:
+        raise Problem(413, f"{width} × {height} pixels are over the limit of {limits.pixels:,}")
+    if detector.size != "auto":
+        seen = network_size(width, height, detector.size)
+        if seen[0] * seen[1] > limits.seen:
+            most = f"{limits.seen:,} pixels"
+            raise Problem(413, f"the network would see more than {most} at once: size=auto uses tiles")
+    if header.format in ("JPEG", "MPO", "TIFF") and data.count(START_OF_SCAN) > MAX_SCANS:
+        raise Problem(422, f"more than {MAX_SCANS} scans")
+    picture = pictures.load(data, needed(detector.size), formats=FORMATS)
+    faces = detector.find(picture).filter(min_size=min_size)
+    return Record(name, faces, picture.width, picture.height)

@@ -1,0 +1,110 @@
+"""What every request passes: who may ask, how the answer is marked, and the line in the log."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from s3fd.serving.metrics import Metrics
+from s3fd.serving.problems import Problem
+from s3fd.serving.settings import is_loopback
+
+log = logging.getLogger("s3fd.serving")
+
+OPEN = ("/", "/healthz", "/readyz", "/openapi.json")
+"""Paths that need no API key, and those below `PAGE`: they tell nothing about anybody."""
+
+PAGE = "/page/"
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; media-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of every answer: the page runs its own scripts alone, and no other page may use the service."""
+
+
+class Gate:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, *, key: str | None, local: bool, metrics: Metrics) -> None:
+        """Let through what has the `key`; if `local`, only what is addressed to a loopback name."""
+        self._app = app
+        self._key = key.encode() if key is not None else None
+        self._local = local
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request, pass it on, and log it: no file name, no query, nothing of any picture."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        request_id = uuid.uuid4().hex
+        status = 500
+
+        async def mark(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.update({**SECURITY, "X-Request-Id": request_id})
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        told: dict[str, Any] = {}
+        scope.setdefault("state", {})["told"] = told
+        try:
+            self._check(scope["path"], Headers(scope=scope))
+            await self._app(scope, receive, mark)
+        except Problem as problem:
+            await problem.response()(scope, receive, mark)
+        finally:
+            self._report(scope, status, time.perf_counter() - start, request_id, told)
+
+    def _check(self, path: str, headers: Headers) -> None:
+        """Raise a `Problem` unless the request may be answered.
+
+        A page of another site can make a visitor's browser send requests to this machine: browsers say so in
+        Origin and Sec-Fetch-Site, and a name that was bent to point here (DNS rebinding) shows in Host.
+        """
+        host = headers.get("host", "")
+        if self._local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            raise Problem(421, "This service is for its own machine: ask for localhost.")
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != host
+        if foreign or (headers.get("sec-fetch-site") == "cross-site" and path not in OPEN):
+            raise Problem(403, "Pages of other sites may not use this service.")
+        if self._key is None or path in OPEN or path.startswith(PAGE):
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self._key):
+            raise Problem(
+                401,
+                "An API key is needed: Authorization: Bearer KEY.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    def _report(
+        self, scope: Scope, status: int, seconds: float, request_id: str, told: dict[str, Any]
+    ) -> None:
+        """Count and log a request."""
+        route = getattr(scope.get("route"), "path", None) or "other"
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        more = "".join(f" {name}={value}" for name, value in told.items())
+        log.info(
+            "%s %s status=%d ms=%.1f%s id=%s", scope["method"], route, status, seconds * 1e3, more, request_id
+        )

@@ -1,0 +1,97 @@
+"""The bodies of answers, as OpenAPI describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from s3fd.serving.problems import MEDIA_TYPE
+
+EXAMPLE_FACE: dict[str, Any] = {
+    "box": [179.2, 58.2, 271.8, 178.8],
+    "score": 0.9389,
+    "gender": "female",
+    "gender_probability": 0.9834,
+}
+EXAMPLE_PICTURE: dict[str, Any] = {
+    "path": "astronaut.jpg",
+    "width": 512,
+    "height": 512,
+    "faces": [EXAMPLE_FACE],
+}
+
+
+class Face(BaseModel):
+    """A face. Attributes that are asked for follow, each with its probability: gender, gender_probability."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [EXAMPLE_FACE]})
+
+    box: tuple[float, float, float, float] = Field(
+        description="Left, top, right, bottom in pixels of the upright picture."
+    )
+    score: float = Field(ge=0, le=1)
+
+
+class PictureRecord(BaseModel):
+    """The faces of one picture, best score first, as `s3fd detect` writes them; or why there are none."""
+
+    path: str = Field(description="The file's name as it was sent; empty for bytes alone.")
+    width: int | None = Field(None, description="Of the upright picture, in pixels.")
+    height: int | None = Field(None, description="Of the upright picture, in pixels.")
+    faces: list[Face] | None = None
+    error: str | None = Field(None, description="In the place of the faces: why the picture cannot be read.")
+
+
+class Answer(BaseModel):
+    """The records of all pictures, in their order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pictures": [EXAMPLE_PICTURE]}]})
+
+    pictures: list[PictureRecord]
+
+
+class ModelCard(BaseModel):
+    """What runs here and within which bounds."""
+
+    version: str
+    engine: str
+    device: str
+    attributes: dict[str, list[str]] = Field(description="What can be told of a face, with its values.")
+    max_bytes: int
+    max_files: int
+    max_pixels: int
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the refusals of a route, with an example."""
+    from s3fd.serving.problems import title
+
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    return {
+        status: {
+            "description": title(status),
+            "model": ProblemBody,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": schema,
+                    "example": {
+                        "type": "about:blank",
+                        "title": title(status),
+                        "status": status,
+                        "detail": "…",
+                    },
+                }
+            },
+        }
+        for status in statuses
+    }

@@ -1,0 +1,340 @@
+// The page: pictures come in, are looked at by the service, and are shown with their faces.
+
+import { caption, kind, order, percent, shown, side, attributes as told } from "./faces.js";
+import { detect, model, useKey } from "./service.js";
+import { View, annotated } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const view = new View($("viewport"), $("canvas"), $("overlay"), choose);
+const pictures = []; // { name, blob, url, image, record, error }
+let current = -1;
+let chosen = -1;
+let attributes = [];
+let camera = null;
+let started;
+
+// --- pictures -----------------------------------------------------------------------------------------------
+
+async function add(files) {
+  const images = [...files].filter((file) => file.type.startsWith("image/"));
+  if (!images.length) return complain("That is no picture.");
+  stopCamera();
+  const first = pictures.length;
+  for (const blob of images) pictures.push({ name: blob.name || "pasted.png", blob, url: URL.createObjectURL(blob) });
+  select(first);
+  for (let i = first; i < pictures.length; i++) await look(pictures[i]);
+}
+
+/** Ask for the faces of a picture. */
+async function look(picture) {
+  picture.record = picture.error = null;
+  refresh();
+  try {
+    await started; // a picture may be dropped before it is known what can be told of its faces
+    picture.image ??= await decode(picture.url);
+    picture.record = await detect(picture.blob, $("size").value, attributes);
+  } catch (error) {
+    picture.error = error;
+  }
+  if (picture === pictures[current]) {
+    if (picture.record) view.open(picture.record.width, picture.record.height);
+    refresh();
+    announce($("count").textContent);
+  } else {
+    strip();
+  }
+}
+
+/** An image element, or null for a format that the browser does not know (TIFF). */
+async function decode(url) {
+  const image = new Image();
+  image.src = url;
+  return image.decode().then(() => image, () => null);
+}
+
+async function select(i) {
+  current = i;
+  chosen = -1;
+  const picture = pictures[i];
+  $("picture").src = picture.url;
+  $("picture").alt = picture.name;
+  $("welcome").hidden = true;
+  for (const id of ["viewport", "zoom"]) $(id).hidden = false;
+  refresh();
+  picture.image ??= await decode(picture.url);
+  if (picture !== pictures[current]) return;
+  const size = picture.record ?? { width: picture.image?.naturalWidth, height: picture.image?.naturalHeight };
+  if (size.width) view.open(size.width, size.height);
+}
+
+// --- what is shown ------------------------------------------------------------------------------------------
+
+/** The picture at hand: the chosen one, or the camera's. */
+const subject = () => camera ?? pictures[current];
+
+const kept = (record) => shown(record, Number($("score").value), Number($("probability").value));
+
+function refresh() {
+  const picture = subject();
+  const faces = picture?.record ? kept(picture.record) : [];
+  if (chosen >= faces.length) chosen = -1;
+  document.body.classList.toggle("busy", Boolean(picture && !picture.record && !picture.error));
+  summarise(picture, faces);
+  view.show(faces, chosen);
+  list(picture, faces);
+  strip();
+  for (const id of ["save-json", "save-picture"]) $(id).disabled = !picture?.record;
+}
+
+function summarise(picture, faces) {
+  if (!picture) return;
+  $("problem").hidden = !picture.error;
+  $("login").hidden = picture.error?.status !== 401;
+  if (picture.error) {
+    $("count").textContent = "Not looked at";
+    $("detail").textContent = picture.name;
+    $("problem").textContent = picture.error.message;
+  } else if (!picture.record) {
+    $("count").textContent = "Looking";
+    $("detail").textContent = picture.name;
+  } else {
+    $("count").textContent = faces.length === 1 ? "1 face" : `${faces.length || "No"} faces`;
+    const numbers = {};
+    for (const face of faces) if (told(face).length) numbers[face.gender ?? "open"] = (numbers[face.gender ?? "open"] ?? 0) + 1;
+    const parts = ["female", "male", "open"].filter((name) => numbers[name]).map((name) => `${numbers[name]} ${name}`);
+    const pixels = `${picture.record.width} × ${picture.record.height}`;
+    $("detail").textContent = parts.length ? parts.join(" · ") : `${picture.name} · ${pixels}`;
+  }
+}
+
+function list(picture, faces) {
+  const rows = order(faces, $("order").value).map((i) => row(picture, faces[i], i));
+  const focused = document.activeElement?.dataset?.face;
+  $("faces").replaceChildren(...rows);
+  if (focused !== undefined) $("faces").querySelector(`[data-face="${focused}"]`)?.focus();
+}
+
+function row(picture, face, i) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.face = i;
+  button.setAttribute("aria-pressed", String(i === chosen));
+  const words = document.createElement("span");
+  const name = document.createElement("span");
+  const dot = document.createElement("span");
+  dot.className = `dot ${kind(face)}`;
+  name.append(dot, told(face).length ? caption(face).replace(/^\?/, "open") : "face");
+  const pixels = document.createElement("small");
+  pixels.textContent = `${Math.round(side(face))} pixels`;
+  words.append(name, pixels);
+  const score = document.createElement("b");
+  score.textContent = percent(face.score);
+  score.title = "Score";
+  button.append(cut(picture.image ?? picture.video, face.box), words, score);
+  button.addEventListener("click", () => choose(i));
+  const item = document.createElement("li");
+  item.append(button);
+  return item;
+}
+
+/** A small picture of a face, with some of what is around it. */
+function cut(image, [x1, y1, x2, y2]) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 92;
+  const length = Math.max(x2 - x1, y2 - y1) * 1.3;
+  const corner = [(x1 + x2 - length) / 2, (y1 + y2 - length) / 2];
+  if (image) canvas.getContext("2d").drawImage(image, ...corner, length, length, 0, 0, 92, 92);
+  return canvas;
+}
+
+function choose(i) {
+  chosen = chosen === i ? -1 : i;
+  refresh();
+  if (chosen < 0) return;
+  if (view.zoom > 1) view.reveal(i);
+  $("faces").querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" });
+}
+
+function strip() {
+  const many = pictures.length > 1 && !camera;
+  $("strip").hidden = !many;
+  document.querySelector(".stage").classList.toggle("many", many);
+  if (!many) return;
+  $("strip").replaceChildren(...pictures.map((picture, i) => {
+    const button = document.createElement("button");
+    const image = new Image();
+    image.src = picture.url;
+    image.alt = picture.name;
+    const mark = document.createElement("span");
+    mark.textContent = picture.record ? kept(picture.record).length : picture.error ? "!" : "…";
+    button.append(image, mark);
+    button.type = "button";
+    button.setAttribute("aria-current", String(i === current));
+    button.addEventListener("click", () => select(i));
+    return button;
+  }));
+}
+
+const announce = (text) => ($("status").textContent = text);
+
+function complain(text) {
+  $("problem").hidden = false;
+  $("problem").textContent = text;
+}
+
+// --- the camera ---------------------------------------------------------------------------------------------
+
+async function startCamera() {
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
+  } catch (error) {
+    return complain(`The camera cannot be used: ${error.message}`);
+  }
+  const video = $("video");
+  video.srcObject = stream;
+  await video.play();
+  camera = { name: "camera.jpg", video, record: null };
+  $("picture").hidden = true;
+  $("welcome").hidden = true;
+  for (const id of ["video", "viewport", "zoom"]) $(id).hidden = false;
+  $("camera").setAttribute("aria-pressed", "true");
+  view.open(video.videoWidth, video.videoHeight);
+  const mine = camera;
+  const frame = document.createElement("canvas");
+  while (camera === mine) { // the next frame goes when the last one is answered
+    Object.assign(frame, { width: video.videoWidth, height: video.videoHeight });
+    frame.getContext("2d").drawImage(video, 0, 0);
+    const blob = await new Promise((done) => frame.toBlob(done, "image/jpeg", 0.9));
+    try {
+      const record = await detect(blob, $("size").value, attributes);
+      if (camera !== mine) return;
+      Object.assign(camera, { record, error: null });
+    } catch (error) {
+      if (camera !== mine) return;
+      camera.error = error;
+      await new Promise((wake) => setTimeout(wake, 1000));
+    }
+    refresh();
+    await new Promise(requestAnimationFrame);
+  }
+}
+
+function stopCamera() {
+  if (!camera) return;
+  for (const track of $("video").srcObject.getTracks()) track.stop();
+  camera = null;
+  $("video").hidden = true;
+  $("picture").hidden = false;
+  $("camera").setAttribute("aria-pressed", "false");
+  if (current >= 0) select(current);
+  else {
+    for (const id of ["viewport", "zoom"]) $(id).hidden = true;
+    $("welcome").hidden = false;
+    view.show([], -1);
+    $("faces").replaceChildren();
+    $("count").textContent = "No picture yet";
+    $("detail").textContent = "Choose one, and its faces are listed here.";
+  }
+}
+
+// --- downloads ----------------------------------------------------------------------------------------------
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+const stem = () => subject().name.replace(/\.[^.]*$/, "");
+
+$("save-json").addEventListener("click", () => {
+  const { name, record } = subject();
+  const text = JSON.stringify({ ...record, path: name, faces: kept(record) });
+  save(new Blob([text + "\n"], { type: "application/json" }), `${stem()}.json`);
+});
+
+$("save-picture").addEventListener("click", () => {
+  const { image, video, record } = subject();
+  if (!image && !video) return complain("This browser cannot show the picture.");
+  annotated(image ?? video, record, kept(record)).toBlob((blob) => save(blob, `${stem()}_faces.png`), "image/png");
+});
+
+// --- controls -----------------------------------------------------------------------------------------------
+
+for (const id of ["score", "probability"]) {
+  $(id).addEventListener("input", () => {
+    $(`${id}-out`).textContent = Number($(id).value).toFixed(2);
+    refresh();
+  });
+  $(id).addEventListener("change", () => announce($("count").textContent));
+}
+$("order").addEventListener("change", refresh);
+$("size").addEventListener("change", async () => {
+  for (const picture of pictures) await look(picture);
+});
+for (const id of ["choose", "welcome"]) $(id).addEventListener("click", () => $("file").click());
+$("file").addEventListener("change", () => {
+  add($("file").files);
+  $("file").value = "";
+});
+$("camera").addEventListener("click", () => (camera ? stopCamera() : startCamera()));
+$("in").addEventListener("click", () => view.zoomBy(1.4));
+$("out").addEventListener("click", () => view.zoomBy(1 / 1.4));
+$("fit").addEventListener("click", () => view.zoomBy(0));
+$("login").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  useKey($("key").value);
+  started = start();
+  await started;
+  for (const picture of pictures) if (picture.error) await look(picture);
+});
+
+addEventListener("paste", (event) => {
+  const files = [...event.clipboardData.files];
+  if (files.length) add(files);
+});
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dropping");
+});
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dropping");
+  if (event.dataTransfer.files.length) add(event.dataTransfer.files);
+});
+
+const THEMES = { auto: ["◐", "as the system has them"], light: ["☀", "light"], dark: ["☾", "dark"] };
+
+function theme(name) {
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  localStorage.setItem("theme", name);
+  $("theme").textContent = THEMES[name][0];
+  $("theme").setAttribute("aria-label", `Colours: ${THEMES[name][1]}`);
+}
+theme(localStorage.getItem("theme") in THEMES ? localStorage.getItem("theme") : "auto");
+$("theme").addEventListener("click", () => {
+  const names = Object.keys(THEMES);
+  theme(names[(names.indexOf(localStorage.getItem("theme")) + 1) % names.length]);
+});
+
+/** Learn what can be told of a face. */
+async function start() {
+  try {
+    const { attributes: known } = await model();
+    attributes = Object.keys(known);
+    $("told").hidden = !attributes.length;
+    $("login").hidden = true;
+    $("problem").hidden = true;
+  } catch (error) {
+    if (error.status === 401) $("login").hidden = false;
+    else complain(error.message);
+  }
+}
+started = start();

@@ -1,0 +1,114 @@
+"""The threads that find faces, and the bounded queue before them.
+
+A worker takes one picture all the way, with one thread of the network: on a CPU that is the fastest, and a
+batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent
+requests share the queue and not a pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TypeVar
+
+from s3fd.serving.problems import Problem, busy
+
+R = TypeVar("R")
+
+FIRST_GUESS = 0.1
+"""Seconds a picture takes until some have been measured."""
+
+WEIGHT = 0.1
+"""Of the newest picture in the mean of their times."""
+
+
+class Workers:
+    """Runs work in a fixed number of threads, with a fixed number of calls waiting; closed after use."""
+
+    def __init__(self, workers: int, queue: int) -> None:
+        """Prepare; threads start with the first work."""
+        self.workers = workers
+        self.queue = queue
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="s3fd-serve")
+        self._lock = Lock()
+        self._pending = 0
+        self._seconds = FIRST_GUESS
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a thread."""
+        return max(0, self._pending - self.workers)
+
+    @property
+    def working(self) -> int:
+        """Calls that a thread is working on."""
+        return min(self._pending, self.workers)
+
+    def check_room(self, count: int) -> None:
+        """Raise a `Problem` with status 503 unless `count` more calls fit."""
+        with self._lock:
+            self._check_room(count)
+
+    async def run(self, calls: Sequence[Callable[[], R]], seconds: float) -> list[R]:
+        """Run calls that raise nothing but `Problem`, and return their results in order.
+
+        If this is cancelled, calls that no thread has begun are not made.
+
+        Raises:
+            Problem: with status 503 if there is no room for all, 504 after so many seconds.
+        """
+        with self._lock:
+            self._check_room(len(calls))
+            self._pending += len(calls)
+        end = time.monotonic() + seconds
+        futures = [self._submit(call, end) for call in calls]
+        try:
+            everything = asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+            return await asyncio.wait_for(everything, seconds)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise _late(seconds) from None
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        """Finish what has begun and end the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, call: Callable[[], R], end: float) -> Future[R]:
+        """Let a thread make a call; count it until it is made or cancelled."""
+        future = self._pool.submit(self._call, call, end)
+        future.add_done_callback(self._done)
+        return future
+
+    def _call(self, call: Callable[[], R], end: float) -> R:
+        """Make a call in a thread, unless its time is over, and measure it."""
+        start = time.monotonic()
+        if start >= end:
+            raise _late(0)
+        try:
+            return call()
+        finally:
+            spent = time.monotonic() - start
+            with self._lock:
+                self._seconds += WEIGHT * (spent - self._seconds)
+
+    def _done(self, future: Future[R]) -> None:
+        with self._lock:
+            self._pending -= 1
+
+    def _check_room(self, count: int) -> None:
+        free = self.workers + self.queue - self._pending
+        if count > free:
+            seconds = math.ceil(self._pending * self._seconds / self.workers)
+            raise busy(503, "All workers are busy and the queue is full.", max(1, seconds))
+
+
+def _late(seconds: float) -> Problem:
+    """What is said of a request that took too long."""
+    within = f" within {seconds:g} seconds" if seconds else " in time"
+    return Problem(504, f"The faces could not be found{within}.")

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from s3fd.inference.detector import Detector
+from s3fd.inference.runtime import Runtime, open_runtime
+from s3fd.serving.app import create_app
+from s3fd.serving.server import bind, server
+from s3fd.serving.settings import Limits
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """A photograph of one face."""
+    return EXAMPLE
+
+
+class Process:
+    """`s3fd serve` as a user starts it."""
+
+    def __init__(self, *options: str, key: str | None = None) -> None:
+        environment = {k: v for k, v in os.environ.items() if k != "S3FD_API_KEY"}
+        if key is not None:
+            environment["S3FD_API_KEY"] = key
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "s3fd", "serve", "--port", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        address = re.search(r"http://\S+", line)
+        assert address is not None, line + self.process.stderr.read()
+        self.url = address[0]
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self.lines.extend, args=(self.process.stderr,), daemon=True)
+        self._reader.start()
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit code."""
+        self.process.terminate()
+        code = self.process.wait(timeout=60)
+        self._reader.join(timeout=10)
+        return code
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Process]:
+    """The service with its own model and limits, in a process of its own."""
+    process = Process("--per-client", "0")
+    yield process
+    assert process.process.poll() is None, "a request took the service down"
+    process.stop()
+
+
+class Slow:
+    """A network that takes its time: each call waits until it is let go."""
+
+    engine, device = "onnx", "cpu"
+
+    def __init__(self, seconds: float) -> None:
+        self._runtime = open_runtime("slim", 1)
+        self.classes = self._runtime.classes
+        self.seconds = seconds
+        self.go = threading.Event()
+        self.go.set()
+        self.calls = 0
+
+    def __call__(self, pictures, attributes=()):  # type: ignore[no-untyped-def]
+        self.calls += 1
+        time.sleep(self.seconds)
+        assert self.go.wait(30)
+        return self._runtime(pictures, attributes)
+
+
+@contextmanager
+def running(runtime: Runtime, limits: Limits, *, key: str | None = None, workers: int = 1) -> Iterator[str]:
+    """Serve in a thread of this process; gives the address."""
+    started = threading.Event()
+    app = create_app(Detector(runtime), workers=workers, limits=limits, key=key, on_ready=started.set)
+    bound, url = bind("127.0.0.1", 0)
+    uvicorn = server(app, 10)
+    thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        assert started.wait(30)
+        yield url
+    finally:
+        uvicorn.should_exit = True
+        thread.join(30)
+        bound.close()
+    assert not thread.is_alive()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, ten seconds at most."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def metric(url: str, name: str) -> float:
+    """Value of a metric, with its labels in the name; 0 if it is not there yet."""
+    for line in httpx.get(f"{url}/metrics", trust_env=False).text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.split()[-1])
+    return 0.0

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving.conftest import Process, Slow, running
+
+import s3fd
+from s3fd.serving.client import Client, ServiceError
+from s3fd.serving.settings import Limits
+
+
+def test_the_client_gives_what_the_detector_finds(service: Process, example: Path) -> None:
+    wanted = s3fd.load(attributes=("gender",))(example)
+    with Client(service.url) as client:
+        assert client.ready()
+        assert client.model().attributes == {"gender": ["female", "male"]}
+        record = client.detect(example, attributes=["gender"])
+        assert (record.path, record.width, record.height) == ("astronaut.jpg", 512, 512)
+        assert record.faces is not None
+        np.testing.assert_allclose(record.faces.boxes, wanted.boxes, atol=0.051)
+        assert record.faces.attributes["gender"].tolist() == wanted.attributes["gender"].tolist()
+        assert record.faces.to_dicts() == wanted.to_dicts()
+        none, broken = client.detect_many([example.read_bytes(), b"?"], min_score=1)
+        assert none.faces is not None
+        assert none.faces.boxes.shape == (0, 4)
+        assert broken.error is not None
+
+
+def test_refusals_are_errors_with_a_reason(service: Process, example: Path) -> None:
+    with Client(service.url) as client:
+        with pytest.raises(ServiceError, match="415: not a picture") as refused:
+            client.detect(b"?")
+        assert refused.value.retry_after is None
+        with pytest.raises(ServiceError, match="is not a size"):
+            client.detect(example, size="huge")
+        with pytest.raises(OSError, match="missing"):
+            client.detect("missing.jpg")
+
+
+def test_a_busy_service_is_asked_again(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(0)
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    key = "a-key-of-sixteen-characters"
+    with running(slow, Limits(held=80_000, body=80_000), key=key) as url:
+        with pytest.raises(ServiceError, match="401"):
+            Client(url).model()
+        with Client(url, api_key=key, retries=2) as client:
+            assert client.detect(example).found == 1
+            monkeypatch.setattr("s3fd.serving.client.time.sleep", wait)
+            monkeypatch.setattr("s3fd.serving.workers.Workers.check_room", _full)
+            with pytest.raises(ServiceError, match="503"):
+                client.detect(example)
+            assert waited == [7, 7]
+    gone = Client(url)
+    assert not gone.ready()
+    with pytest.raises(ServiceError) as unreachable:
+        gone.model()
+    assert unreachable.value.status == 0
+
+
+def _full(workers: object, count: int) -> None:
+    from s3fd.serving.problems import busy
+
+    raise busy(503, "full", 7)

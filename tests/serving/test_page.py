@@ -1,0 +1,319 @@
+"""The page in a browser: what a visitor does, and what is then there to see."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import httpx
+import pytest
+from conftest import missing
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+from serving.conftest import Process, running
+
+from s3fd.inference.runtime import open_runtime
+from s3fd.serving.app import PAGE
+from s3fd.serving.settings import Limits
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
+
+SCREENSHOTS = os.environ.get("S3FD_SCREENSHOTS")
+"""A folder for pictures of the page, to be looked at; none without it."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium as installed on this machine; each page of a test has an empty profile."""
+    if CHROMIUM is None:
+        missing("Chromium is not installed (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address; whatever the console says is an error, except what a test expects."""
+    pages: list[Page] = []
+    said: list[str] = []
+
+    def opened(url: str, *, expect: str | None = None, **options: Any) -> Page:
+        page = browser.new_page(**options)
+        pages.append(page)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(url)
+        if expect is not None:
+            page.on("close", lambda _: said.__setitem__(slice(None), [s for s in said if expect not in s]))
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert said == []
+
+
+def drop(page: Page, *files: Path) -> None:
+    """Drop files on the page, as from a folder."""
+    contents = [(f.name, base64.b64encode(f.read_bytes()).decode()) for f in files]
+    page.evaluate(
+        """(contents) => {
+          const data = new DataTransfer();
+          for (const [name, text] of contents) {
+            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+            const type = name.endsWith(".png") ? "image/png" : "image/jpeg";
+            data.items.add(new File([bytes], name, { type }));
+          }
+          for (const kind of ["dragover", "drop"])
+            document.body.dispatchEvent(
+              new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));
+        }""",
+        contents,
+    )
+
+
+def boxes(page: Page) -> int:
+    return page.locator("#overlay .face").count()
+
+
+def wait_for_text(page: Page, selector: str, text: str) -> None:
+    """Wait until an element has a text; not by a script, which the page's policy would refuse."""
+    page.locator(selector, has_text=text).wait_for()
+
+
+def slide(page: Page, name: str, value: float) -> None:
+    page.locator(f"#{name}").fill(str(value))
+
+
+def look(page: Page, name: str) -> None:
+    """Keep a picture of the page, if they are wanted."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+def check_accessibility(page: Page) -> None:
+    """Fail on what axe-core finds serious or critical."""
+    script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+    # Evaluated by the driver: the page's own policy would refuse a script element.
+    page.evaluate(script.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    assert found["passes"]
+    serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious] == []
+
+
+@pytest.fixture
+def crowd(example: Path, tmp_path: Path) -> Path:
+    """A picture of nine faces, each smaller than the one before."""
+    canvas = Image.new("RGB", (1400, 1000), "grey")
+    with Image.open(example) as image:
+        portrait = image.crop((100, 0, 350, 270))
+    for i in range(9):
+        side = 300 - 25 * i
+        canvas.paste(portrait.resize((side, side)), (40 + i % 3 * 460, 20 + i // 3 * 330))
+    canvas.save(tmp_path / "crowd.png")
+    return tmp_path / "crowd.png"
+
+
+def test_a_picture_is_dropped_and_the_sliders_act_at_once(
+    service: Process, visit: Callable[..., Page], crowd: Path
+) -> None:
+    answer = httpx.post(
+        f"{service.url}/v1/detect",
+        content=crowd.read_bytes(),
+        headers={"Content-Type": "image/png"},
+        params={"attributes": "gender", "min_score": 0.1},
+        trust_env=False,
+    )
+    faces = answer.json()["pictures"][0]["faces"]
+    usual = [face for face in faces if face["score"] > 0.5]
+    assert len(usual) >= 8
+    page = visit(service.url)
+    requests: list[str] = []
+    drop(page, crowd)
+    page.wait_for_selector("#overlay .face")
+    page.on("request", lambda request: requests.append(request.url))
+    assert boxes(page) == len(usual) == page.locator("#faces li").count()
+    assert page.inner_text("#count") == f"{len(usual)} faces"
+    middle = sorted(face["score"] for face in usual)[len(usual) // 2]
+    threshold = round(middle, 2)
+    slide(page, "score", threshold)
+    assert boxes(page) == sum(face["score"] > threshold for face in faces) < len(usual)
+    slide(page, "score", 0.1)
+    assert boxes(page) == len(faces)
+    slide(page, "probability", 0.99)
+    opened = sum(face["gender_probability"] < 0.99 for face in faces)
+    assert page.locator("#overlay .face.open").count() == opened > 0
+    assert requests == []
+    look(page, "crowd")
+
+
+def test_a_picture_that_is_dropped_early_waits_for_what_can_be_told(
+    service: Process, visit: Callable[..., Page], example: Path
+) -> None:
+    page = visit(service.url)
+    page.route("**/v1/model", lambda route: (page.wait_for_timeout(500), route.continue_()))
+    page.reload(wait_until="commit")
+    page.wait_for_load_state("domcontentloaded")
+    drop(page, example)
+    page.wait_for_selector("#overlay .face")
+    assert page.locator("#overlay .face.open").count() == 0
+
+
+def test_boxes_stay_on_the_faces_at_any_zoom(
+    service: Process, visit: Callable[..., Page], example: Path
+) -> None:
+    page = visit(service.url)
+    drop(page, example)
+    page.wait_for_selector("#overlay .face")
+    shares = []
+    for _ in range(3):
+        picture = page.locator("#picture").bounding_box()
+        box = page.locator("#overlay .face .line").bounding_box()
+        assert picture is not None
+        assert box is not None
+        centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        shares.append((centre[0] - picture["x"]) / picture["width"])
+        shares.append((centre[1] - picture["y"]) / picture["height"])
+        page.keyboard.press("Tab")
+        page.focus("#viewport")
+        page.keyboard.press("+")
+    assert picture["width"] > 512
+    assert shares[::2] == pytest.approx([225.5 / 512] * 3, abs=0.01)
+    assert shares[1::2] == pytest.approx([118.5 / 512] * 3, abs=0.01)
+
+
+def test_a_face_is_chosen_in_the_list_or_in_the_picture(
+    service: Process, visit: Callable[..., Page], crowd: Path
+) -> None:
+    page = visit(service.url)
+    drop(page, crowd)
+    page.wait_for_selector("#overlay .face")
+    page.select_option("#order", "place")
+    page.focus("#faces button")
+    page.keyboard.press("Enter")
+    assert page.locator("#overlay .chosen").count() == 1
+    chosen = page.locator('#faces [aria-pressed="true"]')
+    assert page.evaluate("document.activeElement.ariaPressed") == "true"
+    page.locator("#overlay .face:not(.chosen) .line").last.click()
+    assert chosen.count() == page.locator("#overlay .chosen").count() == 1
+
+
+def test_downloads_are_the_record_and_the_picture(
+    service: Process, visit: Callable[..., Page], example: Path, tmp_path: Path
+) -> None:
+    page = visit(service.url)
+    drop(page, example)
+    page.wait_for_selector("#overlay .face")
+    with page.expect_download() as download:
+        page.click("#save-json")
+    assert download.value.suggested_filename == "astronaut.json"
+    download.value.save_as(tmp_path / "faces.json")
+    answer = httpx.post(
+        f"{service.url}/v1/detect?attributes=gender",
+        files={"files": ("astronaut.jpg", example.read_bytes())},
+        trust_env=False,
+    )
+    assert json.loads((tmp_path / "faces.json").read_text()) == answer.json()["pictures"][0]
+    with page.expect_download() as download:
+        page.click("#save-picture")
+    download.value.save_as(tmp_path / "faces.png")
+    with Image.open(example) as before, Image.open(tmp_path / "faces.png") as after:
+        assert after.size == before.size
+        assert (
+            _distance(after.convert("RGB").getpixel((225, 58)), (232, 163, 23)) < 60
+        )  # the box's upper edge
+        assert _distance(after.convert("RGB").getpixel((20, 480)), before.getpixel((20, 480))) < 30
+
+
+def _distance(one: Any, other: Any) -> float:
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def test_several_pictures_and_one_that_is_none(
+    service: Process, visit: Callable[..., Page], example: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    page = visit(service.url, expect="415")
+    drop(page, example, tmp_path / "broken.jpg")
+    wait_for_text(page, "#strip button:nth-child(2) span", "!")
+    page.click("#strip button:nth-child(2)")
+    assert "known format" in page.inner_text("#problem")
+    assert boxes(page) == 0
+    page.click("#strip button:nth-child(1)")
+    assert page.inner_text("#count") == "1 face"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_everybody_can_use_it(
+    service: Process, visit: Callable[..., Page], example: Path, scheme: str, width: int
+) -> None:
+    page = visit(service.url, color_scheme=scheme, viewport={"width": width, "height": 844})
+    check_accessibility(page)
+    look(page, f"empty-{scheme}-{width}")
+    drop(page, example, example)
+    page.wait_for_selector("#overlay .face")
+    wait_for_text(page, "#strip button:nth-child(2) span", "1")
+    check_accessibility(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    look(page, f"face-{scheme}-{width}")
+
+
+def test_the_theme_is_kept(service: Process, visit: Callable[..., Page]) -> None:
+    page = visit(service.url, color_scheme="light")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.click("#theme")
+    page.click("#theme")
+    assert page.get_attribute("#theme", "aria-label") == "Colours: dark"
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+
+
+def test_the_camera_is_looked_at_until_it_is_stopped(service: Process, visit: Callable[..., Page]) -> None:
+    page = visit(service.url)
+    page.click("#camera")
+    wait_for_text(page, "#count", "face")
+    assert page.locator("#video").is_visible()
+    page.click("#camera")
+    assert page.locator("#welcome").is_visible()
+    assert page.evaluate("document.getElementById('video').srcObject.active") is False
+
+
+def test_an_api_key_is_asked_for_and_used(visit: Callable[..., Page], example: Path) -> None:
+    key = "a-key-of-sixteen-characters"
+    with running(open_runtime("slim", 1), Limits(), key=key) as url:
+        page = visit(url, expect="401")
+        page.fill("#key", key)
+        page.press("#key", "Enter")
+        page.wait_for_selector("#login", state="hidden")
+        drop(page, example)
+        page.wait_for_selector("#overlay .face")
+        page.close()
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    for file in PAGE.iterdir():
+        text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in text.replace("// ", ""), file.name
