@@ -199,7 +199,8 @@ def create_store(path: str | os.PathLike[str], model: Model) -> SqliteStore:
     temporary.unlink(missing_ok=True)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        with closing(_connect(temporary)) as connection:
+        with closing(sqlite3.connect(temporary)) as connection:
+            _prepare(connection)
             connection.executescript(SCHEMA)
             about = {"format": FORMAT, "model": json.dumps(asdict(model))}
             with connection:
@@ -220,8 +221,9 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such gallery")
-    connection = _connect(path)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
+        _prepare(connection)
         about = dict(connection.execute("SELECT key, value FROM about"))
     except sqlite3.DatabaseError as error:
         connection.close()
@@ -232,14 +234,12 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
     return SqliteStore(connection, Model(**json.loads(about["model"])))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    """Connect with what a gallery needs.
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set what a gallery needs of a connection.
 
     A rollback journal, not a write-ahead log: the log would keep deleted vectors. EXTRA also syncs the
     folder, so that not even a power cut brings back what was committed as deleted.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = EXTRA")
     connection.execute("PRAGMA foreign_keys = ON")
-    return connection
