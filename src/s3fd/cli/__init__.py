@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": ("s3fd.cli.evaluate", "Measure a detector against labelled faces."),
     "classify": ("s3fd.cli.classify", "Tell what pictures show, from their faces: female or male."),
     "serve": ("s3fd.cli.serve", "Find faces over HTTP, and show a page to drop pictures on."),
+    "gallery": ("s3fd.cli.gallery", "Keep people, and tell whether a face is one of theirs or unknown."),
     "train": ("s3fd.cli.train", "Train a detector."),
     "finetune": ("s3fd.cli.finetune", "Teach a detector to tell a label, such as gender."),
     "weights": ("s3fd.cli.weights", "List, check and import weights."),

@@ -59,7 +59,7 @@ class OnnxRuntime:
         providers = _providers(device)
         try:
             self._session = onnxruntime.InferenceSession(
-                path, _options(threads or processors()), providers=providers
+                path, session_options(threads or processors()), providers=providers
             )
         except OPEN_ERRORS as error:
             reason = str(error).splitlines()[0]
@@ -91,7 +91,7 @@ def open_onnx(path: Path, threads: int | None, device: str, precision: str, stre
     return OnnxRuntime(path, share(threads, streams), device)
 
 
-def _options(threads: int) -> Any:
+def session_options(threads: int) -> Any:
     """Session options for pictures of ever different sizes.
 
     ONNX Runtime's own choice of threads also pins them, and prints errors where a container forbids that.

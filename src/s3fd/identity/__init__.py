@@ -1,0 +1,1 @@
+"""Who is it: embeddings of faces, and galleries of people."""

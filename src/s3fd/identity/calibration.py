@@ -1,0 +1,59 @@
+"""Thresholds from people who are not in the gallery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+
+from s3fd.boxes import FloatArray
+from s3fd.identity.store import Calibration, GalleryError, Store
+
+
+def threshold_at(scores: FloatArray, rate: float) -> float:
+    """Least threshold that at most the share `rate` (0–1) of the `scores` (N,) of impostors reaches.
+
+    Raises:
+        ValueError: so few scores that the rate cannot be told from 0, or a rate that is none.
+    """
+    if not 0 < rate < 1:
+        raise ValueError(f"a rate lies between 0 and 1, not {rate}")
+    allowed = math.floor(rate * len(scores) + 1e-9)
+    if allowed < 1:
+        raise ValueError(
+            f"a rate of {rate:g} takes {math.ceil(1 / rate)} comparisons at least, there are {len(scores)}"
+        )
+    highest_refused = np.sort(scores)[::-1][allowed]
+    return float(np.nextafter(highest_refused, np.inf, dtype=np.float32))  # scores are float32
+
+
+def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) -> Calibration:
+    """Thresholds at which the share `rate` of strangers' faces is taken for somebody, or for each other.
+
+    Args:
+        store: the gallery as it will be used: the more people, the more alike the best of them.
+        strangers: vectors (N, D) of each of some people who are not in it.
+        rate: of false accepts, 0–1.
+
+    Raises:
+        GalleryError: an empty gallery, or one of the strangers is in it.
+        ValueError: too few faces for this rate.
+    """
+    people = store.people()
+    if not people:
+        raise GalleryError("thresholds depend on who is in the gallery: add people first")
+    if known := sorted(set(people) & set(strangers)):
+        raise GalleryError(f"{known[0]!r} is in the gallery: thresholds need people who are not")
+    faces = [vector for vectors in strangers.values() for vector in vectors]
+    best = np.array([store.search(vector)[0].score for vector in faces], np.float32)
+    pairs = [(a @ b.T).ravel() for a, b in combinations(strangers.values(), 2)]
+    different = np.concatenate([np.zeros(0, np.float32), *pairs])
+    return Calibration(
+        identify=threshold_at(best, rate),
+        verify=threshold_at(different, rate),
+        false_accepts=rate,
+        faces=len(faces),
+        vectors=sum(people.values()),
+    )

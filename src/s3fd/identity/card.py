@@ -1,0 +1,74 @@
+"""What an embedding model wants to see, in a small JSON file beside it: ``model.json`` of ``model.onnx``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+COLOURS = ("bgr", "rgb")
+LARGEST_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a face is cut out and shown to an embedding model, as (pixel - mean) × scale.
+
+    Attributes:
+        size: side of the model's square input in pixels.
+        mean: taken from each of the three channels, in the model's own order.
+        scale: what the difference is multiplied by.
+        colour: the order of channels: ``rgb`` or ``bgr``.
+        margin: what the crop shows on each side of the box, in parts of the box's longer side.
+        name: what to call the model; by default its file's.
+    """
+
+    size: int = 112
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scale: float = 1 / 127.5
+    colour: str = "rgb"
+    margin: float = 0.0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a value that cannot be."""
+        if not _is_number(self.size) or not 1 <= self.size <= LARGEST_SIZE or self.size != int(self.size):
+            raise ValueError(f"size is a whole number of pixels from 1 to {LARGEST_SIZE}, not {self.size!r}")
+        if len(self.mean) != 3 or not all(map(_is_number, self.mean)):
+            raise ValueError(f"mean is three numbers, not {self.mean!r}")
+        if not _is_number(self.scale) or self.scale == 0:
+            raise ValueError(f"scale is a number other than 0, not {self.scale!r}")
+        if self.colour not in COLOURS:
+            raise ValueError(f"colour is one of {', '.join(COLOURS)}, not {self.colour!r}")
+        if not _is_number(self.margin) or not 0 <= self.margin <= 2:
+            raise ValueError(f"margin is a number from 0 to 2, not {self.margin!r}")
+
+
+def read_card(model: Path) -> Card:
+    """Read the card of the model at `model`.
+
+    Raises:
+        FileNotFoundError: there is none; a guess would give vectors that mean nothing.
+        ValueError: it is not a JSON object, has an unknown field, or a value that cannot be.
+    """
+    path = model.with_suffix(".json")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such card; it says what the model wants to see")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from error
+    known = [field.name for field in fields(Card)]
+    if not isinstance(values, dict) or not set(values) <= set(known):
+        raise ValueError(f"{path}: a card is an object with the fields {', '.join(known)}")
+    if isinstance(values.get("mean"), list):
+        values["mean"] = tuple(values["mean"])
+    try:
+        return Card(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of JSON is a number, which true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

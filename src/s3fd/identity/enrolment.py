@@ -1,0 +1,63 @@
+"""Which face of a picture stands for a person, and why a picture is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+
+from s3fd.faces import Faces
+from s3fd.identity.crops import square_crops
+from s3fd.inference.pictures import Pixels
+
+MIN_SIZE = 32.0
+"""Least shorter side of a face in pixels: recognisers see 112, and an enlargement of less holds little."""
+
+MIN_SHARPNESS = 20.0
+"""Least `sharpness`. It refuses what is plainly blurred; a face in soft light may score under 100."""
+
+BESIDE = 0.5
+"""A second face with a side of so much of the largest one's leaves open whose picture it is."""
+
+SHARPNESS_SIZE = 112
+
+
+class Refusal(ValueError):
+    """A picture that cannot stand for a person; the message says why."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What an enrolled face must have; see the constants of this module."""
+
+    min_size: float = MIN_SIZE
+    min_sharpness: float = MIN_SHARPNESS
+
+
+def sharpness(picture: Pixels, faces: Faces) -> list[float]:
+    """Variance of the Laplacian of each face in grey, at 112 pixels a side: little where it is blurred."""
+    crops = square_crops(picture, faces.boxes, SHARPNESS_SIZE)
+    return [float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var()) for crop in crops]
+
+
+def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> Faces:
+    """The one face that a picture shows of a person: the largest, if others are much smaller.
+
+    Raises:
+        Refusal: there is none, a second one, or it is too small or too blurred.
+    """
+    quality = quality or Quality()
+    if not len(faces):
+        raise Refusal("no face")
+    order = (-faces.sizes).argsort(kind="stable")
+    face = faces[order[:1]]
+    if len(faces) > 1 and faces.sizes[order[1]] >= BESIDE * face.sizes[0]:
+        beside = int((faces.sizes >= BESIDE * face.sizes[0]).sum())
+        raise Refusal(f"{beside} faces: whose picture is it?")
+    shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
+    if shorter < quality.min_size:
+        raise Refusal(f"the face is too small: {shorter:.0f} pixels of {quality.min_size:.0f}")
+    (sharp,) = sharpness(picture, face)
+    if sharp < quality.min_sharpness:
+        raise Refusal(f"the face is too blurred: sharpness {sharp:.0f} of {quality.min_sharpness:.0f}")
+    return face

@@ -1,0 +1,54 @@
+"""From files to vectors: what the commands on galleries and on pairs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from s3fd.boxes import FloatArray
+from s3fd.faces import Faces
+from s3fd.identity.enrolment import Quality, only_face
+from s3fd.identity.recogniser import Recogniser
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import read
+from s3fd.inference.sources import PICTURE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Finds faces in files and gives them vectors."""
+
+    detector: Detector
+    recogniser: Recogniser
+
+    def every(self, path: Path) -> tuple[Faces, FloatArray]:
+        """All faces of a picture, and their vectors (N, D). Raises PictureError for what cannot be read."""
+        picture = read(path)
+        faces = self.detector(picture)
+        return faces, self.recogniser.embed(picture, faces)
+
+    def one(self, path: Path, quality: Quality) -> FloatArray:
+        """The vector (D,) of the one face of a picture.
+
+        Raises:
+            PictureError: it cannot be read.
+            Refusal: it does not show one good face.
+        """
+        picture = read(path)
+        face = only_face(picture, self.detector(picture), quality)
+        vector: FloatArray = self.recogniser.embed(picture, face)[0]
+        return vector
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Pictures right in a folder, sorted by name, without what is hidden."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """Folders right in a folder, one a person, sorted by name, without what is hidden."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,0 +1,89 @@
+"""Where a gallery keeps its people: the interface, and what every implementation answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from s3fd.boxes import FloatArray
+from s3fd.identity.recogniser import Model
+
+
+class GalleryError(ValueError):
+    """A gallery that cannot be used, or a request that it refuses; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A person of the gallery, and how alike: the best cosine with any of the person's vectors, -1 to 1."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds fitted to people who are not in the gallery.
+
+    Attributes:
+        identify: least score at which somebody is identified.
+        verify: least score at which two pictures show the same person.
+        false_accepts: the rate that was asked for, 0–1.
+        faces: of strangers, that it was fitted to.
+        vectors: in the gallery then: with more of them strangers find somebody more often.
+    """
+
+    identify: float
+    verify: float
+    false_accepts: float
+    faces: int
+    vectors: int
+
+
+class Store(Protocol):
+    """People with their vectors, bound to the model that made these."""
+
+    @property
+    def model(self) -> Model:
+        """What made the vectors."""
+        ...
+
+    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
+        """Add vectors (N, D) of a person, with where each comes from: all of them or none."""
+        ...
+
+    def remove(self, name: str) -> int:
+        """Delete a person for good; return how many vectors there were. GalleryError: nobody of that name."""
+        ...
+
+    def people(self) -> dict[str, int]:
+        """Count the vectors of each person, by name."""
+        ...
+
+    def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
+        """The `count` people most like `vector` (D,), best first; exact."""
+        ...
+
+    def vectors_of(self, name: str) -> FloatArray:
+        """Vectors (N, D) of a person. GalleryError: nobody of that name."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The thresholds, if there are any."""
+        ...
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Keep these thresholds."""
+        ...
+
+
+def check_model(store: Store, model: Model) -> None:
+    """Raise GalleryError unless the store's vectors can be compared with those of `model`."""
+    if store.model.digest != model.digest or store.model.dimension != model.dimension:
+        ours, theirs = store.model, model
+        raise GalleryError(
+            f"this gallery is made by {ours.name} ({ours.digest[:12]}, {ours.dimension} numbers); vectors of "
+            f"{theirs.name} ({theirs.digest[:12]}, {theirs.dimension} numbers) cannot be compared with it"
+        )

@@ -1,0 +1,123 @@
+"""Galleries as a user keeps them: people in, names or "unknown" out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import colour_model
+import cv2
+import numpy as np
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+
+
+class Answer(NamedTuple):
+    code: int
+    lines: list[dict]
+    errors: str
+
+
+def gallery(*arguments: object) -> Answer:
+    done = subprocess.run(
+        [sys.executable, "-m", "s3fd", "gallery", *(str(a) for a in arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    return Answer(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
+
+
+def tinted(gains: tuple[float, float, float], light: float = 0) -> np.ndarray:
+    """The example in other colours: to the colour model, another person."""
+    photo = cv2.imread(str(EXAMPLE)).astype(np.float32)
+    return np.clip(photo * np.array(gains, np.float32) + light, 0, 255).astype(np.uint8)
+
+
+PLAIN, RED, BLUE = (1, 1, 1), (0.5, 0.6, 1.2), (1.3, 0.7, 0.5)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recogniser, people to enrol, strangers, and the gallery of these people."""
+    home = tmp_path_factory.mktemp("home")
+    colour_model.save(home / "colours.onnx")
+    for name, gains in (("Ada", PLAIN), ("Rosa", RED)):
+        (home / "people" / name).mkdir(parents=True)
+        for i, light in enumerate((0, 12)):
+            cv2.imwrite(str(home / "people" / name / f"{i}.png"), tinted(gains, light))
+    for i in range(4):
+        (home / "strangers" / f"stranger {i}").mkdir(parents=True)
+        gains = (1.3 - 0.05 * i, 0.75, 0.5 + 0.04 * i)
+        cv2.imwrite(str(home / "strangers" / f"stranger {i}" / "0.png"), tinted(gains))
+    cv2.imwrite(str(home / "Ada again.png"), tinted(PLAIN, 6))
+    cv2.imwrite(str(home / "somebody.png"), tinted(BLUE))
+    answer = gallery("add", home / "g.db", home / "people", "--recogniser", home / "colours.onnx")
+    assert answer.code == 0, answer.errors
+    assert [line["name"] for line in answer.lines] == ["Ada", "Ada", "Rosa", "Rosa"]
+    return home
+
+
+def test_people_are_listed(home: Path) -> None:
+    assert gallery("list", home / "g.db").lines == [
+        {"name": "Ada", "vectors": 2},
+        {"name": "Rosa", "vectors": 2},
+    ]
+
+
+def test_who_is_known_gets_a_name_and_others_are_unknown(home: Path) -> None:
+    model = ("--recogniser", home / "colours.onnx")
+    refused = gallery("identify", home / "g.db", home / "somebody.png", *model)
+    assert refused.code == 2 and "no threshold: run s3fd gallery calibrate" in refused.errors
+    (fitted,) = gallery("calibrate", home / "g.db", home / "strangers", *model, "--false-accepts", 0.25).lines
+    assert fitted["faces"] == 4 and fitted["vectors"] == 4
+    told = gallery("identify", home / "g.db", home / "Ada again.png", home / "somebody.png", *model)
+    assert told.code == 0, told.errors
+    (known,), (unknown,) = (line["faces"] for line in told.lines)
+    assert known["name"] == "Ada" and known["score"] >= known["threshold"]
+    assert unknown["name"] == "unknown" and unknown["score"] < unknown["threshold"]
+    assert known["threshold"] == pytest.approx(fitted["identify"], abs=1e-4)
+    same = gallery("verify", home / "g.db", "Ada", home / "Ada again.png", *model, "--threshold", 0.99)
+    assert same.code == 0 and same.lines[0]["same"]
+    other = gallery("verify", home / "g.db", "Rosa", home / "Ada again.png", *model, "--threshold", 0.99)
+    assert other.code == 1 and not other.lines[0]["same"]
+
+
+def test_a_picture_that_shows_nobody_well_is_refused_and_the_rest_goes_on(home: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1 wall.png"), np.full((200, 200, 3), 120, np.uint8))
+    cv2.imwrite(str(tmp_path / "2 two.png"), np.hstack([tinted(PLAIN)] * 2))
+    (tmp_path / "3 torn.png").write_bytes(b"torn")
+    cv2.imwrite(str(tmp_path / "4 good.png"), tinted(PLAIN))
+    answer = gallery(
+        "add", tmp_path / "g.db", tmp_path, "--name", "Ada", "--recogniser", home / "colours.onnx"
+    )
+    assert answer.code == 1
+    errors = [line.get("error") for line in answer.lines]
+    assert errors[0] == "no face" and errors[1].startswith("2 faces") and errors[2] and errors[3] is None
+    assert gallery("list", tmp_path / "g.db").lines == [{"name": "Ada", "vectors": 1}]
+
+
+def test_another_recognisers_vectors_are_refused(home: Path, tmp_path: Path) -> None:
+    other = colour_model.save(tmp_path / "other.onnx", margin=0.2)
+    answer = gallery("identify", home / "g.db", EXAMPLE, "--recogniser", other, "--threshold", 0.5)
+    assert answer.code == 2 and "cannot be compared" in answer.errors and "Traceback" not in answer.errors
+
+
+def test_who_is_removed_is_gone(home: Path, tmp_path: Path) -> None:
+    model = ("--recogniser", home / "colours.onnx")
+    assert gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", *model).code == 0
+    assert gallery("remove", tmp_path / "g.db", "Ada").lines == [{"name": "Ada", "removed": 1}]
+    assert gallery("list", tmp_path / "g.db").lines == []
+    again = gallery("remove", tmp_path / "g.db", "Ada")
+    assert again.code == 2 and "nobody in this gallery is called 'Ada'" in again.errors
+
+
+def test_a_folder_without_people_is_refused(home: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), tinted(PLAIN))
+    answer = gallery("add", tmp_path / "g.db", tmp_path, "--recogniser", home / "colours.onnx")
+    assert answer.code == 2 and "--name says" in answer.errors and not (tmp_path / "g.db").exists()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from s3fd.faces import Faces
+from s3fd.identity.enrolment import Quality, Refusal, only_face
+
+
+def picture() -> np.ndarray:
+    """Sharp noise."""
+    return np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+
+
+def faces(*boxes: tuple[float, float, float, float]) -> Faces:
+    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
+
+
+def test_the_largest_face_is_taken_where_others_are_small() -> None:
+    face = only_face(picture(), faces((0, 0, 30, 30), (100, 100, 200, 220)))
+    np.testing.assert_array_equal(face.boxes, [[100, 100, 200, 220]])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "reason"),
+    [
+        ([], "no face"),
+        ([(0, 0, 100, 100), (200, 0, 260, 60)], "2 faces"),
+        ([(0, 0, 31, 80)], "too small: 31 pixels of 32"),
+    ],
+)
+def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> None:
+    with pytest.raises(Refusal, match=reason):
+        only_face(picture(), faces(*boxes))
+
+
+def test_a_blurred_face_is_refused_unless_that_is_asked_for() -> None:
+    blurred = np.asarray(cv2.GaussianBlur(picture(), (0, 0), 12), np.uint8)
+    face = faces((100, 100, 200, 200))
+    with pytest.raises(Refusal, match="too blurred"):
+        only_face(blurred, face)
+    assert len(only_face(blurred, face, Quality(min_sharpness=0))) == 1
