@@ -5,38 +5,46 @@ import numpy as np
 import pytest
 
 from s3fd.faces import Faces
-from s3fd.identity.enrolment import Quality, Refusal, only_face, sharpness
-
-NOISE = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
-LARGE, HALF, SMALL = [10, 10, 90, 90], [100, 100, 140, 140], [100, 100, 139, 139]
+from s3fd.identity.enrolment import Quality, Refusal, only_face
 
 
-def faces(*boxes: list[int], score: float = 0.9) -> Faces:
-    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), score, np.float32))
+def picture() -> np.ndarray:
+    """Sharp noise."""
+    return np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
 
 
-def test_the_largest_stands_for_the_person_if_others_are_much_smaller() -> None:
-    assert only_face(NOISE, faces(SMALL, LARGE)).boxes.tolist() == [LARGE]
+def faces(*boxes: tuple[float, float, float, float]) -> Faces:
+    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32))
+
+
+def test_the_largest_face_is_taken_where_others_are_small() -> None:
+    face = only_face(picture(), faces((0, 0, 30, 30), (100, 100, 200, 220)))
+    np.testing.assert_array_equal(face.boxes, [[100, 100, 200, 220]])
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"),
+    ("boxes", "reason"),
     [
-        (faces(), "no face"),
-        (faces(HALF, LARGE), "2 faces: whose picture is it"),
-        (faces(LARGE, score=0.69), "perhaps no face: score 0.69 of 0.70"),
-        (faces([10, 10, 90, 41]), "too small: 31 pixels of 32"),
+        ([], "no face"),
+        ([(0, 0, 100, 100), (200, 0, 260, 60)], "2 faces"),
+        ([(0, 0, 31, 80)], "too small: 31 pixels of 32"),
     ],
 )
-def test_refusals_say_why(found: Faces, reason: str) -> None:
+def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> None:
     with pytest.raises(Refusal, match=reason):
-        only_face(NOISE, found)
+        only_face(picture(), faces(*boxes))
 
 
-def test_blur_is_refused_and_the_limit_can_be_changed() -> None:
-    blurred = np.asarray(cv2.GaussianBlur(NOISE, (0, 0), 8), np.uint8)
-    (before,), (after,) = sharpness(NOISE, faces(LARGE)), sharpness(blurred, faces(LARGE))
-    assert before > 1000 and after < 20
-    with pytest.raises(Refusal, match=r"too blurred: sharpness \d+ of 20"):
-        only_face(blurred, faces(LARGE))
-    assert len(only_face(blurred, faces(LARGE), Quality(min_sharpness=0))) == 1
+def test_what_may_be_no_face_is_refused() -> None:
+    unsure = Faces(np.array([[100, 100, 200, 200]], np.float32), np.array([0.69], np.float32))
+    with pytest.raises(Refusal, match=r"perhaps no face: score 0\.69 of 0\.70"):
+        only_face(picture(), unsure)
+    assert len(only_face(picture(), unsure, Quality(min_score=0.6))) == 1
+
+
+def test_a_blurred_face_is_refused_unless_that_is_asked_for() -> None:
+    blurred = np.asarray(cv2.GaussianBlur(picture(), (0, 0), 12), np.uint8)
+    face = faces((100, 100, 200, 200))
+    with pytest.raises(Refusal, match="too blurred"):
+        only_face(blurred, face)
+    assert len(only_face(blurred, face, Quality(min_sharpness=0))) == 1

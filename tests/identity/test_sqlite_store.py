@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,141 +10,173 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from s3fd.identity.calibration import calibrate
 from s3fd.identity.recogniser import Model, normalise
-from s3fd.identity.sqlite_store import SqliteStore, create_store, open_store
-from s3fd.identity.store import Calibration, GalleryError, check_model
+from s3fd.identity.sqlite_store import create_store, open_store
+from s3fd.identity.store import Calibration, GalleryError, Match, check_model
 
-MODEL = Model("test", "ab" * 32, 8)
-
-
-def vectors(count: int, seed: int = 0) -> np.ndarray:
-    return normalise(np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32))
+MODEL = Model("test", "0" * 64, 8)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> SqliteStore:
-    return create_store(tmp_path / "people.gallery", MODEL)
+def unit(seed: int, count: int, dimension: int = 8) -> np.ndarray:
+    """Random vectors of length 1."""
+    return normalise(np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32))
 
 
-def test_search_is_exact(store: SqliteStore) -> None:
-    everyone = vectors(60)
-    for i in range(20):
-        store.add(f"p{i}", everyone[i::20], ["a", "b", "c"])
-    probe = vectors(1, seed=1)[0]
-    best = {f"p{i}": float((everyone[i::20] @ probe).max()) for i in range(20)}
-    ranked = sorted(best, key=lambda name: -best[name])
-    for count in (1, 5, 20, 99):
+def sources(vectors: np.ndarray) -> list[str]:
+    return [f"{i}.jpg" for i in range(len(vectors))]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 4)), max_size=8), st.integers(1, 7))
+def test_search_is_exact(tmp_path_factory: pytest.TempPathFactory, added: list, count: int) -> None:
+    everyone: dict[str, list[np.ndarray]] = {}
+    with create_store(tmp_path_factory.mktemp("gallery") / "g.db", MODEL) as store:
+        for seed, (name, number) in enumerate(added):
+            vectors = unit(seed, number)
+            store.add(name, vectors, sources(vectors))
+            everyone.setdefault(name, []).extend(vectors)
+            assert store.people() == {n: len(v) for n, v in sorted(everyone.items())}
+        probe = unit(99, 1)[0]
+        best = {name: max(float(v @ probe) for v in vectors) for name, vectors in everyone.items()}
         found = store.search(probe, count)
-        assert [match.name for match in found] == ranked[:count]
-        np.testing.assert_allclose([m.score for m in found], [best[n] for n in ranked[:count]], atol=1e-6)
+        ranked = sorted(best, key=lambda name: -best[name])[:count]
+        assert [match.name for match in found] == ranked
+        assert [match.score for match in found] == pytest.approx([best[name] for name in ranked], abs=1e-6)
 
 
-def test_an_empty_gallery_knows_nobody(store: SqliteStore) -> None:
-    assert store.search(vectors(1)[0]) == [] and store.people() == {} and store.calibration is None
+def test_what_was_added_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    vectors = unit(0, 3)
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        store.add("Ada", vectors, sources(vectors))
+        store.calibrate(Calibration(0.5, 0.4, 0.01, 100, 3))
+    with open_store(tmp_path / "g.db") as store:
+        assert store.model == MODEL
+        np.testing.assert_array_equal(store.vectors_of("Ada"), vectors)
+        assert store.calibration == Calibration(0.5, 0.4, 0.01, 100, 3)
 
 
-def test_a_search_sees_what_others_changed(store: SqliteStore, tmp_path: Path) -> None:
-    probe = vectors(1)[0]
-    assert store.search(probe) == []
-    with open_store(tmp_path / "people.gallery") as other:
-        other.add("Ada", probe[None], ["a"])
-        assert store.search(probe)[0].name == "Ada"
+def test_a_search_sees_what_another_process_has_changed(tmp_path: Path) -> None:
+    vectors = unit(0, 2)
+    with create_store(tmp_path / "g.db", MODEL) as one, open_store(tmp_path / "g.db") as other:
+        assert one.search(vectors[0]) == []
+        other.add("Ada", vectors[:1], ["a.jpg"])
+        assert one.search(vectors[0]) == [Match("Ada", pytest.approx(1))]
         other.remove("Ada")
-    assert store.search(probe) == []
+        assert one.search(vectors[0]) == []
 
 
-def test_what_is_kept_comes_back(store: SqliteStore, tmp_path: Path) -> None:
-    store.add("Ada", vectors(2), ["a", "b"])
-    store.add("Ada", vectors(1, seed=2), ["c"])
-    thresholds = Calibration(0.5, 0.4, 0.01, 100, 3)
-    store.calibrate(thresholds)
-    store.close()
-    with open_store(tmp_path / "people.gallery") as again:
-        assert again.model == MODEL and again.people() == {"Ada": 3} and again.calibration == thresholds
-        np.testing.assert_array_equal(again.vectors_of("Ada"), np.concatenate([vectors(2), vectors(1, 2)]))
-    assert (tmp_path / "people.gallery").stat().st_mode & 0o077 == 0
+def test_who_is_removed_leaves_no_byte(tmp_path: Path) -> None:
+    path = tmp_path / "g.db"
+    kept, gone = unit(0, 50), unit(1, 50)
+    with create_store(path, MODEL) as store:
+        store.add("Kept Person", kept, sources(kept))
+        store.add("Gone Person", gone, [f"gone/{i}.jpg" for i in range(50)])
+        before = path.read_bytes()
+        assert all(v.tobytes() in before for v in gone) and b"Gone Person" in before
+        assert store.remove("Gone Person") == 50
+    after = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert not any(v.tobytes() in after for v in gone)
+    assert b"Gone Person" not in after and b"gone/" not in after
+    assert all(v.tobytes() in after for v in kept)
 
 
-def test_a_removed_person_leaves_no_byte(store: SqliteStore, tmp_path: Path) -> None:
-    path = tmp_path / "people.gallery"
-    for i in range(300):
-        store.add(f"person {i}", vectors(3, seed=i), ["x.jpg"] * 3)
-    gone, kept = vectors(3, seed=150), vectors(3, seed=151)
-    assert all(v.tobytes() in path.read_bytes() for v in (*gone, *kept))
-    assert store.remove("person 150") == 3
-    files = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert not any(v.tobytes() in files for v in gone) and b"person 150" not in files
-    assert all(v.tobytes() in files for v in kept)
-    with pytest.raises(GalleryError, match="nobody in this gallery is called 'person 150'"):
-        store.remove("person 150")
+def test_who_is_not_there_cannot_be_removed(tmp_path: Path) -> None:
+    with create_store(tmp_path / "g.db", MODEL) as store, pytest.raises(GalleryError, match="nobody"):
+        store.remove("Ada")
 
 
-def test_vectors_of_another_model_are_refused(store: SqliteStore) -> None:
-    check_model(store, Model("renamed", MODEL.digest, 8))
-    with pytest.raises(GalleryError, match=r"made by test \(abab.*other \(cdcd.* cannot be compared"):
-        check_model(store, Model("other", "cd" * 32, 8))
+@pytest.mark.parametrize("vectors", [unit(0, 2)[:, :4], unit(0, 2) * 2, unit(0, 3)])
+def test_vectors_that_cannot_be_are_refused_as_a_whole(tmp_path: Path, vectors: np.ndarray) -> None:
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        with pytest.raises(ValueError, match=r"expected|length"):
+            store.add("Ada", vectors, ["a.jpg", "b.jpg"])
+        assert store.people() == {}
 
 
-@pytest.mark.parametrize("wrong", [np.ones((1, 8), np.float32), vectors(2), np.ones((1, 4), np.float32) / 2])
-def test_vectors_that_do_not_fit_are_refused(store: SqliteStore, wrong: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"length 1|expected 1 × 8"):
-        store.add("Ada", wrong, ["a"])
-    assert store.people() == {}
+def test_a_gallery_refuses_another_models_vectors(tmp_path: Path) -> None:
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        check_model(store, Model("another name", MODEL.digest, 8))
+        with pytest.raises(GalleryError, match="cannot be compared"):
+            check_model(store, Model("test", "1" * 64, 8))
 
 
-def test_what_is_no_gallery(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such gallery"):
-        open_store(tmp_path / "none")
-    (tmp_path / "text").write_text("this is a text file, and a long one " * 100)
-    with pytest.raises(GalleryError, match="not a gallery"):
-        open_store(tmp_path / "text")
-    create_store(tmp_path / "g", MODEL).close()
+def test_a_gallery_is_its_owners_and_never_replaced(tmp_path: Path) -> None:
+    create_store(tmp_path / "g.db", MODEL).close()
+    assert (tmp_path / "g.db").stat().st_mode & 0o777 == 0o600
     with pytest.raises(FileExistsError):
-        create_store(tmp_path / "g", MODEL)
+        create_store(tmp_path / "g.db", MODEL)
+    assert [path.name for path in tmp_path.iterdir()] == ["g.db"]
 
 
-WRITER = """
-import sys
-import numpy as np
+def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("no database at all, but some text that is long enough " * 20)
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE about (key, value)")
+    other.close()
+    for name in ("text.db", "other.db"):
+        with pytest.raises(GalleryError, match="not a gallery"):
+            open_store(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        open_store(tmp_path / "nothing.db")
+
+
+ADDING = """
+import sys, numpy as np
 from s3fd.identity.sqlite_store import open_store
-store = open_store(sys.argv[1])
-number = int(sys.argv[2])
-while True:
-    number += 1
-    vectors = np.eye(8, dtype=np.float32)[[number % 8] * 5]
-    store.add(str(number), vectors, ["a"] * 5)
-    print("added", number, flush=True)
-    if number % 3 == 0:
-        store.remove(str(number))
-        print("removed", number, flush=True)
+rng = np.random.default_rng(int(sys.argv[2]))
+with open_store(sys.argv[1]) as store:
+    for i in range(100000):
+        vectors = rng.normal(size=(5, 8)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        store.add(f"person {sys.argv[2]} {i}", vectors, ["x"] * 5)
+        print(i, flush=True)
 """
 
 
-def test_a_gallery_survives_kill_9(tmp_path: Path) -> None:
-    path = tmp_path / "people.gallery"
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_nothing_that_was_added_is_lost_or_halved_when_the_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "g.db"
     create_store(path, MODEL).close()
-    random = np.random.default_rng(0)
-    there: set[int] = set()
-    number = 0
-    for _ in range(8):
-        command = [sys.executable, "-c", WRITER, str(path), str(number)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            assert writer.stdout is not None
-            said = [writer.stdout.readline()]
-            time.sleep(random.uniform(0.01, 0.3))
-            os.kill(writer.pid, signal.SIGKILL)
-            said += writer.stdout.readlines()
-        for line in said:
-            what, who = line.split()
-            number = int(who)
-            there.add(number) if what == "added" else there.discard(number)
-        with open_store(path) as store:
-            assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            people = store.people()
-        assert set(people.values()) == {5} or not people  # all vectors of an add, or none
-        # What was reported is there; what was under way when the process died, either way.
-        unsure = {number, number + 1}
-        assert {int(name) for name in people} - unsure == there - unsure
-        there, number = {int(name) for name in people}, number + 1
-    assert number > 16
+    promised = set()
+    rng = np.random.default_rng(0)
+    for run in range(5):
+        adding = subprocess.Popen(
+            [sys.executable, "-c", ADDING, path, str(run)], stdout=subprocess.PIPE, text=True
+        )
+        assert adding.stdout is not None
+        seen = [adding.stdout.readline()]
+        time.sleep(rng.uniform(0, 0.05))
+        adding.send_signal(signal.SIGKILL)
+        seen += adding.stdout.readlines()
+        adding.stdout.close()
+        adding.wait()
+        promised |= {f"person {run} {line.strip()}" for line in seen if line.endswith("\n")}
+    with open_store(path) as store:
+        people = store.people()
+        assert promised and promised <= set(people)
+        assert set(people.values()) == {5}
+    with sqlite3.connect(path) as check:
+        assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    check.close()
+
+
+def test_thresholds_come_from_strangers(tmp_path: Path) -> None:
+    members, strangers = unit(0, 10), unit(1, 200)
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        for i, vector in enumerate(members):
+            store.add(f"member {i}", vector[None], ["x"])
+        fitted = calibrate(store, {f"stranger {i}": v[None] for i, v in enumerate(strangers)}, 0.05)
+        best = np.array([store.search(v)[0].score for v in strangers])
+        assert (best >= fitted.identify).sum() == 10  # a twentieth of 200
+        pairs = (strangers @ strangers.T)[np.triu_indices(200, 1)]
+        assert (pairs >= fitted.verify).mean() == pytest.approx(0.05, abs=1e-3)
+        with pytest.raises(GalleryError, match="is in the gallery"):
+            calibrate(store, {"member 3": members[3:4]}, 0.05)
+
+
+def test_an_empty_gallery_has_no_thresholds(tmp_path: Path) -> None:
+    with create_store(tmp_path / "g.db", MODEL) as store, pytest.raises(GalleryError, match="add people"):
+        calibrate(store, {"stranger": unit(0, 100)}, 0.05)

@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FALSE_ACCEPT_RATES = (1e-2, 1e-3)
-
 
 @dataclass(frozen=True)
 class Pair:

@@ -25,8 +25,8 @@ def threshold_at(scores: FloatArray, rate: float) -> float:
         raise ValueError(
             f"a rate of {rate:g} takes {math.ceil(1 / rate)} comparisons at least, there are {len(scores)}"
         )
-    ranked = np.sort(scores.astype(np.float32))[::-1]
-    return float(np.nextafter(ranked[allowed], np.float32(math.inf)))
+    highest_refused = np.sort(scores)[::-1][allowed]
+    return float(np.nextafter(highest_refused, np.inf, dtype=np.float32))  # scores are float32
 
 
 def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) -> Calibration:

@@ -11,7 +11,7 @@ from s3fd.identity.crops import square_crops
 from s3fd.inference.pictures import Pixels
 
 MIN_SIZE = 32.0
-"""Least shorter side of a face in pixels, by judgement: recognisers see 112 pixels a side."""
+"""Least shorter side of a face in pixels: recognisers see 112, and an enlargement of less holds little."""
 
 MIN_SHARPNESS = 20.0
 """Least `sharpness`: none of 151 faces of LFW has less, and three in four do once they are blurred by a
@@ -50,7 +50,7 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     """The one face that a picture shows of a person: the largest, if others are much smaller.
 
     Raises:
-        Refusal: there is none, a second one, or it is unsure, too small or too blurred.
+        Refusal: there is none, a second one, or it is too small, unsure or too blurred.
     """
     quality = quality or Quality()
     if not len(faces):

@@ -128,8 +128,8 @@ class SqliteStore:
         if not self._names or count < 1:
             return []
         best = np.maximum.reduceat(self._matrix @ vector, self._starts)
-        everybody = np.arange(len(best))
-        chosen = np.argpartition(-best, count - 1)[:count] if count < len(best) else everybody
+        count = min(count, len(best))
+        chosen = np.argpartition(-best, count - 1)[:count]
         chosen = chosen[np.argsort(-best[chosen], kind="stable")]
         return [Match(self._names[i], float(np.clip(best[i], -1, 1))) for i in chosen]
 
@@ -175,11 +175,11 @@ class SqliteStore:
             "ORDER BY person, vector.id"
         )
         for (_, name), group in groupby(self._connection.execute(query), key=lambda row: row[:2]):
-            names.append(name)
             starts.append(rows)
-            for _, _, vector in group:
+            for *_, vector in group:
                 data += vector
                 rows += 1
+            names.append(name)
         self._matrix, self._names = self._array(data), names
         self._starts = np.array(starts, np.int64)
         self._version = version
@@ -235,7 +235,7 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Set what a gallery needs of a connection.
+    """Ask of a connection what a gallery needs.
 
     A rollback journal, not a write-ahead log: the log would keep deleted vectors. EXTRA also syncs the
     folder, so that not even a power cut brings back what was committed as deleted.
