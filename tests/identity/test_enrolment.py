@@ -35,6 +35,13 @@ def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> 
         only_face(picture(), faces(*boxes))
 
 
+def test_what_may_be_no_face_is_refused() -> None:
+    unsure = Faces(np.array([[100, 100, 200, 200]], np.float32), np.array([0.69], np.float32))
+    with pytest.raises(Refusal, match=r"perhaps no face: score 0\.69 of 0\.70"):
+        only_face(picture(), unsure)
+    assert len(only_face(picture(), unsure, Quality(min_score=0.6))) == 1
+
+
 def test_a_blurred_face_is_refused_unless_that_is_asked_for() -> None:
     blurred = np.asarray(cv2.GaussianBlur(picture(), (0, 0), 12), np.uint8)
     face = faces((100, 100, 200, 200))

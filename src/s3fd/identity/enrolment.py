@@ -14,7 +14,12 @@ MIN_SIZE = 32.0
 """Least shorter side of a face in pixels: recognisers see 112, and an enlargement of less holds little."""
 
 MIN_SHARPNESS = 20.0
-"""Least `sharpness`. It refuses what is plainly blurred; a face in soft light may score under 100."""
+"""Least `sharpness`: none of 151 faces of LFW has less, and three in four do once they are blurred by a
+fiftieth of their size (``benchmarks/sharpness.py``)."""
+
+MIN_SCORE = 0.7
+"""Least score of a face that stands for somebody: something that may be none must not. By judgement, between
+the detector's default and the 0.9 of clear portraits."""
 
 BESIDE = 0.5
 """A second face with a side of so much of the largest one's leaves open whose picture it is."""
@@ -32,6 +37,7 @@ class Quality:
 
     min_size: float = MIN_SIZE
     min_sharpness: float = MIN_SHARPNESS
+    min_score: float = MIN_SCORE
 
 
 def sharpness(picture: Pixels, faces: Faces) -> list[float]:
@@ -44,7 +50,7 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     """The one face that a picture shows of a person: the largest, if others are much smaller.
 
     Raises:
-        Refusal: there is none, a second one, or it is too small or too blurred.
+        Refusal: there is none, a second one, or it is too small, unsure or too blurred.
     """
     quality = quality or Quality()
     if not len(faces):
@@ -57,6 +63,8 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
     if shorter < quality.min_size:
         raise Refusal(f"the face is too small: {shorter:.0f} pixels of {quality.min_size:.0f}")
+    if face.scores[0] < quality.min_score:
+        raise Refusal(f"perhaps no face: score {face.scores[0]:.2f} of {quality.min_score:.2f}")
     (sharp,) = sharpness(picture, face)
     if sharp < quality.min_sharpness:
         raise Refusal(f"the face is too blurred: sharpness {sharp:.0f} of {quality.min_sharpness:.0f}")
