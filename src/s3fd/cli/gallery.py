@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.job import Reader
     from s3fd.identity.sqlite_store import SqliteStore
+    from s3fd.identity.store import Calibration, Match
 
 SOME_FAILED = 1
 
@@ -123,44 +124,27 @@ def identify(
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
     """
-    from s3fd.identity.store import GalleryError
     from s3fd.inference.pictures import PictureError
 
     failed = False
     with _failures():
         reader = _reader(recogniser, weights)
         with _open(gallery, reader) as store:
-            calibration = store.calibration
             if threshold is None:
-                if calibration is None:
-                    raise GalleryError("no threshold: run s3fd gallery calibrate, or give --threshold")
+                calibration = _calibration(store)
                 threshold = calibration.identify
-                vectors = sum(store.people().values())
-                if vectors > calibration.vectors:
-                    typer.echo(
-                        f"s3fd: calibrated with {calibration.vectors} vectors, now there are {vectors}: "
-                        "strangers are taken for somebody more often; calibrate again",
-                        err=True,
-                    )
+                _warn_of_growth(store, calibration)
             for path in paths:
                 try:
-                    faces, vectors_found = reader.every(path)
+                    faces, vectors = reader.every(path)
                 except PictureError as error:
                     failed = True
                     typer.echo(json.dumps({"path": str(path), "error": error.reason}, ensure_ascii=False))
                     continue
-                told = []
-                for face, vector in zip(faces.to_dicts(), vectors_found, strict=True):
-                    match = next(iter(store.search(vector)), None)
-                    known = match is not None and match.score >= threshold
-                    told.append(
-                        {
-                            "box": face["box"],
-                            "name": match.name if known and match else "unknown",
-                            "score": round(match.score, 4) if match else None,
-                            "threshold": round(threshold, 4),
-                        }
-                    )
+                told = [
+                    {"box": face["box"], **_who(store.search(vector), threshold)}
+                    for face, vector in zip(faces.to_dicts(), vectors, strict=True)
+                ]
                 typer.echo(json.dumps({"path": str(path), "faces": told}, ensure_ascii=False))
     if failed:
         raise typer.Exit(SOME_FAILED)
@@ -177,15 +161,12 @@ def verify(
 ) -> None:
     """Tell whether a picture shows a person of the gallery. Exit code: 0 if so, 1 if not, 2 for an error."""
     from s3fd.identity.enrolment import Quality
-    from s3fd.identity.store import GalleryError
 
     with _failures():
         reader = _reader(recogniser, weights)
         with _open(gallery, reader) as store:
             if threshold is None:
-                if store.calibration is None:
-                    raise GalleryError("no threshold: run s3fd gallery calibrate, or give --threshold")
-                threshold = store.calibration.verify
+                threshold = _calibration(store).verify
             theirs = store.vectors_of(name)
         score = float((theirs @ reader.one(picture, Quality())).max())
     line = {"path": str(picture), "name": name, "same": score >= threshold}
@@ -231,6 +212,36 @@ def calibrate(
             fitted = calibration.calibrate(store, people, false_accepts)
             store.calibrate(fitted)
     typer.echo(json.dumps(asdict(fitted)))
+
+
+def _calibration(store: SqliteStore) -> Calibration:
+    """The gallery's thresholds; raises GalleryError if it has none."""
+    from s3fd.identity.store import GalleryError
+
+    calibration = store.calibration
+    if calibration is None:
+        raise GalleryError("no threshold: run s3fd gallery calibrate, or give --threshold")
+    return calibration
+
+
+def _warn_of_growth(store: SqliteStore, calibration: Calibration) -> None:
+    """Say so if the gallery has more vectors than when it was calibrated."""
+    vectors = sum(store.people().values())
+    if vectors > calibration.vectors:
+        typer.echo(
+            f"s3fd: calibrated with {calibration.vectors} vectors, now there are {vectors}: "
+            "strangers are taken for somebody more often; calibrate again",
+            err=True,
+        )
+
+
+def _who(matches: list[Match], threshold: float) -> dict[str, Any]:
+    """What to say of a face, from the people most like it, best first."""
+    if not matches:
+        return {"name": "unknown", "score": None, "threshold": round(threshold, 4)}
+    best = matches[0]
+    name = best.name if best.score >= threshold else "unknown"
+    return {"name": name, "score": round(best.score, 4), "threshold": round(threshold, 4)}
 
 
 def _people(path: Path, name: str | None) -> list[tuple[str, list[Path]]]:
