@@ -150,7 +150,10 @@ class TrainConfig(StrictConfig):
         multiple_of=32,
         description="side of the training pictures in pixels",
     )
-    batch: int = Field(16, ge=1)
+    batch: int = Field(16, ge=1, description="pictures a step, of all processes together")
+    accumulate: int = Field(
+        1, ge=1, description="parts in which a process sees its share of a batch, where memory is short"
+    )
     steps: int = Field(ge=1)
     seed: int = 0
     matching: MatchingConfig = MatchingConfig()
