@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ import torch
 
 from s3fd.training import loop, trainer
 from s3fd.training.config import TrainConfig
-from s3fd.training.processes import launched, together
+from s3fd.training.processes import Processes, together
 
 
 def settings(**changes: object) -> dict[str, object]:
@@ -55,22 +55,27 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def exactly(rank: int, count: int, config: TrainConfig, root: Path, out: Path) -> None:
-    """Run as one of `count` processes with float64, in which rounding hides nothing; write what came out."""
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": os.environ.get("MASTER_PORT", "0")}
-    torch.set_num_threads(1)
+def exactly(
+    rank: int, processes: Sequence[Processes], configs: Sequence[TrainConfig], root: Path, out: Path
+) -> None:
+    """Run `configs` as one of `processes` in float64, where rounding hides nothing; write the results."""
     normalise, build = trainer.normalise, trainer.build
     trainer.normalise = lambda pictures: normalise(pictures).double()
     trainer.build = lambda *options: build(*options).double()
     try:
-        samples, _ = loop.read_data(config.data, root)
-        items, _ = loop.read_labelled(config, root)
-        with together(launched(), "cpu") as device:
-            training = trainer.Trainer(config, device, launched())
-            stream = iter(loop.batches(config, samples, items, 0, launched()))
-            figures = [training.advance(*parts) for parts in zip(*[stream] * config.accumulate, strict=True)]
+        with together(processes[rank], "cpu") as device:
+            results = [_steps(config, root, processes[rank], device) for config in configs]
     finally:
         trainer.normalise, trainer.build = normalise, build
     if rank == 0:
-        torch.save({"figures": figures, "weights": training.average.module.state_dict()}, out)
+        torch.save(results, out)
+
+
+def _steps(config: TrainConfig, root: Path, processes: Processes, device: torch.device) -> dict[str, object]:
+    """All steps of a run: what was recorded of each, and the averaged weights."""
+    samples, _ = loop.read_data(config.data, root)
+    items, _ = loop.read_labelled(config, root)
+    training = trainer.Trainer(config, device, processes)
+    stream = iter(loop.batches(config, samples, items, 0, processes))
+    figures = [training.advance(*parts) for parts in zip(*[stream] * config.accumulate, strict=True)]
+    return {"figures": figures, "weights": training.average.module.state_dict()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -19,9 +20,6 @@ from s3fd.training import loop
 from s3fd.training.config import TrainConfig
 from s3fd.training.dataset import StepSampler
 from s3fd.training.processes import ALONE, Processes, launched
-from s3fd.weights.network_file import load_network
-
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def command(config: Path, squares: Path, folder: Path) -> list[str]:
@@ -29,89 +27,80 @@ def command(config: Path, squares: Path, folder: Path) -> list[str]:
     return ["-m", "s3fd", "train", str(config), *rest]
 
 
-def compare(one: Path, several: Path) -> None:
-    """The curve and the weights of two runs are the same but for float32's rounding.
-
-    Batch normalisation of four pictures magnifies that: see the test in float64 for what is exact.
-    """
-    assert [r["step"] for r in curve(several)] == [r["step"] for r in curve(one)]
-    for a, b in zip(curve(one), curve(several), strict=True):
-        del a["gradient_norm"], b["gradient_norm"]
-        assert a == pytest.approx(b, rel=0.02)
-    a, b = (load_network(folder / "weights.safetensors").state_dict() for folder in (one, several))
-    for name, tensor in a.items():
-        assert torch.allclose(tensor, b[name], rtol=0.05, atol=0.01), name
-
-
-@pytest.mark.parametrize("accumulate", [1, 2])
 def test_two_processes_take_the_steps_of_one(
-    squares: Path, tmp_path: Path, accumulate: int, monkeypatch: pytest.MonkeyPatch
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With batch normalisation, and labels that one process may have and the other not."""
+    """With batch normalisation, labels that one process may have and the other not, and a batch in parts."""
     told = labelled(squares)
-    config = TrainConfig.model_validate(
-        settings(
-            batch=4,
-            steps=4,
-            accumulate=accumulate,
-            precision="fp32",
-            matching={"method": "aligned"},
-            loss={"focal": True, "giou_weight": 2.0},
-            attributes=[a.model_dump() for a in told.attributes],
-            composed=told.composed and told.composed.model_dump(),
-        )
+    kinds = [
+        {"matching": {"method": "aligned"}, "loss": {"focal": True, "giou_weight": 2.0}},
+        {"matching": {"method": "compensation"}, "accumulate": 2},
+    ]
+    common = settings(
+        batch=4,
+        steps=3,
+        precision="fp32",
+        attributes=[a.model_dump() for a in told.attributes],
+        composed=told.composed and told.composed.model_dump(),
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
-    for count in (1, 2):
-        torch.multiprocessing.spawn(exactly, (count, config, squares, tmp_path / f"{count}.pt"), nprocs=count)
-    one, two = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, 2))
-    assert any("loss/light" in figures for figures in one["figures"])
-    for a, b in zip(one["figures"], two["figures"], strict=True):
-        assert a == pytest.approx(b, rel=1e-6)
-    for name, tensor in one["weights"].items():
-        torch.testing.assert_close(tensor, two["weights"][name], rtol=1e-6, atol=1e-9)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_the_command_runs_in_two_processes_as_in_one(squares: Path, tmp_path: Path, precision: str) -> None:
-    changes = {"batch": 4, "steps": 4, "precision": precision}
-    run(squares, tmp_path / "one", **changes)
-    file = tmp_path / "run.yaml"
-    file.write_text(yaml.safe_dump(settings(**changes)))
-    done = subprocess.run(
-        [*LAUNCH, *command(file, squares, tmp_path / "two")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [str(tmp_path / "two" / "weights.safetensors")]  # once
-    assert done.stderr.count("in 2 processes") == 1
-    assert "Warning" not in done.stderr
-    compare(tmp_path / "one", tmp_path / "two")
+    configs = [TrainConfig.model_validate({**common, **kind}) for kind in kinds]
+    exactly(0, [ALONE], configs, squares, tmp_path / "1.pt")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", free_port()), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    pair = [Processes(0, 2, 0), Processes(1, 2, 1)]
+    torch.multiprocessing.spawn(exactly, (pair, configs, squares, tmp_path / "2.pt"), nprocs=2)
+    for one, two in zip(*(torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in (1, 2)), strict=True):
+        assert any("loss/light" in figures for figures in one["figures"])
+        for a, b in zip(one["figures"], two["figures"], strict=True):
+            assert a == pytest.approx(b, rel=1e-4)  # the loss itself is float32
+        for name, tensor in one["weights"].items():
+            torch.testing.assert_close(tensor, two["weights"][name], rtol=1e-4, atol=1e-6)
 
 
 def test_a_killed_process_is_started_again_and_the_run_goes_on(squares: Path, tmp_path: Path) -> None:
-    changes = {"batch": 4, "accumulate": 2, "steps": 24, "precision": "fp32", "checkpoint_every": 3}
-    run(squares, tmp_path / "one", **changes)
-    file = tmp_path / "run.yaml"
+    changes = {"batch": 4, "steps": 14, "checkpoint_every": 3}
+    file, folder = tmp_path / "run.yaml", tmp_path / "two"
     file.write_text(yaml.safe_dump(settings(**changes)))
-    folder = tmp_path / "two"
     launcher = subprocess.Popen(
-        [*LAUNCH, "--max-restarts", "1", *command(file, squares, folder)],
-        stdout=subprocess.DEVNULL,
+        [*launch("--max-restarts", "1"), *command(file, squares, folder)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     metrics = folder / "metrics.jsonl"
-    while launcher.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
+    while launcher.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 5):
         time.sleep(0.01)
     assert launcher.poll() is None, "the run ended before one of it could be killed"
     victim = workers(launcher.pid)[-1]
     os.kill(victim, signal.SIGKILL)
-    _, told = launcher.communicate()
+    before = [json.loads(line) for line in metrics.read_text().splitlines(keepends=True) if "\n" in line]
+    printed, told = launcher.communicate()
     assert launcher.returncode == 0, told
     assert str(victim) in told  # the launcher noticed
-    compare(tmp_path / "one", folder)
+    assert printed.splitlines() == [str(folder / "weights.safetensors")]  # one of two speaks
+    assert told.count("in 2 processes") == 2 and "Warning" not in told
+    after = curve(folder)
+    assert [record["step"] for record in after] == list(range(14))
+    assert len(before) >= 5
+    for first, second in zip(before, after, strict=False):  # what was done twice came out the same
+        assert first == pytest.approx(second, rel=1e-4)
+    run(squares, tmp_path / "one", **changes)
+    for a, b in zip(curve(tmp_path / "one")[:3], after, strict=False):  # bf16 parts them later
+        assert a["loss/total"] == pytest.approx(b["loss/total"], rel=0.05)
+
+
+def free_port() -> str:
+    """A port on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def launch(*options: str) -> list[str]:
+    """The start of a command that two processes run."""
+    place = ["--master-addr", "127.0.0.1", "--master-port", free_port()]
+    return [sys.executable, "-m", "torch.distributed.run", *place, "--nproc-per-node", "2", *options]
 
 
 def workers(launcher: int) -> list[int]:
@@ -134,7 +123,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_written(
 ) -> None:
     config = TrainConfig.model_validate(settings(batch=4))
     samples, _ = loop.read_data(config.data, squares)
-    with pytest.raises(ValueError, match="3 processes cannot share a batch of 4 pictures"):
+    with pytest.raises(ValueError, match="cannot be shared evenly by 3 processes"):
         loop.train(config, samples, tmp_path / "run", processes=Processes(1, 3))
     assert not (tmp_path / "run").exists()
 

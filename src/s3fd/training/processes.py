@@ -7,7 +7,7 @@ They are started by ``torchrun`` or any launcher that sets ``RANK``, ``WORLD_SIZ
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -42,14 +42,6 @@ class Processes:
         total = value.detach().clone()
         dist.all_reduce(total)
         return total
-
-    def join(self, names: Sequence[str]) -> list[str]:
-        """Return the names of all processes, one process after the other; all of them must call it."""
-        if self.count == 1:
-            return list(names)
-        each: list[Sequence[str]] = [()] * self.count
-        dist.all_gather_object(each, names)
-        return [name for part in each for name in part]
 
 
 ALONE = Processes()

@@ -124,9 +124,8 @@ class Trainer:
         return told
 
     def _not_finite(self, what: str, value: float, parts: list[Batch] | tuple[Batch, ...]) -> TrainingError:
-        """Say what is not finite, with the files of all processes."""
-        files = self.processes.join([name for batch in parts for name in batch.names])
-        names = "\n  ".join(dict.fromkeys(files))
+        """Say what is not finite, with the files of this process; each of the others names its own."""
+        names = "\n  ".join(dict.fromkeys(name for batch in parts for name in batch.names))
         return TrainingError(f"the {what} of step {self.step} is {value}; its pictures:\n  {names}")
 
     def _predict(self, batch: Batch) -> Predictions:
