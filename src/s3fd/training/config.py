@@ -203,9 +203,11 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
         return kind.model_validate(empty if content is None else content)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: too deeply nested") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none, or bytes that are no UTF-8
+        raise ConfigError(f"{path}: {error}") from error
