@@ -59,7 +59,8 @@ def exactly(
     rank: int, processes: Sequence[Processes], configs: Sequence[TrainConfig], root: Path, out: Path
 ) -> None:
     """Run `configs` as one of `processes` in float64, where rounding hides nothing; write the results."""
-    normalise, build = trainer.normalise, trainer.build
+    normalise, build, threads = trainer.normalise, trainer.build, torch.get_num_threads()
+    torch.set_num_threads(1)  # threads of so little work wait for each other
     trainer.normalise = lambda pictures: normalise(pictures).double()
     trainer.build = lambda *options: build(*options).double()
     try:
@@ -67,6 +68,7 @@ def exactly(
             results = [_steps(config, root, processes[rank], device) for config in configs]
     finally:
         trainer.normalise, trainer.build = normalise, build
+        torch.set_num_threads(threads)
     if rank == 0:
         torch.save(results, out)
 
