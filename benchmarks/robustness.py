@@ -2,8 +2,8 @@
 
 Run: python benchmarks/robustness.py [GROUP …] [--runs N] [--seed S]
 
-Each group runs in a process of its own, so that one that dies is a row too, and its memory is known. Exit code 1 if
-anything crashed or was lost. Needs all extras; faketime and the right to take a network away (root) for two rows.
+Each group runs in a process of its own, so that one that dies is a row too, and its memory is known. Exit
+code 1 if anything crashed or was lost. Needs all extras; for two cases also faketime, and root.
 """
 
 from __future__ import annotations

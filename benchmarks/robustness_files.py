@@ -223,7 +223,7 @@ def damaged_configurations(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def damaged_weights(runs: int, rng: np.random.Generator) -> Tally:
-    """Weights, checkpoints and public state dicts: nothing that was changed may be used as if it were whole."""
+    """Weights, checkpoints and public state dicts: what was changed may not be used as if it were whole."""
     import torch
 
     from s3fd.network import build

@@ -1,4 +1,4 @@
-"""Whole runs of the program that are killed, find the disk full, or live in odd surroundings: see robustness.py."""
+"""Whole runs that are killed, find the disk full, or live in odd surroundings: see robustness.py."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def training(folder: Path) -> Path:
     (folder / "gt.txt").write_text("a.jpg\n1\n180 60 92 120 0 0 0 0 0 0\n")
     config = folder / "run.yaml"
     config.write_text(
-        "data: [{format: wider, images: ., annotations: gt.txt}]\nsize: 128\nbatch: 1\nsteps: 30\nworkers: 0\n"
-        "checkpoint_every: 3\npictures_every: 1000\n"
+        "data: [{format: wider, images: ., annotations: gt.txt}]\nsize: 128\nbatch: 1\nsteps: 30\n"
+        "workers: 0\ncheckpoint_every: 3\npictures_every: 1000\n"
     )
     return config
 
@@ -104,7 +104,7 @@ def disk_full(runs: int, rng: np.random.Generator) -> Tally:
         folder = Path(name)
         few = photographs(folder / "few", 3)
         adding = s3fd("gallery", "add", folder / "people.db", *people(folder))
-        many = photographs(folder / "many", 20_000 // 50)
+        many = photographs(folder / "many", 100)
         config = training(folder)
         table, weights = folder / "faces.parquet", folder / "out.onnx"
         cases: list[tuple[str, list[str], Path | None, int]] = [
@@ -128,7 +128,6 @@ def disk_full(runs: int, rng: np.random.Generator) -> Tally:
                 tally.bad("lost", f"{what}: {target.name} is no longer what it was")
             else:
                 tally.refused += 1
-        (folder / "many" / "000.jpg").exists()
     return tally
 
 
