@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -110,7 +111,15 @@ def test_an_impossible_orientation_is_ignored(orientation: int) -> None:
         ("F", 0.5, "TIFF", [128, 128, 128]),
         ("F", 200.0, "TIFF", [200, 200, 200]),
         ("CMYK", (0, 255, 255, 0), "TIFF", [0, 0, 255]),
-        ("YCbCr", (128, 128, 128), "TIFF", [128, 128, 128]),
+        pytest.param(
+            "YCbCr",
+            (128, 128, 128),
+            "TIFF",
+            [128, 128, 128],
+            marks=pytest.mark.skipif(
+                int(PIL.__version__.split(".")[0]) < 13, reason="older ones do not read what they write"
+            ),
+        ),
     ],
 )
 def test_every_mode(mode: str, colour: object, kind: str, expected: list[int]) -> None:
