@@ -65,7 +65,7 @@ def training(folder: Path) -> Path:
     (folder / "gt.txt").write_text("a.jpg\n1\n180 60 92 120 0 0 0 0 0 0\n")
     config = folder / "run.yaml"
     config.write_text(
-        "data: [{format: wider, images: ., annotations: gt.txt}]\nsize: 128\nbatch: 1\nsteps: 30\n"
+        "data: [{format: wider, images: ., annotations: gt.txt}]\nsize: 128\nbatch: 2\nsteps: 30\n"
         "workers: 0\ncheckpoint_every: 3\npictures_every: 1000\n"
     )
     return config

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import PIL
+import PIL.features
 import pytest
 from PIL import Image
 
@@ -289,3 +289,20 @@ def test_a_header_tells_format_and_size_and_formats_can_be_named(tmp_path: Path)
     for read in (pictures.header, pictures.load):
         with pytest.raises(PictureError, match="known format"):
             read(path.read_bytes(), formats=("JPEG",))
+
+
+@pytest.mark.skipif(not PIL.features.check("avif"), reason="this Pillow does not decode AVIF")
+def test_a_damaged_avif_is_refused() -> None:
+    """Pillow's decoder raises RuntimeError, as no other does."""
+    rng = np.random.default_rng(0)
+    whole = encoded(Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)), "AVIF")
+    refused = 0
+    for _ in range(200):
+        data = bytearray(whole)
+        place = int(rng.integers(len(data)))
+        data[place : place + 8] = rng.bytes(8)
+        with contextlib.suppress(PictureError):
+            pictures.read(bytes(data))
+            continue
+        refused += 1
+    assert refused
