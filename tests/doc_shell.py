@@ -1,7 +1,7 @@
 """Runs the commands of documentation as a reader would type them.
 
-`s3fd` runs in this process, which has its imports behind it; what else a line asks for goes to bash. What cannot
-be is replaced by the nearest that can: a package that is to be installed has to be, with its extras, a service
+`s3fd` runs in this process, which has its imports behind it; what else a line asks for goes to bash. What
+cannot be is replaced by the nearest that can: a package that is to be installed has to be, with its extras, a service
 listens on a free port, and a camera gives a few frames and then presses Ctrl-C.
 """
 
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Shell:
         Raises:
             AssertionError: a line that fails.
         """
-        return "".join(self._line(line) for line in text.replace("\\\n", " ").splitlines())
+        return "".join(self._line(line) for line in commands(text))
 
     def local(self, text: str) -> str:
         """Put the address of the service that runs in the place of the pages'."""
@@ -142,6 +143,21 @@ class Shell:
         self._log = threading.Thread(target=self._service.stderr.read, daemon=True)
         self._log.start()
         return ""
+
+
+def commands(text: str) -> Iterator[str]:
+    """Lines as a shell reads them: one that ends in a backslash or within quotes goes on."""
+    waiting = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        waiting += line
+        try:
+            shlex.split(waiting, comments=True)
+        except ValueError:
+            waiting += "\n"
+        else:
+            yield waiting
+            waiting = ""
+    assert not waiting, f"a quote is open: {waiting}"
 
 
 def _installed(words: list[str]) -> str:

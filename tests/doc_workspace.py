@@ -1,7 +1,7 @@
 """A folder in which the examples of the documentation find the files that they speak of.
 
-Small stand-ins have the names and the layout that the pages use: photographs are the example's, in other sizes
-and colours, videos a dozen frames, data sets a few pictures, and training takes two steps.
+Small stand-ins have the names and the layout that the pages use: photographs are the example's, in other
+sizes and colours, videos a dozen frames, data sets a few pictures, and training takes two steps.
 """
 
 from __future__ import annotations
