@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import s3fd  # noqa: E402  (after the path of the site's own extensions)
+import s3fd
 
 project = "s3fd"
 author = "the authors of s3fd"

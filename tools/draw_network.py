@@ -115,9 +115,7 @@ def layers(backbone: nn.Module) -> list[Layer]:
     found: list[Layer] = []
 
     def note(name: str, conv: nn.Conv2d, output: Tensor) -> None:
-        found.append(
-            Layer(name, conv.kernel_size[0], conv.out_channels, output.shape[-1], conv.groups > 1)
-        )
+        found.append(Layer(name, conv.kernel_size[0], conv.out_channels, output.shape[-1], conv.groups > 1))
 
     hooks = [
         module.register_forward_hook(lambda m, _, output, name=name: note(name, m, output))
@@ -131,7 +129,9 @@ def layers(backbone: nn.Module) -> list[Layer]:
     return found
 
 
-def vgg16_stages(found: Iterable[Layer], norms: dict[str, float]) -> tuple[list[Stage], list[tuple[str, str]]]:
+def vgg16_stages(
+    found: Iterable[Layer], norms: dict[str, float]
+) -> tuple[list[Stage], list[tuple[str, str]]]:
     """Stages of the paper's backbone, and title and text of each detection map."""
     stages, maps = [], []
     for _, group in groupby(found, lambda layer: layer.name.partition("_")[0].replace("fc7", "fc6")):
@@ -158,7 +158,9 @@ def slim_stages(found: Iterable[Layer]) -> tuple[list[Stage], list[tuple[str, st
         if key[0] == "stages":
             stages.append(Stage(f"stage {int(key[1]) + 1}: {blocks} blocks", size, last.side, int(key[1])))
         elif key[0] == "smooth":
-            maps.append((f"map {int(key[1]) + 1}", f"{last.channels} ch., {blocks} block{'s' * (blocks > 1)}"))
+            maps.append(
+                (f"map {int(key[1]) + 1}", f"{last.channels} ch., {blocks} block{'s' * (blocks > 1)}")
+            )
         elif key[0] == "stem":
             stages.append(Stage("stem: 3×3", size, last.side))
     return stages, maps
@@ -180,7 +182,11 @@ def draw(backbone: str) -> str:
 
     drawing = Drawing()
     drawing.text(LEFT, 24, f"A picture of {SIDE}×{SIDE} pixels, 3 channels", "head")
-    columns = ((AT_MAP, "pyramid" if pyramid else "detection layer"), (AT_HEAD, "heads, 3×3"), (AT_ANCHOR, "cells and anchors"))
+    columns = (
+        (AT_MAP, "pyramid" if pyramid else "detection layer"),
+        (AT_HEAD, "heads, 3×3"),
+        (AT_ANCHOR, "cells and anchors"),
+    )
     for x, title in columns:
         drawing.text(x, 24, title, "head")
     drawing.arrow((LEFT + STAGE / 2, 32), (LEFT + STAGE / 2, TOP - BOX / 2 - 2))
@@ -203,7 +209,9 @@ def draw(backbone: str) -> str:
             drawing.arrow((middle, y - BOX / 2), (middle, y - ROW + BOX / 2 + 3))
         drawing.arrow((AT_MAP + MAP, y), (AT_HEAD - 3, y))
         guesses = f"{classes[layer] - 1} backgrounds" if classes[layer] > 2 else "background"
-        drawing.box(AT_HEAD, y, HEAD, "out", f"face, {guesses}", f"{classes[layer]} + {boxes[layer]} (box) channels")
+        drawing.box(
+            AT_HEAD, y, HEAD, "out", f"face, {guesses}", f"{classes[layer]} + {boxes[layer]} (box) channels"
+        )
         drawing.text(AT_ANCHOR, y - 4, f"stride {stride}, anchor {ANCHOR_SIZES[layer]}", "head")
         drawing.text(AT_ANCHOR, y + 13, f"{cells:,} cell{'s' * (cells > 1)}", "small")
         side = ANCHOR_SIZES[layer] * ANCHOR_SCALE
