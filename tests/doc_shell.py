@@ -1,8 +1,8 @@
 """Runs the commands of documentation as a reader would type them.
 
 `s3fd` runs in this process, which has its imports behind it; what else a line asks for goes to bash. What
-cannot be is replaced by the nearest that can: a package that is to be installed has to be, with its extras, a service
-listens on a free port, and a camera gives a few frames and then presses Ctrl-C.
+cannot be is replaced by the nearest that can: a package that is to be installed has to be, with its extras, a
+service listens on a free port, and a camera gives a few frames and then presses Ctrl-C.
 """
 
 from __future__ import annotations

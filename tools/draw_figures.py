@@ -3,9 +3,9 @@
 
     python tools/draw_figures.py [--out docs/images]
 
-`accuracy_over_time.svg` is the table of detectors in docs/evaluation.md, `gender_by_group.svg` the tables of groups in
-the card of the bundled weights. So a plot never says anything else than its table, whose figures come from the
-command beside it. The plots follow the reader's light or dark theme.
+`accuracy_over_time.svg` is the table of detectors in docs/evaluation.md, `gender_by_group.svg` the tables of
+groups in the card of the bundled weights. So a plot never says anything else than its table, whose figures
+come from the command beside it. The plots follow the reader's light or dark theme.
 """
 
 from __future__ import annotations

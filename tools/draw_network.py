@@ -4,8 +4,8 @@
     python tools/draw_network.py [--out docs/images]
 
 Every figure in a drawing is read off the network: the convolutions and the shapes of their outputs while it
-sees a picture of 640 × 640 pixels on PyTorch's meta device, the heads' channels, and the anchors. The drawings,
-`network_vgg16.svg` and `network_slim.svg`, follow the reader's light or dark theme.
+sees a picture of 640 × 640 pixels on PyTorch's meta device, the heads' channels, and the anchors. The
+drawings, `network_vgg16.svg` and `network_slim.svg`, follow the reader's light or dark theme.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers of one name; `detects` is the number of the detection layer that sees what they give, if one does."""
+    """Layers of one name; `detects` is the number, if any, of the detection layer that sees what they give."""
 
     title: str
     text: str

@@ -31,7 +31,7 @@ def made_pages() -> dict[Path, Path]:
 
 
 def relink(text: str, origin: Path, page: Path) -> str:
-    """Let the links of `origin` lead to the same files from `page`: to the site's own pages where there are."""
+    """Let links of `origin` lead to the same files from `page`, to the site's own pages where there are."""
     pages = {source: made for made, source in made_pages().items()}
 
     def replace(link: re.Match[str]) -> str:
