@@ -78,7 +78,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers of one name; `detects` is the number, if any, of the detection layer that sees what they give."""
+    """Layers of one name; `detects` is the number of the detection layer that sees their output, if any."""
 
     title: str
     text: str
@@ -181,7 +181,7 @@ def draw(backbone: str) -> str:
     stages, maps = slim_stages(found) if pyramid else vgg16_stages(found, norms)
 
     drawing = Drawing()
-    drawing.text(LEFT, 24, f"A picture of {SIDE}×{SIDE} pixels, 3 channels", "head")
+    drawing.text(LEFT, 24, f"a picture, 3 × {SIDE} × {SIDE}", "head")
     columns = (
         (AT_MAP, "pyramid" if pyramid else "detection layer"),
         (AT_HEAD, "heads, 3×3"),
