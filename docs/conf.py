@@ -36,7 +36,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!s3fd\.).*"),  # parameters in backticks, and other people's types
     ("py:.*", r"s3fd\..*\.([A-Z]|_\w+)"),  # type variables, and what is not public
 ]
-autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 90
 napoleon_google_docstring = True

@@ -51,6 +51,8 @@ def describe(module: str) -> Iterator[str]:
 
 def qualify(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Write out where the names in a docstring come from, those in backticks and those of exceptions."""
+    if what in ("data", "attribute"):
+        lines.insert(0, "")  # Napoleon takes what stands before a colon in the first line for a type
     while name not in sys.modules:
         name = name.rpartition(".")[0]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 from sphinx.util.nodes import make_refnode
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -20,6 +21,11 @@ LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 CLI = "reference/cli"
 """The page of all commands."""
+
+HISTORY = ("changelog",)
+"""Pages that may name what is no longer there."""
+
+logger = logging.getLogger(__name__)
 
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
 
@@ -66,7 +72,9 @@ class Names(SphinxPostTransform):
     default_priority = 5
 
     def run(self, **options: object) -> None:
-        """Wrap what is known; a module or name that is not there is a warning."""
+        """Wrap what is known, and set the dash between a parameter and what is said of it."""
+        for dash in list(self.document.findall(lambda node: isinstance(node, nodes.Text) and node == " -- ")):
+            dash.parent.replace(dash, nodes.Text(" – "))
         for literal in list(self.document.findall(nodes.literal)):
             text = literal.astext()
             if isinstance(literal.parent, (nodes.reference, nodes.title)):
@@ -81,6 +89,8 @@ class Names(SphinxPostTransform):
         if text in objects:
             found = objects[text]
             self._wrap(literal, found.docname, found.node_id)
+        elif self.env.docname not in HISTORY:
+            logger.warning("%s is nothing that there is", text, location=literal, type="s3fd")
 
     def _command(self, literal: nodes.literal, text: str) -> None:
         sections = self.env.tocs[CLI].findall(nodes.reference)
