@@ -73,7 +73,7 @@ class Shell:
         """Stop the service, if one was started, and check that it ended well."""
         if self._service is not None:
             self._service.terminate()
-            assert self._service.wait(timeout=60) == 0, "the service did not end well"
+            assert self._service.wait(timeout=60) in (0, -signal.SIGTERM), "the service did not end well"
 
     def _line(self, line: str) -> str:
         line = line.removeprefix("$ ")
