@@ -57,11 +57,20 @@ def check_json(block: Block, printed: str) -> None:
     shown = json.loads(block.text)
     if not {"path", "pictures"} & set(shown):
         return  # a file's content
-    records = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    records = list(objects(printed))
     assert any(form(shown) == form(record) for record in records), f"{form(shown)}\n{printed}"
     for record in records:
         if record.get("path") == shown.get("path") and str(record.get("path")).startswith("examples/"):
             assert close(shown, record), record
+
+
+def objects(printed: str) -> Iterator[dict[str, Any]]:
+    """Objects of JSON among what was printed, with a line's end after each or without."""
+    start = printed.find("{")
+    while start >= 0:
+        value, end = json.JSONDecoder().raw_decode(printed, start)
+        yield value
+        start = printed.find("{", end)
 
 
 def form(value: object) -> object:
