@@ -12,8 +12,7 @@ import colour_model
 import cv2
 import numpy as np
 import pytest
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
 
 
 class Answer(NamedTuple):
@@ -31,15 +30,6 @@ def gallery(*arguments: object) -> Answer:
         timeout=120,
     )
     return Answer(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
-
-
-def tinted(gains: tuple[float, float, float], light: float = 0) -> np.ndarray:
-    """The example in other colours: to the colour model, another person."""
-    photo = cv2.imread(str(EXAMPLE)).astype(np.float32)
-    return np.clip(photo * np.array(gains, np.float32) + light, 0, 255).astype(np.uint8)
-
-
-PLAIN, RED, BLUE = (1, 1, 1), (0.5, 0.6, 1.2), (1.3, 0.7, 0.5)
 
 
 @pytest.fixture(scope="module")

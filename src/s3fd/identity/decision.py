@@ -29,6 +29,11 @@ class Identity:
     score: float | None
     threshold: float
 
+    @property
+    def known(self) -> bool:
+        """Whether it is somebody of the gallery."""
+        return self.score is not None and self.score >= self.threshold
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready answer, numbers to four decimals."""
         score = None if self.score is None else round(self.score, 4)
