@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from tints import EXAMPLE, PLAIN, tinted
 
 from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import Runtime, open_runtime
@@ -19,8 +21,6 @@ from s3fd.serving.app import create_app
 from s3fd.serving.keeper import Gallery
 from s3fd.serving.server import bind, server
 from s3fd.serving.settings import Limits
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +114,24 @@ def running(
         thread.join(30)
         bound.close()
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium as installed on this machine, with the example before its camera."""
+    from serving.pages import chromium, film
+
+    with chromium(film(tmp_path_factory.mktemp("camera") / "camera.y4m", tinted(PLAIN))) as launched:
+        yield launched
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open an address; whatever the console says is an error, except what a test expects."""
+    from serving.pages import visiting
+
+    with visiting(browser) as opened:
+        yield opened
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -20,10 +20,10 @@ import httpx
 import numpy as np
 import pytest
 from serving.conftest import Process, Slow, check_problem, metric, running, until
-from tints import BLUE, PLAIN, RED, save, tinted
+from serving.home import THRESHOLD, Home
+from tints import PLAIN, tinted
 
-from s3fd.identity.onnx_recogniser import open_recogniser
-from s3fd.identity.sqlite_store import create_store, open_store
+from s3fd.identity.sqlite_store import open_store
 from s3fd.identity.store import Calibration
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies
@@ -32,30 +32,6 @@ from s3fd.serving.keeper import Gallery
 from s3fd.serving.settings import Limits
 
 PEOPLE = "/v1/gallery/people"
-THRESHOLD = 0.97
-"""Between the colour model's scores of one person's pictures and those of two."""
-
-
-class Home:
-    """A folder with a recogniser, a gallery, and pictures of three people, of whom two are enrolled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.recogniser = colour_model.save(folder / "colours.onnx")
-        self.gallery = folder / "g.db"
-        self.ada, self.rosa = save(folder / "ada.png"), save(folder / "rosa.png", RED)
-        self.ada_again = save(folder / "ada again.png", PLAIN, 6)
-        self.stranger = save(folder / "stranger.png", BLUE)
-        cv2.imwrite(str(folder / "both.png"), np.hstack([tinted(PLAIN), tinted(RED)]))
-        self.both = folder / "both.png"
-        self.options = ("--gallery", str(self.gallery), "--recogniser", str(self.recogniser))
-
-    def served(self) -> Gallery:
-        """A new gallery for a service in this process."""
-        recogniser = open_recogniser(self.recogniser, 1)
-        self.gallery.unlink(missing_ok=True)
-        create_store(self.gallery, recogniser.model).close()
-        return Gallery(lambda: open_store(self.gallery), recogniser)
 
 
 @pytest.fixture(scope="module")
