@@ -7,7 +7,8 @@ COPY src src
 RUN python -m venv /opt/s3fd && /opt/s3fd/bin/pip install '.[serve]'
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd \
+    && install --directory --owner s3fd --mode 700 /gallery
 COPY --from=build /opt/s3fd /opt/s3fd
 ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER s3fd

@@ -88,6 +88,7 @@ async function select(i) {
   refresh();
   picture.image ??= await decode(picture.url);
   if (picture !== pictures[current]) return;
+  if (picture.record) refresh(); // the faces of a frame of the camera can be cut out only now
   const size = picture.record ?? { width: picture.image?.naturalWidth, height: picture.image?.naturalHeight };
   if (size.width) view.open(size.width, size.height);
 }
@@ -155,11 +156,11 @@ function row(picture, face, i) {
   const name = document.createElement("span");
   const dot = document.createElement("span");
   dot.className = `dot ${kind(face)}`;
-  const about_it = about(face).replace(/^\?/, "open");
-  name.append(dot, known(face) ? face.identity.name : about_it || "face");
+  const more = about(face).replace(/^\?/, "open");
+  name.append(dot, known(face) ? face.identity.name : more || "face");
   const small = document.createElement("small");
   const alike = likeness(face) && `likeness ${likeness(face)}`;
-  const facts = known(face) ? [alike, about_it] : [face.identity && "unknown", alike];
+  const facts = known(face) ? [alike, more] : [face.identity && "unknown", alike];
   small.textContent = [...facts, `${Math.round(side(face))} pixels`].filter(Boolean).join(" · ");
   words.append(name, small);
   const score = document.createElement("b");

@@ -118,7 +118,7 @@ export class People {
 /** What to know about the threshold. */
 function advice({ threshold, calibration, vectors }) {
   if (threshold !== null) return "";
-  if (calibration === null) return "This gallery has no threshold yet (s3fd gallery calibrate): nobody is named until you lower this.";
+  if (calibration === null) return "This gallery has no threshold yet (s3fd gallery calibrate). Until you lower this, nobody is named but in the pictures that were enrolled.";
   if (vectors > calibration.vectors) return "The gallery has grown since it was calibrated: strangers are named more often.";
   return "";
 }
