@@ -98,6 +98,14 @@ def test_another_recognisers_vectors_are_refused(home: Path, tmp_path: Path) -> 
     assert answer.code == 2 and "cannot be compared" in answer.errors and "Traceback" not in answer.errors
 
 
+def test_nobody_is_called_unknown(home: Path, tmp_path: Path) -> None:
+    answer = gallery(
+        "add", tmp_path / "g.db", EXAMPLE, "--name", "Unknown", "--recogniser", home / "colours.onnx"
+    )
+    assert answer.code == 2 and "nobody can be called 'Unknown'" in answer.errors
+    assert not (tmp_path / "g.db").exists()
+
+
 def test_who_is_removed_is_gone(home: Path, tmp_path: Path) -> None:
     model = ("--recogniser", home / "colours.onnx")
     assert gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", *model).code == 0

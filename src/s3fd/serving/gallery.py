@@ -209,7 +209,9 @@ def router(desk: Desk) -> APIRouter:
     )
     async def verify(
         request: Request,
-        name: Annotated[Name | None, Query(description="Compare one picture with this person.")] = None,
+        name: Annotated[
+            str | None, Query(max_length=LONGEST_NAME, description="Compare one picture with this person.")
+        ] = None,
         threshold: Threshold = None,
         size: Size = "vga",
     ) -> Response:
