@@ -2,10 +2,10 @@
 
 Run: python benchmarks/shapes.py
 
-The network alone, without attributes, on the example photograph, 640 pixels wide, in three phases: heights that are new at
-every call; one height, again and again; the same height after so many calls that OpenVINO has compiled the
-model for it. YuNet, in OpenCV, sees the same pictures. All take turns. Time is given beside processor time of
-all threads, which on a busy machine is the one to look at, with `--threads 1` above all.
+The network alone, without attributes, sees the example photograph 640 pixels wide, in three phases: heights
+that are new at every call; one height, again and again; the same height after so many calls that OpenVINO has
+compiled the model for it. YuNet, in OpenCV, sees the same pictures, with its suppression. All take turns.
+Processor time, of all threads, is what to look at on a busy machine, with `--threads 1` above all.
 """
 
 from __future__ import annotations
