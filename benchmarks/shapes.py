@@ -44,16 +44,19 @@ def main() -> None:
     cv2.setNumThreads(options.threads)
     ways = networks(options)
     print(f"{options.threads} threads, {WIDTH} pixels wide\n")
-    print("| network | shape | median ms | processor ms | × yunet_n |\n|---|---|---:|---:|---:|")
+    print(
+        f"| network | shape | median ms | × {PEER} | processor ms | × {PEER} |\n|---|---|---:|---:|---:|---:|"
+    )
     for phase, pictures in phases(options.calls):
         if phase == OFTEN:
             measure(ways, pictures[:1] * RECURRENT)
         clock, busy = measure(ways, pictures)
-        for name, spent in clock.items():
-            ratio = np.median(np.divide(spent, clock[PEER]))
-            print(
-                f"| {name} | {phase} | {np.median(spent):.1f} | {np.median(busy[name]):.1f} | {ratio:.2f} |"
-            )
+        for name in ways:
+            cells = []
+            for times in (clock, busy):
+                ratio = np.median(np.divide(times[name], times[PEER]))
+                cells += [f"{np.median(times[name]):.1f}", f"{ratio:.2f}"]
+            print(f"| {name} | {phase} | {' | '.join(cells)} |", flush=True)
 
 
 def networks(options: argparse.Namespace) -> dict[str, Callable[[Pixels], object]]:

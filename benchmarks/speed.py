@@ -30,7 +30,7 @@ from s3fd.evaluation import wider
 from s3fd.evaluation.protocols import MIN_SCORE
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.runtime import AnchorOutputs, EngineError, Runtime, open_runtime
+from s3fd.inference.runtime import PRECISIONS, AnchorOutputs, EngineError, Runtime, open_runtime
 
 YARDSTICKS = ("yunet_n", "scrfd_500m")
 MODES = {
@@ -148,7 +148,7 @@ class MediaPipe:
 
 def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
     """This project's network in every engine and precision that is asked for, by what the table calls it."""
-    networks = {}
+    networks: dict[str, Clocked] = {}
     for mode in options.modes:
         engine, precision = MODES[mode]
         try:
@@ -160,8 +160,14 @@ def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
         if mode == "onnx" and runtime.classes:
             told = tuple(runtime.classes)
             networks[f"s3fd {mode}, with {' and '.join(told)}"] = Clocked(runtime, told)
-    if options.int8:
-        networks["s3fd openvino int8"] = Clocked(open_runtime(options.int8, options.threads))
+    for precision in PRECISIONS if options.int8 else ():
+        name = "s3fd openvino int8" + (", rest bf16" if precision == "bf16" else "")
+        try:
+            runtime = open_runtime(options.int8, options.threads, precision=precision)
+        except EngineError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        networks[name] = Clocked(runtime)
     return networks
 
 

@@ -39,7 +39,7 @@ IMPORTS = "import numpy, cv2, onnxruntime"
 COLD = {
     "python -c pass": ["-c", "pass"],
     "import typer": ["-c", "import typer"],
-    IMPORTS: ["-c", "import numpy, cv2, onnxruntime"],
+    IMPORTS: ["-c", IMPORTS],
     "s3fd --help": ["-m", "s3fd", "--help"],
     "s3fd detect one.jpg": ["-m", "s3fd", "detect", str(EXAMPLE)],
 }
