@@ -1,6 +1,6 @@
 """The most memory that `s3fd detect` takes: for a picture of 100 megapixels, and over a long folder.
 
-Run: python benchmarks/memory.py
+Run: python benchmarks/memory.py --docs
 
 Every run is a process of its own, whose peak of resident memory the system keeps. The large picture is the
 example photograph, side by side; the folder's pictures are the example at ever different sizes up to 1,600
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from documents import put
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 LARGE = 12_800, 8_000
@@ -41,11 +42,16 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000, help="of the longest folder")
     parser.add_argument("--sizes", nargs="*", default=["vga", "auto"], help="of the large picture")
     parser.add_argument("--engine", default="onnx")
+    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
     options = parser.parse_args()
-    print("| `s3fd detect` | peak, MiB |\n|---|---:|")
+    rows = ["| `s3fd detect` | peak, MiB |", "|---|---:|"]
     with tempfile.TemporaryDirectory() as folder:
         for what, arguments in runs(Path(folder), options.pictures, options.sizes):
-            print(f"| {what} | {peak(['--engine', options.engine, *arguments]):.0f} |", flush=True)
+            most = peak(["--engine", options.engine, *arguments])
+            rows.append(f"| {what} | {most:.0f} |")
+            print(rows[-1], flush=True)
+    if options.docs:
+        put("docs/throughput.md", "benchmarks/memory.py", "\n".join(rows))
 
 
 def runs(folder: Path, count: int, sizes: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -1,6 +1,6 @@
 """What a picture costs each engine whose shape it has not seen, has seen, and has seen very often.
 
-Run: python benchmarks/shapes.py
+Run: python benchmarks/shapes.py --threads 1 --int8 slim.int8.xml --docs
 
 The network alone, without attributes, sees the example photograph 640 pixels wide, in three phases: heights
 that are new at every call; one height, again and again; the same height after so many calls that OpenVINO has
@@ -19,10 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import wider_subset
+from documents import put
 
 from s3fd.inference.openvino_runtime import RECURRENT
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.runtime import EngineError, open_runtime
+from s3fd.inference.runtime import PRECISIONS, EngineError, open_runtime
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 WIDTH, HEIGHT = 640, 480
@@ -40,6 +41,9 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=wider_subset.SHARED / "peers")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--calls", type=int, default=40, help="calls that are timed in each phase")
+    parser.add_argument(
+        "--docs", action="store_true", help="put ratios of processor time into docs/engines.md"
+    )
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     ways = networks(options)
@@ -47,6 +51,7 @@ def main() -> None:
     print(
         f"| network | shape | median ms | × {PEER} | processor ms | × {PEER} |\n|---|---|---:|---:|---:|---:|"
     )
+    ratios: dict[str, list[str]] = {name: [] for name in ways}
     for phase, pictures in phases(options.calls):
         if phase == OFTEN:
             measure(ways, pictures[:1] * RECURRENT)
@@ -57,22 +62,27 @@ def main() -> None:
                 ratio = np.median(np.divide(times[name], times[PEER]))
                 cells += [f"{np.median(times[name]):.1f}", f"{ratio:.2f}"]
             print(f"| {name} | {phase} | {' | '.join(cells)} |", flush=True)
+            ratios[name].append(cells[-1])
+    if options.docs:
+        rows = ["| | new | the same | the same, often |\n|---|---:|---:|---:|"]
+        rows += [f"| {name} | {' | '.join(cells)} |" for name, cells in ratios.items() if name != PEER]
+        put("docs/engines.md", "benchmarks/shapes.py --threads 1", "\n".join(rows))
 
 
 def networks(options: argparse.Namespace) -> dict[str, Callable[[Pixels], object]]:
     """The networks by name, from a picture (H, W, 3) to something; each has run once."""
     peers = wider_subset.load_peers(options.peers)
     ways: dict[str, Callable[[Pixels], object]] = {PEER: wider_subset.make_peer(peers, PEER)}
-    for engine, precision in (("onnx", "fp32"), ("openvino", "fp32"), ("openvino", "bf16")):
+    modes = [(options.weights, "onnx", "fp32"), *((options.weights, "openvino", p) for p in PRECISIONS)]
+    modes += [(options.int8, "openvino", p) for p in PRECISIONS if options.int8]
+    for weights, engine, precision in modes:
+        name = f"{engine} {precision}" if weights != options.int8 else f"{engine} int8, rest {precision}"
         try:
-            runtime = open_runtime(options.weights, options.threads, engine=engine, precision=precision)
+            runtime = open_runtime(weights, options.threads, engine=engine, precision=precision)
         except EngineError as error:
-            print(f"{engine} {precision} is left out: {error}", file=sys.stderr)
+            print(f"{name} is left out: {error}", file=sys.stderr)
             continue
-        ways[f"{engine} {precision}"] = lambda picture, runtime=runtime: runtime(picture[None])  # type: ignore[misc]
-    if options.int8:
-        eight = open_runtime(options.int8, options.threads)
-        ways["openvino int8"] = lambda picture: eight(picture[None])
+        ways[name] = lambda picture, runtime=runtime: runtime(picture[None])  # type: ignore[misc]
     for way in ways.values():
         way(example(HEIGHT - 1))
     return ways

@@ -1,6 +1,6 @@
 """From a decoded picture to its faces: time and accuracy of every engine and precision, and of the peers.
 
-Run: python benchmarks/speed.py --int8 slim.int8.xml --mediapipe mp/bin/python --plot docs/images/speed.png
+Run: python benchmarks/speed.py --int8 slim.int8.xml --mediapipe mp/bin/python --docs
 
 On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all.
 The detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs
@@ -24,6 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 import wider_subset
+from documents import ROOT, put
 from numpy.typing import NDArray
 
 from s3fd.evaluation import wider
@@ -32,6 +33,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import PRECISIONS, AnchorOutputs, EngineError, Runtime, open_runtime
 
+PLOT = "docs/images/speed.png"
 YARDSTICKS = ("yunet_n", "scrfd_500m")
 MODES = {
     "onnx": ("onnx", "fp32"),
@@ -71,12 +73,16 @@ def main() -> None:
         for name, curve in curves.items()
     }
     around = {name: network.share_of_others(times[name]) for name, network in networks.items()}
-    print(f"{len(files)} pictures, longest side 640, {options.threads} threads\n")
-    print(format_table(precision, times, around))
+    table = format_table(precision, times, around)
     if not options.mediapipe:
-        print(f"| mediapipe | not installed {'| ' * (len(wider.SETTINGS) + len(YARDSTICKS) + 1)}|")
+        table += f"\n| mediapipe | not installed {'| ' * (len(wider.SETTINGS) + len(YARDSTICKS) + 1)}|"
+    print(f"{len(files)} pictures, longest side 640, {options.threads} threads\n\n{table}")
     if options.plot:
         plot(precision, {name: float(np.median(spent)) for name, spent in times.items()}, options.plot)
+    if options.docs:
+        put("docs/engines.md", "benchmarks/speed.py", table)
+        plot(precision, {name: float(np.median(spent)) for name, spent in times.items()}, ROOT / PLOT)
+        put("README.md", "benchmarks/speed.py", f"![Average precision over milliseconds a picture]({PLOT})")
 
 
 def arguments() -> argparse.Namespace:
@@ -96,6 +102,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the unpacked pictures; unpacked to a cache if not given")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="take one of so many pictures")
+    parser.add_argument(
+        "--docs", action="store_true", help="put table and plot into README.md and docs/engines.md"
+    )
     parser.add_argument("--plot", type=Path, help="draw average precision over time into this file")
     return parser.parse_args()
 
@@ -161,7 +170,7 @@ def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
             told = tuple(runtime.classes)
             networks[f"s3fd {mode}, with {' and '.join(told)}"] = Clocked(runtime, told)
     for precision in PRECISIONS if options.int8 else ():
-        name = "s3fd openvino int8" + (", rest bf16" if precision == "bf16" else "")
+        name = f"s3fd openvino int8, rest {precision}"
         try:
             runtime = open_runtime(options.int8, options.threads, precision=precision)
         except EngineError as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from documents import put
 
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Picture, Pixels
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=100, help="pictures of the folder")
     parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES, help="those to measure")
+    parser.add_argument("--docs", action="store_true", help="put the table of starts into the documents")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
@@ -74,7 +76,7 @@ def main() -> None:
     if "batches" in args.tables:
         batches(args)
     if "starts" in args.tables:
-        cold_starts(args.rounds)
+        cold_starts(args.rounds, args.docs)
 
 
 def made(number: int) -> Pixels:
@@ -199,7 +201,7 @@ def batches(args: argparse.Namespace) -> None:
     print()
 
 
-def cold_starts(rounds: int) -> None:
+def cold_starts(rounds: int, docs: bool) -> None:
     """Print how long fresh processes take."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in COLD}
     for _ in range(1 + rounds):
@@ -209,10 +211,13 @@ def cold_starts(rounds: int) -> None:
                 timed(lambda command=command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))  # type: ignore[misc]
             )
     base, base_busy = np.min(times[IMPORTS][1:], axis=0)
-    print("| a fresh process | s | to the imports | the same by processor time |\n|---|---:|---:|---:|")
+    rows = ["| a fresh process | s | to the imports | the same by processor time |", "|---|---:|---:|---:|"]
     for name, spent in times.items():
         clock, busy = np.min(spent[1:], axis=0)
-        print(f"| {name} | {clock:.2f} | {clock / base:.2f} | {busy / base_busy:.2f} |")
+        rows.append(f"| `{name}` | {clock:.2f} | {clock / base:.2f} | {busy / base_busy:.2f} |")
+    print("\n".join(rows))
+    if docs:
+        put("docs/throughput.md", "benchmarks/throughput.py: starts", "\n".join(rows))
 
 
 if __name__ == "__main__":

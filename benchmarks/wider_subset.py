@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import onnxruntime
+from documents import put
 
 from s3fd.evaluation import wider
 from s3fd.evaluation.protocols import MIN_SCORE
@@ -64,6 +65,9 @@ def main() -> None:
     table = format_table(scores, times)
     title = f"{len(files)} pictures, size {options.size}, {options.threads} threads"
     print(f"{title}\n\n{table}")
+    if options.docs:
+        for document in ("README.md", "docs/evaluation.md")[options.size == "original" :]:
+            put(document, f"benchmarks/wider_subset.py --size {options.size}", table)
     if options.output:
         options.output.write_text(f"{title}\n\n{table}\n", encoding="utf-8")
 
@@ -81,6 +85,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, help="only the first LIMIT pictures")
     parser.add_argument("--results", type=Path, help="also write every detector's result files below here")
+    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
     parser.add_argument("--output", type=Path, help="also write the table to this file")
     return parser.parse_args()
 
