@@ -19,7 +19,7 @@ from s3fd.training.config import load_config
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
 
-NOT_RUN = 6
+NOT_RUN = 8
 """Blocks that say why they are not run: a container, others' weights, a GPU, minutes, the site, the tests."""
 
 
