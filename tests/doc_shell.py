@@ -74,6 +74,7 @@ class Shell:
         if self._service is not None:
             self._service.terminate()
             assert self._service.wait(timeout=60) in (0, -signal.SIGTERM), "the service did not end well"
+            self._service = None
 
     def _line(self, line: str) -> str:
         line = line.removeprefix("$ ")
@@ -118,7 +119,13 @@ class Shell:
     def _bash(self, line: str) -> str:
         scripts = Path(sys.executable).parent
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.local(line)],
+            [
+                "bash",
+                "-euo",
+                "pipefail",
+                "-c",
+                self.local(line.replace("curl ", "curl -sS --fail-with-body ", 1)),
+            ],
             env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -128,8 +135,8 @@ class Shell:
         return done.stdout
 
     def _serve(self, options: list[str]) -> str:
-        """Start the service and leave it running."""
-        assert self._service is None, "one service a page"
+        """Start the service, in the place of one that runs, and leave it running."""
+        self.close()
         self._service = subprocess.Popen(
             [sys.executable, "-m", "s3fd", "serve", "--port", "0", *options],
             stderr=subprocess.PIPE,
