@@ -89,7 +89,7 @@ class Names(SphinxPostTransform):
         if text in objects:
             found = objects[text]
             self._wrap(literal, found.docname, found.node_id)
-        elif self.env.docname not in HISTORY:
+        elif self.env.docname not in HISTORY and "__" not in text:
             logger.warning("%s is nothing that there is", text, location=literal, type="s3fd")
 
     def _command(self, literal: nodes.literal, text: str) -> None:
