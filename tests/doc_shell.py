@@ -74,7 +74,6 @@ class Shell:
         if self._service is not None:
             self._service.terminate()
             assert self._service.wait(timeout=60) in (0, -signal.SIGTERM), "the service did not end well"
-            self._service = None
 
     def _line(self, line: str) -> str:
         line = line.removeprefix("$ ")
@@ -117,15 +116,10 @@ class Shell:
         return result.stdout
 
     def _bash(self, line: str) -> str:
+        line = line.replace("curl ", "curl -sS --fail-with-body ", 1)  # an HTTP error is a failure
         scripts = Path(sys.executable).parent
         done = subprocess.run(
-            [
-                "bash",
-                "-euo",
-                "pipefail",
-                "-c",
-                self.local(line.replace("curl ", "curl -sS --fail-with-body ", 1)),
-            ],
+            ["bash", "-euo", "pipefail", "-c", self.local(line)],
             env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -135,7 +129,7 @@ class Shell:
         return done.stdout
 
     def _serve(self, options: list[str]) -> str:
-        """Start the service, in the place of one that runs, and leave it running."""
+        """Start the service and leave it running, until the page starts another or ends."""
         self.close()
         self._service = subprocess.Popen(
             [sys.executable, "-m", "s3fd", "serve", "--port", "0", *options],
