@@ -116,6 +116,7 @@ class Shell:
         return result.stdout
 
     def _bash(self, line: str) -> str:
+        line = line.replace("curl ", "curl -sS --fail-with-body ", 1)  # an HTTP error is a failure
         scripts = Path(sys.executable).parent
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.local(line)],
