@@ -22,6 +22,6 @@ def update(digest: _Hash, name: object, value: Any) -> None:
             update(digest, number, each)
     elif isinstance(value, Tensor):
         digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     else:
         digest.update(repr(value).encode())
