@@ -32,7 +32,6 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 CLASSES = ["framework", "attributes"]
 """Where OpenVINO keeps what an ONNX model's metadata says under ``attributes``."""
 
-
 RECURRENT = 50
 """Calls with pictures of one shape after which the model is compiled for that shape: this takes as long as a
 hundred such calls save, and a shape that came so often will come again."""
