@@ -8,9 +8,12 @@ from pathlib import Path
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.identity.enrolment import Quality, only_face
+from s3fd.identity.own_recogniser import OwnRecogniser
 from s3fd.identity.recogniser import Recogniser
-from s3fd.inference.detector import Detector
+from s3fd.inference.detector import Detector, load
 from s3fd.inference.pictures import read
+from s3fd.inference.resize import Size
+from s3fd.inference.runtime import open_runtime
 from s3fd.inference.sources import PICTURE_SUFFIXES
 
 
@@ -38,6 +41,27 @@ class Reader:
         face = only_face(picture, self.detector(picture), quality)
         vector: FloatArray = self.recogniser.embed(picture, face)[0]
         return vector
+
+
+def open_reader(weights: str, recogniser: Path | None = None, size: Size = "vga") -> Reader:
+    """Open a detector, and what gives its faces vectors: the model `recogniser`, or else its own embedding.
+
+    Raises:
+        FileNotFoundError: weights, model or card are not there.
+        ValueError: one that cannot be used, and why; no `recogniser`, and weights without an embedding.
+    """
+    if recogniser is not None:
+        from s3fd.identity.onnx_recogniser import open_recogniser
+
+        return Reader(load(weights, size=size), open_recogniser(recogniser))
+    runtime = open_runtime(weights)
+    if runtime.embedding is None:
+        raise ValueError(
+            f"{weights} has no embedding of its own: give a model with --recogniser, or weights of s3fd embed"
+        )
+    return Reader(
+        Detector(runtime, size=size, embeddings=True), OwnRecogniser(runtime.embedding, Path(weights).stem)
+    )
 
 
 def pictures_in(folder: Path) -> list[Path]:

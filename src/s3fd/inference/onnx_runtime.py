@@ -21,6 +21,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from s3fd.inference.runtime import (
+    EMBEDDING,
     INPUT,
     OUTPUTS,
     AnchorOutputs,
@@ -28,6 +29,7 @@ from s3fd.inference.runtime import (
     check_names,
     existing,
     parse_classes,
+    parse_embedding,
     processors,
     share,
 )
@@ -70,18 +72,21 @@ class OnnxRuntime:
         check_names(path, (i.name for i in inputs), (o.name for o in outputs))
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.classes = parse_classes(metadata.get("attributes", "{}"))
+        self.embedding = parse_embedding(metadata.get(EMBEDDING))
 
     @property
     def device(self) -> str:
         """What the model runs on: ``cuda`` or ``cpu``."""
         return "cuda" if CUDA in self._session.get_providers() else "cpu"
 
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        scores, boxes, *told = self._session.run(
-            [*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)}
-        )
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+        asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
+        scores, boxes, *told = self._session.run(asked, {INPUT: np.ascontiguousarray(pictures)})
+        vectors = told.pop() if embedding else None
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
 
 def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:

@@ -13,6 +13,7 @@ import openvino
 from numpy.typing import NDArray
 
 from s3fd.inference.runtime import (
+    EMBEDDING,
     INPUT,
     OUTPUTS,
     AnchorOutputs,
@@ -20,14 +21,15 @@ from s3fd.inference.runtime import (
     check_names,
     existing,
     parse_classes,
+    parse_embedding,
     processors,
 )
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of the precisions. Its own default is bf16 wherever the processor has it."""
 
-CLASSES = ["framework", "attributes"]
-"""Where OpenVINO keeps what an ONNX model's metadata says under ``attributes``."""
+FRAMEWORK = "framework"
+"""Where OpenVINO keeps what an ONNX model's metadata says."""
 
 
 class OpenVinoRuntime:
@@ -68,19 +70,22 @@ class OpenVinoRuntime:
         self._idle: LifoQueue[Any] = LifoQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
-        self.classes = parse_classes(
-            model.get_rt_info(CLASSES).astype(str) if model.has_rt_info(CLASSES) else "{}"
-        )
+        self.classes = parse_classes(_said(model, "attributes") or "{}")
+        self.embedding = parse_embedding(_said(model, EMBEDDING))
 
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
         request = self._idle.get()
         try:
             request.infer({INPUT: np.ascontiguousarray(pictures)}, share_outputs=True)
-            scores, boxes, *told = (request.get_tensor(name).data.copy() for name in (*OUTPUTS, *attributes))
+            asked = (*OUTPUTS, *attributes, *([EMBEDDING] if embedding else []))
+            scores, boxes, *told = (request.get_tensor(name).data.copy() for name in asked)
         finally:
             self._idle.put(request)
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+        vectors = told.pop() if embedding else None
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
 
 def open_openvino(
@@ -90,6 +95,12 @@ def open_openvino(
     if device == "cuda":
         raise EngineError("the engine openvino has no CUDA: onnx and torch do")
     return OpenVinoRuntime(path, threads, precision, streams)
+
+
+def _said(model: Any, key: str) -> str | None:
+    """What a model's metadata says under `key`."""
+    place = [FRAMEWORK, key]
+    return model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
 
 
 def _names(ports: Sequence[Any]) -> set[str]:
