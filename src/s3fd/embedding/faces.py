@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from s3fd.boxes import FloatArray
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.identity.crops import square_crops
+from s3fd.identity.vectors import normalise
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 
@@ -58,6 +59,8 @@ class Teacher:
 def read_teacher(file: Path, images: Path) -> Teacher:
     """Read an archive of `images` (N,), paths below the folder `images`, `boxes` (N, 4), `vectors` (N, D).
 
+    What all its vectors have in common, their mean, tells nobody apart: it is taken from each.
+
     Raises:
         OSError: it cannot be read.
         ValueError: it is no such archive.
@@ -69,8 +72,9 @@ def read_teacher(file: Path, images: Path) -> Teacher:
         raise ValueError(f"{file}: not an archive of images, boxes and vectors: {error}") from error
     if boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
         raise ValueError(f"{file}: {len(names)} images, boxes {boxes.shape} and vectors {vectors.shape}")
+    apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
     keys = (_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
-    return Teacher(dict(zip(keys, vectors.astype(np.float32), strict=True)), vectors.shape[1])
+    return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1])
 
 
 def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | None) -> Iterable[list[Face]]:

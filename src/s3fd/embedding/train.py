@@ -62,7 +62,6 @@ def train(
     network.eval()
     branch = network.embed(config.branch.embedding)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    start_at_the_mean(branch, faces)
     margin = MarginLoss(
         max(people, 1),
         config.branch.dimension,
@@ -125,12 +124,3 @@ def read(branch: EmbeddingBranch, early: Tensor, batch: Batch, precision: str = 
     places = (2 * batch.centres / size - 1)[:, None, None]
     vectors = F.grid_sample(cells, places, mode="bilinear", padding_mode="border", align_corners=False)
     return F.normalize(vectors[:, :, 0, 0], dim=1)
-
-
-@torch.no_grad()
-def start_at_the_mean(branch: EmbeddingBranch, faces: Sequence[Face]) -> None:
-    """Let an untrained branch say of everybody what the teacher says on average."""
-    vectors = [torch.from_numpy(face.vector) for face in faces if face.vector is not None]
-    if vectors:
-        assert branch.project.bias is not None
-        branch.project.bias.copy_(F.normalize(torch.stack(vectors).mean(dim=0), dim=0))

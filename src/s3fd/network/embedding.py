@@ -49,7 +49,10 @@ class EmbeddingBranch(nn.Module):
 
     The features are halved once more for each layer, and all layers share the blocks that follow: a face
     looks the same to them on the layer whose anchor has its size, and each layer learns from the faces of
-    all. In the end every cell reads the square around it with weights for each place of the face (the global
+    all. Before them the features of each layer are normalised by their own mean and spread, as the blocks'
+    own normalisations cannot be.
+
+    In the end every cell reads the square around it with weights for each place of the face (the global
     depthwise convolution of MobileFaceNets, Chen et al., 2018, section 3.2).
     """
 
@@ -59,6 +62,7 @@ class EmbeddingBranch(nn.Module):
         self.layers = embedding.layers
         width = embedding.width
         self.halve = nn.ModuleList(SeparableBlock(inputs, inputs, stride=2) for _ in embedding.layers[1:])
+        self.enter = nn.ModuleList(nn.BatchNorm2d(inputs) for _ in embedding.layers)
         blocks = (SeparableBlock(width, width) for _ in range(embedding.depth - 1))
         self.trunk = nn.Sequential(SeparableBlock(inputs, width, stride=2), *blocks)
         self.readout = nn.Sequential(
@@ -69,21 +73,21 @@ class EmbeddingBranch(nn.Module):
 
     def forward(self, early: Tensor) -> list[Tensor]:
         """Map stride-8 features (B, C, H, W) to vectors of any length (B, D, h, w), layer by layer."""
-        maps = [self._vectors(early)]
-        for halve in self.halve:
+        maps = [self._vectors(0, early)]
+        for level, halve in enumerate(self.halve, 1):
             early = halve(early)
-            maps.append(self._vectors(early))
+            maps.append(self._vectors(level, early))
         return maps
 
     def on(self, level: int, early: Tensor) -> Tensor:
         """The vectors on the embedding's layer number `level` (0, 1, …) alone, as `forward`."""
         for halve in list(self.halve)[:level]:
             early = halve(early)
-        return self._vectors(early)
+        return self._vectors(level, early)
 
-    def _vectors(self, features: Tensor) -> Tensor:
+    def _vectors(self, level: int, features: Tensor) -> Tensor:
         """The vectors (B, D, h, w) of a layer, from features (B, C, 2h, 2w)."""
-        vectors: Tensor = self.project(self.readout(self.trunk(features)))
+        vectors: Tensor = self.project(self.readout(self.trunk(self.enter[level](features))))
         return vectors
 
 
