@@ -18,6 +18,7 @@ from s3fd.embedding.run import agreement, read_faces
 from s3fd.embedding.train import echo, train
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
+from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import build
 from s3fd.network.embedding import Embedding
@@ -80,10 +81,10 @@ def test_the_command_leaves_weights_a_model_and_a_report(portraits: Path) -> Non
 
 
 def test_a_detector_gives_every_face_a_vector_in_the_same_pass(portraits: Path) -> None:
-    network = load_network(Path(__file__).parents[2] / "src" / "s3fd" / "weights" / "slim.safetensors")
-    plain = TorchRuntime(network)
+    plain = TorchRuntime(load_network(BUNDLED / "slim.safetensors"))
     with pytest.raises(ValueError, match="no embedding"):
         Detector(plain, embeddings=True)
+    network = load_network(BUNDLED / "slim.safetensors")
     network.embed(Embedding(dimension=8, layers=(2, 3, 4), width=16, depth=2))
     photo = cv2.imread(str(Path(__file__).parents[2] / "examples" / "astronaut.jpg"))
     for size in (320, "auto"):
