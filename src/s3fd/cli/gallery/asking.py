@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ from s3fd.cli.gallery.options import (
 )
 
 if TYPE_CHECKING:
-    from s3fd.identity.store import Calibration, Match, Store
+    from s3fd.identity.store import Calibration, Store
 
 
 def identify(
@@ -35,6 +35,7 @@ def identify(
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
     """
+    from s3fd.identity.decision import decide
     from s3fd.identity.galleries import open_gallery
     from s3fd.identity.job import open_reader
     from s3fd.inference.pictures import PictureError
@@ -55,7 +56,7 @@ def identify(
                     write_line({"path": str(path), "error": error.reason})
                     continue
                 told = [
-                    {"box": face["box"], **_who(store.search(vector), threshold)}
+                    {"box": face["box"], **decide(store.search(vector), threshold).to_dict()}
                     for face, vector in zip(faces.to_dicts(), vectors, strict=True)
                 ]
                 write_line({"path": str(path), "faces": told})
@@ -108,12 +109,3 @@ def _warn_of_growth(store: Store, calibration: Calibration) -> None:
             "strangers are taken for somebody more often; calibrate again",
             err=True,
         )
-
-
-def _who(matches: list[Match], threshold: float) -> dict[str, Any]:
-    """What to say of a face, from the people most like it, best first."""
-    if not matches:
-        return {"name": "unknown", "score": None, "threshold": round(threshold, 4)}
-    best = matches[0]
-    name = best.name if best.score >= threshold else "unknown"
-    return {"name": name, "score": round(best.score, 4), "threshold": round(threshold, 4)}

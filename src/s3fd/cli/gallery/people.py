@@ -41,6 +41,7 @@ def add(
     Exit code: 0 if all were added, 1 if some were refused, 2 for a wrong call.
     """
     from s3fd.identity import galleries
+    from s3fd.identity.decision import check_name
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.job import open_reader, people_in
 
@@ -48,7 +49,7 @@ def add(
     failed = False
     with failures():
         reader = open_reader(weights, recogniser)
-        people = people_in(path, name)
+        people = [(check_name(person), files) for person, files in people_in(path, name)]
         if not galleries.exists(gallery):
             galleries.create(gallery, reader.recogniser.model).close()
         with galleries.open_gallery(gallery, reader.recogniser.model) as store:
