@@ -77,6 +77,12 @@ def test_the_command_leaves_weights_a_model_and_a_report(portraits: Path) -> Non
     picture = np.random.default_rng(0).integers(0, 256, (2, 90, 130, 3), dtype=np.uint8)
     mine, other = ours(picture, (), embedding=True), theirs(picture, (), embedding=True)
     np.testing.assert_allclose(mine.embedding, other.embedding, atol=1e-4)
+    pytest.importorskip("openvino")
+    from s3fd.inference.openvino_runtime import OpenVinoRuntime
+
+    third = OpenVinoRuntime(portraits / "out" / "model.onnx", threads=1)
+    assert third.embedding == ours.embedding
+    np.testing.assert_allclose(third(picture, (), embedding=True).embedding, other.embedding, atol=1e-3)
     assert theirs(picture).embedding is None and theirs(picture, ["gender"]).embedding is None
 
 
