@@ -128,8 +128,8 @@ class Shell:
         return done.stdout
 
     def _serve(self, options: list[str]) -> str:
-        """Start the service and leave it running."""
-        assert self._service is None, "one service a page"
+        """Start the service and leave it running, until the page starts another or ends."""
+        self.close()
         self._service = subprocess.Popen(
             [sys.executable, "-m", "s3fd", "serve", "--port", "0", *options],
             stderr=subprocess.PIPE,

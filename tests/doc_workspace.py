@@ -45,7 +45,8 @@ def build(home: Path) -> None:
 
 def _pictures(home: Path, photo: np.ndarray) -> None:
     small = cv2.resize(photo, (256, 256))
-    for name in ("photo.jpg", "one.jpg", "party.jpg", "door.jpg", "new.jpg", "other.png"):
+    photos = ("photo.jpg", "one.jpg", "party.jpg", "door.jpg", "new.jpg", "ada.jpg", "ada in spring.jpg")
+    for name in (*photos, "other.png"):
         _write(home / name, small)
     _write(home / "crowd.jpg", np.tile(small, (2, 2, 1)))
     for folder in ("holiday", "photos", "pictures"):
