@@ -61,6 +61,8 @@ def _people(home: Path, photo: np.ndarray) -> None:
     for name, gains in (("Ada", (1, 1, 1)), ("Alan", (0.5, 0.6, 1.2))):
         for i, light in enumerate((0, 12), 1):
             _write(home / "people" / name / f"{i}.jpg", _tinted(face, gains, light))
+    # Strangers that differ in their tint alone leave a threshold that nothing but the same picture passes.
+    shutil.copy(home / "people" / "Ada" / "1.jpg", home / "door.jpg")
     for i in range(STRANGERS):
         gains = (1.4 - 0.004 * i, 0.6 + 0.002 * i, 0.4 + 0.004 * i)
         _write(home / "strangers" / f"{i}" / "1.jpg", _tinted(face, gains, 0))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
+from s3fd.network.embedding import Embedding, EmbeddingBranch, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
@@ -50,6 +51,8 @@ class S3FD(nn.Module):
         self.heads = DetectionHeads(backbone.out_channels, backgrounds)
         self.attributes: tuple[Attribute, ...] = ()
         self.attribute_heads = nn.ModuleDict()
+        self.embedding: Embedding | None = None
+        self.embedding_branch: EmbeddingBranch | None = None
         for attribute in attributes:
             self.add(attribute)
 
@@ -72,6 +75,18 @@ class S3FD(nn.Module):
         self.attribute_heads[attribute.name] = head
         return head
 
+    def embed(self, embedding: Embedding) -> EmbeddingBranch:
+        """Add an untrained embedding, in place of one that is there, and return its branch.
+
+        Raises:
+            ValueError: a backbone that has no place for it.
+        """
+        if not isinstance(self.backbone, Slim):
+            raise ValueError("only slim's backbone lets an embedding branch off")
+        self.embedding = embedding
+        self.embedding_branch = EmbeddingBranch(embedding, self.backbone.early_channels)
+        return self.embedding_branch
+
     def calibrate(self, name: str, temperature: float) -> None:
         """Divide the logits of the attribute `name` by `temperature` from now on."""
         self.attributes = tuple(
@@ -90,6 +105,8 @@ class S3FD(nn.Module):
         for name, head in self.attribute_heads.items():
             branch = isinstance(head, AttributeBranch)
             answers[name] = head(early[-1], predictions.map_sizes) if branch else head(maps)
+        if self.embedding_branch is not None:
+            predictions = predictions._replace(embedding=flatten(self.embedding_branch(early[-1])))
         return predictions._replace(attributes=answers) if answers else predictions
 
 
