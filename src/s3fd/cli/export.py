@@ -125,7 +125,10 @@ def _write_onnx(weights: Path, target: Path) -> None:
         network = load_network(weights)
     except WeightsError as error:
         fail(str(error))
-    export_onnx(network, target, {"weights_sha256": sha256(weights)})
+    try:
+        export_onnx(network, target, {"weights_sha256": sha256(weights)})
+    except OSError as error:  # of a temporary file too, which the message does not name
+        fail(f"cannot write {target}: {error.strerror or error}")
 
 
 def _calibration_pictures(folder: Path) -> list[Pixels]:
