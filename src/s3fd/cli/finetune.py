@@ -31,7 +31,7 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: recipe (the published exercise), branch or tower (with boxes), or YAML."
+            help="How to train: recipe (the published exercise); with boxes branch, joint or tower; or YAML."
         ),
     ] = "recipe",
     weights: Annotated[
@@ -44,6 +44,12 @@ def finetune(
         str | None,
         typer.Option(
             help="Column, such as a person's name, of which no value is both trained on and tested."
+        ),
+    ] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of pictures without labels, on which joint holds the detector too; may be repeated."
         ),
     ] = None,
     out: Annotated[
@@ -70,7 +76,9 @@ def finetune(
             f"{len(labels.pictures)} pictures; {called}: {', '.join(column.names)}; run in {folder}", err=True
         )
         with _Progress() as progress:
-            report = run.run(labels, called, settings, run.detector_weights(weights), folder, group, progress)
+            report = run.run(
+                labels, called, settings, run.detector_weights(weights), folder, group, progress, others or ()
+            )
     except (ValueError, OSError) as error:
         fail(str(error))
     typer.echo(report.text(), err=True)

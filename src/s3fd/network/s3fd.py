@@ -63,7 +63,7 @@ class S3FD(nn.Module):
         if attribute.kind == "branch":
             if not isinstance(self.backbone, Slim):
                 raise ValueError("only slim's backbone lets an attribute branch off")
-            head = AttributeBranch(attribute, self.backbone.early_channels)
+            head = AttributeBranch(attribute, self.backbone.stage_channels)
         elif attribute.kind == "picture":
             head = PictureHead(attribute, self.backbone.out_channels)
         else:
@@ -80,16 +80,17 @@ class S3FD(nn.Module):
 
     def forward(self, x: Tensor) -> Predictions:
         """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
+        stages: list[Tensor] = []
         if isinstance(self.backbone, Slim):
-            early = self.backbone.early(x)
-            maps = self.backbone.late(early)
+            stages = self.backbone.bottom_up(x)
+            maps = self.backbone.top_down(stages)
         else:
-            early, maps = [], self.backbone(x)
+            maps = self.backbone(x)
         predictions: Predictions = self.heads(maps)
-        answers = {}
-        for name, head in self.attribute_heads.items():
-            branch = isinstance(head, AttributeBranch)
-            answers[name] = head(early[-1], predictions.map_sizes) if branch else head(maps)
+        answers = {
+            name: head(stages) if isinstance(head, AttributeBranch) else head(maps)
+            for name, head in self.attribute_heads.items()
+        }
         return predictions._replace(attributes=answers) if answers else predictions
 
 
