@@ -14,6 +14,7 @@ from s3fd.attributes.stream import Batch
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.network import S3FD
 from s3fd.network.branch import AttributeBranch
+from s3fd.network.heads import face_scores
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import where_faces
 from s3fd.training.dataset import normalise
@@ -64,8 +65,7 @@ class Frozen:
             assert isinstance(backbone, Slim)
             return self._head(backbone.bottom_up(pictures)).spread(), None
         predictions = self._network(pictures)
-        faces = predictions.logits.float()
-        return predictions.attributes[self._name].spread(), torch.sigmoid(faces[..., 1] - faces[..., 0])
+        return predictions.attributes[self._name].spread(), face_scores(predictions.logits.float())
 
 
 class Joint:

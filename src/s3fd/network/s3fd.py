@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
+from s3fd.network.consensus import consensus
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
@@ -87,10 +88,12 @@ class S3FD(nn.Module):
         else:
             maps = self.backbone(x)
         predictions: Predictions = self.heads(maps)
-        answers = {
-            name: head(stages) if isinstance(head, AttributeBranch) else head(maps)
-            for name, head in self.attribute_heads.items()
-        }
+        answers = {}
+        for name, head in self.attribute_heads.items():
+            if isinstance(head, AttributeBranch):
+                answers[name] = consensus(head(stages), predictions.logits)
+            else:
+                answers[name] = head(maps)
         return predictions._replace(attributes=answers) if answers else predictions
 
 
