@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--limit", type=int, help="pictures of each pack")
     arguments = parser.parse_args()
-    detector = s3fd.Detector.open("slim", size="original")
+    detector = s3fd.load(size="original")
     teacher = ort.InferenceSession(str(arguments.teacher))
     with arguments.labels.open(encoding="utf-8") as lines:
         table = csv.DictReader(lines)
