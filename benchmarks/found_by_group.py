@@ -81,7 +81,7 @@ def look(folder: Path, weights: str, score: float) -> tuple[list[dict[str, str]]
 def standardised(found: np.ndarray, classes: np.ndarray, everyone: np.ndarray) -> float:
     """Share found (0–1) if the group's faces had everyone's sizes; classes it has no face of are left out."""
     shares = [(everyone[c], found[classes == c].mean()) for c in np.unique(classes)]
-    return sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares)
+    return float(sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares))
 
 
 if __name__ == "__main__":
