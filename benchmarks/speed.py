@@ -1,31 +1,39 @@
 """From a decoded picture to its faces: time and accuracy of every engine and precision, and of the peers.
 
-Run: python benchmarks/speed.py --int8 slim.int8.xml --plot docs/images/speed.png
+Run: python benchmarks/speed.py --int8 slim.int8.xml --mediapipe mp/bin/python --docs
 
 On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all.
 The detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs
 from the resized picture to boxes in its pixels, everything included, with scores from 0.01 on (the peers:
 0.02), as average precision needs them; in use, where scores start at 0.5, suppression has less to do.
+MediaPipe needs an environment of its own (`mediapipe_peer.py`); its time leaves out the way there and back.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import struct
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import wider_subset
+from documents import ROOT, put
 from numpy.typing import NDArray
 
 from s3fd.evaluation import wider
 from s3fd.evaluation.protocols import MIN_SCORE
 from s3fd.inference.detector import Detector
-from s3fd.inference.runtime import AnchorOutputs, EngineError, Runtime, open_runtime
+from s3fd.inference.pictures import Pixels
+from s3fd.inference.runtime import PRECISIONS, AnchorOutputs, EngineError, Runtime, open_runtime
 
+PLOT = "docs/images/speed.png"
 YARDSTICKS = ("yunet_n", "scrfd_500m")
 MODES = {
     "onnx": ("onnx", "fp32"),
@@ -35,6 +43,9 @@ MODES = {
 }
 """Engine and precision by what the table calls them."""
 
+OURS, THEIRS = "#d55e00", "#0072b2"
+"""Orange and blue that colour-blind people can tell apart (Okabe and Ito)."""
+
 
 def main() -> None:
     """Measure, print the table, draw the plot."""
@@ -43,8 +54,13 @@ def main() -> None:
     peers = wider_subset.load_peers(options.peers)
     peers.THREADS = options.threads
     networks = open_networks(options)
-    ours = {name: Detector(network, "original", MIN_SCORE) for name, network in networks.items()}
+    ours = {
+        name: Detector(network, "original", MIN_SCORE, attributes=network.told)
+        for name, network in networks.items()
+    }
     detectors = {name: wider_subset.make_peer(peers, name) for name in peers.PEERS}
+    if options.mediapipe:
+        detectors["mediapipe"] = MediaPipe(options.mediapipe)
     detectors |= {name: wider_subset.boxes_and_scores(detector) for name, detector in ours.items()}
 
     data = options.data or wider_subset.unpack(wider_subset.SHARED / "data")
@@ -57,10 +73,16 @@ def main() -> None:
         for name, curve in curves.items()
     }
     around = {name: network.share_of_others(times[name]) for name, network in networks.items()}
-    print(f"{len(files)} pictures, longest side 640, {options.threads} threads\n")
-    print(format_table(precision, times, around))
+    table = format_table(precision, times, around)
+    if not options.mediapipe:
+        table += f"\n| mediapipe | not installed {'| ' * (len(wider.SETTINGS) + len(YARDSTICKS) + 1)}|"
+    print(f"{len(files)} pictures, longest side 640, {options.threads} threads\n\n{table}")
     if options.plot:
         plot(precision, {name: float(np.median(spent)) for name, spent in times.items()}, options.plot)
+    if options.docs:
+        put("docs/engines.md", "benchmarks/speed.py", table)
+        plot(precision, {name: float(np.median(spent)) for name, spent in times.items()}, ROOT / PLOT)
+        put("README.md", "benchmarks/speed.py", f"![Average precision over milliseconds a picture]({PLOT})")
 
 
 def arguments() -> argparse.Namespace:
@@ -73,10 +95,16 @@ def arguments() -> argparse.Namespace:
         "--int8", type=Path, help="the same in 8 bits: FILE.xml of `s3fd export openvino --int8`"
     )
     parser.add_argument("--modes", nargs="*", choices=MODES, default=["onnx", "openvino", "openvino bf16"])
+    parser.add_argument(
+        "--mediapipe", type=Path, help="Python of an environment that has mediapipe, see mediapipe_peer.py"
+    )
     parser.add_argument("--peers", type=Path, default=wider_subset.SHARED / "peers")
     parser.add_argument("--data", type=Path, help="the unpacked pictures; unpacked to a cache if not given")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="take one of so many pictures")
+    parser.add_argument(
+        "--docs", action="store_true", help="put table and plot into README.md and docs/engines.md"
+    )
     parser.add_argument("--plot", type=Path, help="draw average precision over time into this file")
     return parser.parse_args()
 
@@ -84,9 +112,10 @@ def arguments() -> argparse.Namespace:
 class Clocked:
     """A network that notes how long each of its calls takes."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        """Run `runtime`."""
+    def __init__(self, runtime: Runtime, told: tuple[str, ...] = ()) -> None:
+        """Run `runtime`, which is to tell the attributes `told`."""
         self._runtime = runtime
+        self.told = told
         self.engine, self.device, self.classes = runtime.engine, runtime.device, runtime.classes
         self.times: list[float] = []
 
@@ -102,9 +131,33 @@ class Clocked:
         return 1 - sum(self.times[-len(times) :]) / sum(times)
 
 
+class MediaPipe:
+    """MediaPipe's detector in a process of its own, which tells how long each picture took."""
+
+    def __init__(self, python: Path) -> None:
+        """Start ``mediapipe_peer.py`` with this interpreter."""
+        script = Path(__file__).with_name("mediapipe_peer.py")
+        self._process = subprocess.Popen(
+            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self.milliseconds = 0.0
+
+    def __call__(self, picture: Pixels) -> tuple[Any, Any]:
+        """Boxes (N, 4) and scores (N,) of a picture (H, W, 3)."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(struct.pack("<II", *picture.shape[:2]) + picture.tobytes())
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            sys.exit("error: mediapipe_peer.py has ended; run it by itself to see why")
+        self.milliseconds, faces = json.loads(answer)
+        found = np.array(faces, np.float32).reshape(-1, 5)
+        return found[:, :4], found[:, 4]
+
+
 def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
     """This project's network in every engine and precision that is asked for, by what the table calls it."""
-    networks = {}
+    networks: dict[str, Clocked] = {}
     for mode in options.modes:
         engine, precision = MODES[mode]
         try:
@@ -113,8 +166,17 @@ def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
             print(f"{mode} is left out: {error}", file=sys.stderr)
             continue
         networks[f"s3fd {mode}"] = Clocked(runtime)
-    if options.int8:
-        networks["s3fd openvino int8"] = Clocked(open_runtime(options.int8, options.threads))
+        if mode == "onnx" and runtime.classes:
+            told = tuple(runtime.classes)
+            networks[f"s3fd {mode}, with {' and '.join(told)}"] = Clocked(runtime, told)
+    for precision in PRECISIONS if options.int8 else ():
+        name = f"s3fd openvino int8, rest {precision}"
+        try:
+            runtime = open_runtime(options.int8, options.threads, precision=precision)
+        except EngineError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        networks[name] = Clocked(runtime)
     return networks
 
 
@@ -139,33 +201,43 @@ def format_table(
 
 
 def plot(precision: Mapping[str, Sequence[float]], medians: Mapping[str, float], path: Path) -> None:
-    """Draw average precision over milliseconds, a panel a setting, and write it to `path`."""
+    """Draw average precision over milliseconds, a panel a setting, and write it to `path`.
+
+    Detectors are numbered from the fastest on, so that points close to each other can be told apart.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    ranked = sorted(medians, key=lambda name: medians[name])
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     panels = figure.subplots(1, len(wider.SETTINGS))
     for i, (setting, axes) in enumerate(zip(wider.SETTINGS, panels, strict=True)):
-        for name, median in medians.items():
+        for number, name in enumerate(ranked, 1):
             mine = name.startswith("s3fd")
-            colour, marker = ("#d55e00", "o") if mine else ("#0072b2", "s")
-            axes.plot(median, precision[name][i], marker, color=colour)
+            colour, marker = (OURS, "o") if mine else (THEIRS, "s")
+            label = f"{number}  {name}, {medians[name]:.0f} ms" if i == 0 else None
+            axes.plot(
+                medians[name], precision[name][i], marker, color=colour, markersize=6, alpha=0.8, label=label
+            )
             axes.annotate(
-                name.removeprefix("s3fd "),
-                (median, precision[name][i]),
-                xytext=(5, 4 if mine else -11),
+                str(number),
+                (medians[name], precision[name][i]),
+                xytext=(0, 6 if number % 2 else -14),
                 textcoords="offset points",
-                fontsize=8,
+                horizontalalignment="center",
+                fontsize=9,
                 color=colour,
             )
         axes.set_xscale("log")
-        ticks = [10, 20, 50, 100, 200]
+        ticks = [5, 10, 20, 50, 100, 200]
         axes.set_xticks(ticks, [str(tick) for tick in ticks], minor=False)
         axes.set_xticks([], minor=True)
-        axes.set(title=setting, xlabel="milliseconds a picture, two threads", xlim=(5, 250))
-        axes.margins(y=0.12)
+        fastest, slowest = medians[ranked[0]], medians[ranked[-1]]
+        axes.set(title=setting, xlabel="milliseconds a picture", xlim=(fastest / 1.5, slowest * 1.5))
+        axes.margins(y=0.15)
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("average precision (orange: s3fd)")
-    figure.savefig(path, dpi=110)
+    panels[0].set_ylabel("average precision")
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from documents import put
 
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Picture, Pixels
@@ -28,19 +29,25 @@ from s3fd.inference.resize import network_size, resize
 from s3fd.inference.runtime import open_runtime, processors
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+TABLES = ("stages", "rates", "batches", "starts")
 BATCHES = (1, 2, 4, 8, 16, 32)
 OWN = "the network, a thread a picture"
 """The network's own rate: nothing waits for anything."""
 
+IMPORTS = "import numpy, cv2, onnxruntime"
+"""What everything that detects has to import: other starts are compared with it."""
+
 COLD = {
-    "the imports alone": ["-c", "import numpy, cv2, onnxruntime"],
+    "python -c pass": ["-c", "pass"],
+    "import typer": ["-c", "import typer"],
+    IMPORTS: ["-c", IMPORTS],
     "s3fd --help": ["-m", "s3fd", "--help"],
     "s3fd detect one.jpg": ["-m", "s3fd", "detect", str(EXAMPLE)],
 }
 
 
 def main() -> None:
-    """Measure and print four tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,6 +56,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=processors())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=100, help="pictures of the folder")
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES, help="those to measure")
+    parser.add_argument("--docs", action="store_true", help="put the table of starts into the documents")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
@@ -60,10 +69,14 @@ def main() -> None:
             elif not args.folder:
                 cv2.imwrite(str(pictures / f"{i:04d}.jpg"), made(i))
         print(f"{len(list(pictures.iterdir()))} pictures, {args.threads} threads\n")
-        stages(pictures, args.weights)
-        rates(pictures, Path(folder) / "copies", args)
+        if "stages" in args.tables:
+            stages(pictures, args.weights)
+        if "rates" in args.tables:
+            rates(pictures, Path(folder) / "copies", args)
+    if "batches" in args.tables:
         batches(args)
-        cold_starts(args.rounds)
+    if "starts" in args.tables:
+        cold_starts(args.rounds, args.docs)
 
 
 def made(number: int) -> Pixels:
@@ -188,7 +201,7 @@ def batches(args: argparse.Namespace) -> None:
     print()
 
 
-def cold_starts(rounds: int) -> None:
+def cold_starts(rounds: int, docs: bool) -> None:
     """Print how long fresh processes take."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in COLD}
     for _ in range(1 + rounds):
@@ -197,11 +210,14 @@ def cold_starts(rounds: int) -> None:
             times[name].append(
                 timed(lambda command=command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))  # type: ignore[misc]
             )
-    (base, base_busy), *_ = (np.min(spent[1:], axis=0) for spent in times.values())
-    print("| a fresh process | s | to the imports alone | the same by processor time |\n|---|---:|---:|---:|")
+    base, base_busy = np.min(times[IMPORTS][1:], axis=0)
+    rows = ["| a fresh process | s | to the imports | the same by processor time |", "|---|---:|---:|---:|"]
     for name, spent in times.items():
         clock, busy = np.min(spent[1:], axis=0)
-        print(f"| {name} | {clock:.2f} | {clock / base:.2f} | {busy / base_busy:.2f} |")
+        rows.append(f"| `{name}` | {clock:.2f} | {clock / base:.2f} | {busy / base_busy:.2f} |")
+    print("\n".join(rows))
+    if docs:
+        put("docs/throughput.md", "benchmarks/throughput.py: starts", "\n".join(rows))
 
 
 if __name__ == "__main__":

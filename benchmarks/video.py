@@ -1,6 +1,6 @@
 """Frames a second through a video, from one file to another, beside plain decoding and encoding.
 
-Run: python benchmarks/video.py
+Run: python benchmarks/video.py --docs
 
 Videos of 640 × 360 at 25 frames/s hold 1 and 10 copies of the example photograph's face, which move. Timed
 for each, in several rounds of which the fastest counts: decoding and encoding alone; the same with the faces
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from documents import put
 
 import s3fd
 from s3fd.inference import pictures
@@ -55,16 +56,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=None, help="of the network; one a processor")
     parser.add_argument("--attributes", default="", help="also tell these, such as gender")
+    parser.add_argument("--docs", action="store_true", help="put the table into docs/video.md")
     arguments = parser.parse_args()
     told = tuple(name for name in arguments.attributes.split(",") if name)
     detector = s3fd.load(threads=arguments.threads, attributes=told)
-    print("| faces | what | looked at | frames/s | × plain | × every frame | CPU ms a frame | tracks |")
-    print("|---:|---|---|---:|---:|---:|---:|---:|")
+    rows = [
+        "| faces | what | looked at | frames/s | × plain | × every frame | CPU ms a frame | tracks |",
+        "|---:|---|---|---:|---:|---:|---:|---:|",
+    ]
+    print("\n".join(rows))
     with tempfile.TemporaryDirectory() as folder:
         for count in COUNTS:
             path = make_video(Path(folder) / f"{count}.mp4", count, arguments.frames)
             for line in measure(path, Path(folder) / "out.mp4", detector, arguments.rounds):
-                print(f"| {count} | {line} |", flush=True)
+                rows.append(f"| {count} | {line} |")
+                print(rows[-1], flush=True)
+    if arguments.docs:
+        put("docs/video.md", "benchmarks/video.py", "\n".join(rows))
 
 
 def make_video(path: Path, faces: int, count: int) -> Path:

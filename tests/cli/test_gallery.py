@@ -12,8 +12,7 @@ import colour_model
 import cv2
 import numpy as np
 import pytest
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
 
 
 class Answer(NamedTuple):
@@ -31,15 +30,6 @@ def gallery(*arguments: object) -> Answer:
         timeout=120,
     )
     return Answer(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
-
-
-def tinted(gains: tuple[float, float, float], light: float = 0) -> np.ndarray:
-    """The example in other colours: to the colour model, another person."""
-    photo = cv2.imread(str(EXAMPLE)).astype(np.float32)
-    return np.clip(photo * np.array(gains, np.float32) + light, 0, 255).astype(np.uint8)
-
-
-PLAIN, RED, BLUE = (1, 1, 1), (0.5, 0.6, 1.2), (1.3, 0.7, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +96,14 @@ def test_another_recognisers_vectors_are_refused(home: Path, tmp_path: Path) -> 
     other = colour_model.save(tmp_path / "other.onnx", margin=0.2)
     answer = gallery("identify", home / "g.db", EXAMPLE, "--recogniser", other, "--threshold", 0.5)
     assert answer.code == 2 and "cannot be compared" in answer.errors and "Traceback" not in answer.errors
+
+
+def test_nobody_is_called_unknown(home: Path, tmp_path: Path) -> None:
+    answer = gallery(
+        "add", tmp_path / "g.db", EXAMPLE, "--name", "Unknown", "--recogniser", home / "colours.onnx"
+    )
+    assert answer.code == 2 and "nobody can be called 'Unknown'" in answer.errors
+    assert not (tmp_path / "g.db").exists()
 
 
 def test_who_is_removed_is_gone(home: Path, tmp_path: Path) -> None:

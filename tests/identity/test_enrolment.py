@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from s3fd.faces import Faces
-from s3fd.identity.enrolment import Quality, Refusal, only_face
+from s3fd.identity.enrolment import Quality, Refusal, face_in, only_face
 
 
 def picture() -> np.ndarray:
@@ -48,3 +48,17 @@ def test_a_blurred_face_is_refused_unless_that_is_asked_for() -> None:
     with pytest.raises(Refusal, match="too blurred"):
         only_face(blurred, face)
     assert len(only_face(blurred, face, Quality(min_sharpness=0))) == 1
+
+
+def test_the_face_in_a_box_is_taken_whoever_is_beside_it() -> None:
+    two = faces((0, 0, 100, 100), (200, 0, 260, 60))
+    near = np.array([195, 2, 262, 63], np.float32)
+    np.testing.assert_array_equal(face_in(picture(), two, near).boxes, [[200, 0, 260, 60]])
+    with pytest.raises(Refusal, match="too small"):
+        face_in(picture(), two, near, Quality(min_size=61))
+
+
+@pytest.mark.parametrize("found", [faces(), faces((0, 0, 100, 100))])
+def test_a_box_without_a_face_is_refused(found: Faces) -> None:
+    with pytest.raises(Refusal, match="no face in this box"):
+        face_in(picture(), found, np.array([60, 60, 200, 200], np.float32))

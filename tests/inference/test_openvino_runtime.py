@@ -7,6 +7,7 @@ import openvino
 import pytest
 import torch
 
+from s3fd.inference import openvino_runtime
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.pictures import Pixels
@@ -87,6 +88,63 @@ def test_threads_may_share_it(runtimes: dict[str, Runtime]) -> None:
     with ThreadPoolExecutor(4) as pool:
         for found, alone in zip(pool.map(runtimes["openvino"], batches), expected, strict=True):
             assert_same(found, alone)
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """The input's shape and the number of outputs of every model that is compiled from now on."""
+    compile_model, models = openvino.Core.compile_model, []
+
+    def noted(core: openvino.Core, model: openvino.Model, *arguments: object) -> object:
+        models.append((str(model.input(0).partial_shape), len(model.outputs)))
+        return compile_model(core, model, *arguments)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", noted)
+    return models
+
+
+def test_a_recurrent_shape_gets_a_model_of_its_own(
+    runtimes: dict[str, Runtime], compiled: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_runtime, "RECURRENT", 2)
+    runtime = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1)
+    expected = OnnxRuntime(BUNDLED / "slim.onnx", threads=1)(pictures(1, 40, 50))
+    for _ in range(5):
+        assert_same(runtime(pictures(1, 40, 50)), expected)
+    assert compiled == [("[?,?,?,3]", 2), ("[1,40,50,3]", 2)]
+    told = runtime(pictures(1, 40, 50), ["gender"])
+    assert_same(told, expected._replace(attributes=told.attributes))
+    assert compiled[2:] == [("[?,?,?,3]", 3)]
+
+
+def test_few_models_of_one_shape_are_kept_and_none_of_a_large_one(
+    tiny: Path, compiled: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_runtime, "RECURRENT", 1)
+    monkeypatch.setattr(openvino_runtime, "FIXED", 2)
+    monkeypatch.setattr(openvino_runtime, "FIXED_PIXELS", 64 * 64)
+    runtime = OpenVinoRuntime(tiny, threads=1)
+
+    def look(width: int) -> int:
+        """Pictures of this width, three times; how many models that took."""
+        before = len(compiled)
+        for _ in range(3):
+            assert runtime(np.full((1, 32, width, 3), 255, np.uint8)).scores.max() == 1
+        return len(compiled) - before
+
+    assert [look(width) for width in (32, 48, 32, 64, 32, 48)] == [1, 1, 0, 1, 0, 1]
+    assert look(160) == 0
+
+
+def test_shapes_that_come_once_are_forgotten(
+    tiny: Path, compiled: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_runtime, "RECURRENT", 1)
+    monkeypatch.setattr(openvino_runtime, "REMEMBERED", 3)
+    runtime = OpenVinoRuntime(tiny, threads=1)
+    for width in (*range(16, 26), *range(16, 26)):
+        runtime(np.zeros((1, 32, width, 3), np.uint8))
+    assert len(compiled) == 1
 
 
 @pytest.mark.skipif(not BF16, reason="a processor without bf16")

@@ -42,6 +42,19 @@ def test_streams_run_at_the_same_time_and_give_the_same(tiny: Path, engine: str)
         np.testing.assert_allclose(scores, runtime(picture).scores, atol=1e-6)
 
 
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_faces_are_the_same_whether_attributes_are_told_or_not(engine: str) -> None:
+    runtime = open_runtime("slim", threads=2, engine=engine)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 80, 3), np.uint8)
+    faces = runtime(pictures)
+    with ThreadPoolExecutor(2) as pool:  # both ask first for what has not been opened yet
+        for told in pool.map(lambda _: runtime(pictures, ["gender"]), range(2)):
+            np.testing.assert_allclose(told.scores, faces.scores, atol=1e-6)
+            np.testing.assert_allclose(told.boxes, faces.boxes, atol=1e-3)
+            np.testing.assert_allclose(told.attributes["gender"].sum(axis=2), 1, atol=1e-6)
+    assert not runtime(pictures).attributes
+
+
 def test_streams_share_the_threads() -> None:
     assert [share(4, 1), share(4, 2), share(5, 2), share(2, 4)] == [4, 2, 2, 1]
     assert share(None, 1) == processors()

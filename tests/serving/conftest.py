@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from tints import EXAMPLE, PLAIN, tinted
 
 from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import Runtime, open_runtime
 from s3fd.serving.app import create_app
+from s3fd.serving.keeper import Gallery
 from s3fd.serving.server import bind, server
 from s3fd.serving.settings import Limits
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +89,19 @@ class Slow:
 
 
 @contextmanager
-def running(runtime: Runtime, limits: Limits, *, key: str | None = None, workers: int = 1) -> Iterator[str]:
+def running(
+    runtime: Runtime,
+    limits: Limits | None = None,
+    *,
+    key: str | None = None,
+    workers: int = 1,
+    gallery: Gallery | None = None,
+) -> Iterator[str]:
     """Serve in a thread of this process; gives the address."""
     started = threading.Event()
-    app = create_app(Detector(runtime), workers=workers, limits=limits, key=key, on_ready=started.set)
+    app = create_app(
+        Detector(runtime), workers=workers, limits=limits, key=key, gallery=gallery, on_ready=started.set
+    )
     bound, url = bind("127.0.0.1", 0)
     uvicorn = server(app, 10)
     thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [bound]})
@@ -104,6 +114,24 @@ def running(runtime: Runtime, limits: Limits, *, key: str | None = None, workers
         thread.join(30)
         bound.close()
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium as installed on this machine, with the example before its camera."""
+    from serving.pages import chromium, film
+
+    with chromium(film(tmp_path_factory.mktemp("camera") / "camera.y4m", tinted(PLAIN))) as launched:
+        yield launched
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Open an address; whatever the console says is an error, except what a test expects."""
+    from serving.pages import visiting
+
+    with visiting(browser) as opened:
+        yield opened
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -120,3 +148,14 @@ def metric(url: str, name: str) -> float:
         if line.startswith(f"{name} "):
             return float(line.split()[-1])
     return 0.0
+
+
+def check_problem(answer: httpx.Response, status: int) -> str:
+    """Check the form of a refusal; return its detail."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == status
+    assert body["type"] == "about:blank"
+    assert body["title"]
+    return str(body["detail"])

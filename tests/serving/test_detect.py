@@ -21,7 +21,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from serving.conftest import Process, Slow, metric, running, until
+from serving.conftest import Process, Slow, check_problem, metric, running, until
 
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies, server
@@ -32,17 +32,6 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 def post(url: str, **request: Any) -> httpx.Response:
     return httpx.post(f"{url}/v1/detect", timeout=60, trust_env=False, **request)
-
-
-def check_problem(answer: httpx.Response, status: int) -> str:
-    """Check the form of a refusal; return its detail."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == status
-    assert body["type"] == "about:blank"
-    assert body["title"]
-    return str(body["detail"])
 
 
 def png(width: int, height: int) -> bytes:

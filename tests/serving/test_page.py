@@ -2,125 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import httpx
 import pytest
-from conftest import missing
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from serving.conftest import Process, running
+from serving.pages import boxes, check_accessibility, drop, look, paste, slide, wait_for_text
 
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving.app import PAGE
 from s3fd.serving.settings import Limits
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
-
-SCREENSHOTS = os.environ.get("S3FD_SCREENSHOTS")
-"""A folder for pictures of the page, to be looked at; none without it."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium as installed on this machine; each page of a test has an empty profile."""
-    if CHROMIUM is None:
-        missing("Chromium is not installed (on Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open an address; whatever the console says is an error, except what a test expects."""
-    pages: list[Page] = []
-    said: list[str] = []
-
-    def opened(url: str, *, expect: str | None = None, **options: Any) -> Page:
-        page = browser.new_page(**options)
-        pages.append(page)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(url)
-        if expect is not None:
-            page.on("close", lambda _: said.__setitem__(slice(None), [s for s in said if expect not in s]))
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert said == []
-
-
-def drop(page: Page, *files: Path) -> None:
-    """Drop files on the page, as from a folder."""
-    contents = [(f.name, base64.b64encode(f.read_bytes()).decode()) for f in files]
-    page.evaluate(
-        """(contents) => {
-          const data = new DataTransfer();
-          for (const [name, text] of contents) {
-            const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-            const type = name.endsWith(".png") ? "image/png" : "image/jpeg";
-            data.items.add(new File([bytes], name, { type }));
-          }
-          for (const kind of ["dragover", "drop"])
-            document.body.dispatchEvent(
-              new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));
-        }""",
-        contents,
-    )
-
-
-def boxes(page: Page) -> int:
-    return page.locator("#overlay .face").count()
-
-
-def wait_for_text(page: Page, selector: str, text: str) -> None:
-    """Wait until an element has a text; not by a script, which the page's policy would refuse."""
-    page.locator(selector, has_text=text).wait_for()
-
-
-def slide(page: Page, name: str, value: float) -> None:
-    page.locator(f"#{name}").fill(str(value))
-
-
-def look(page: Page, name: str) -> None:
-    """Keep a picture of the page, if they are wanted."""
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
-
-
-def check_accessibility(page: Page) -> None:
-    """Fail on what axe-core finds serious or critical."""
-    script = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-    # Evaluated by the driver: the page's own policy would refuse a script element.
-    page.evaluate(script.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")
-    assert found["passes"]
-    serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
-    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious] == []
 
 
 @pytest.fixture
@@ -251,6 +147,46 @@ def _distance(one: Any, other: Any) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
+def test_pictures_are_pasted(
+    service: Process, visit: Callable[..., Page], example: Path, crowd: Path, tmp_path: Path
+) -> None:
+    page = visit(service.url)
+    paste(page, example)
+    wait_for_text(page, "#count", "1 face")
+    assert page.get_attribute("#picture", "alt") == "astronaut.jpg"
+    paste(page, crowd, example)
+    wait_for_text(page, "#strip button:nth-child(3) span", "1")
+    assert page.get_attribute("#picture", "alt") == "crowd.png"
+    (tmp_path / "words.txt").write_text("no picture")
+    page.evaluate(
+        """() => {
+          const data = new DataTransfer();
+          data.setData("text/plain", "words");
+          document.body.dispatchEvent(new ClipboardEvent("paste", { bubbles: true, clipboardData: data }));
+        }"""
+    )
+    assert page.locator("#strip button").count() == 3
+    assert page.locator("#problem").is_hidden()  # words are for the fields of the page
+
+
+def test_the_clipboard_itself_is_pasted(
+    service: Process, browser: Browser, visit: Callable[..., Page]
+) -> None:
+    page = visit(service.url, permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+          const canvas = document.createElement("canvas");
+          canvas.width = canvas.height = 64;
+          canvas.getContext("2d").fillRect(0, 0, 64, 64);
+          const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+          await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+        }"""
+    )
+    page.keyboard.press("Control+V")
+    wait_for_text(page, "#count", "No faces")
+    assert page.get_attribute("#picture", "alt") == "image.png"
+
+
 def test_several_pictures_and_one_that_is_none(
     service: Process, visit: Callable[..., Page], example: Path, tmp_path: Path
 ) -> None:
@@ -294,8 +230,11 @@ def test_the_theme_is_kept(service: Process, visit: Callable[..., Page]) -> None
 def test_the_camera_is_looked_at_until_it_is_stopped(service: Process, visit: Callable[..., Page]) -> None:
     page = visit(service.url)
     page.click("#camera")
-    wait_for_text(page, "#count", "face")
+    wait_for_text(page, "#count", "1 face")  # what Chromium's camera shows
     assert page.locator("#video").is_visible()
+    face = page.evaluate("document.querySelector('#overlay .line').getBoundingClientRect().toJSON()")
+    video = page.evaluate("document.querySelector('#video').getBoundingClientRect().toJSON()")
+    assert (face["x"] + face["width"] / 2 - video["x"]) / video["width"] == pytest.approx(0.44, abs=0.02)
     page.click("#camera")
     assert page.locator("#welcome").is_visible()
     assert page.evaluate("document.getElementById('video').srcObject.active") is False

@@ -1,6 +1,5 @@
 """The training program end to end, on pictures whose faces are bright squares."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,56 +12,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from square_run import curve, labelled, run, settings
 
 from s3fd import boxes as box_ops
 from s3fd.network.decoder import PictureNetwork
 from s3fd.training import loop
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import ConfigError, TrainConfig, load_config
+from s3fd.training.trainer import Trainer, TrainingError
 from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
-
-
-@pytest.fixture(scope="module")
-def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in the WIDER layout: 12 noisy pictures with a bright square each."""
-    root = tmp_path_factory.mktemp("squares")
-    rng = np.random.default_rng(0)
-    lines = []
-    for i in range(12):
-        picture = rng.integers(0, 60, (128, 128, 3), dtype=np.uint8)
-        side = int(rng.integers(16, 50))
-        x, y = (int(v) for v in rng.integers(0, 128 - side, 2))
-        picture[y : y + side, x : x + side] = 230
-        cv2.imwrite(str(root / f"{i}.png"), picture)
-        lines += [f"{i}.png", "1", f"{x} {y} {side} {side} 0 0 0 0 0 0"]
-    (root / "gt.txt").write_text("\n".join(lines) + "\n")
-    return root
-
-
-def settings(**changes: object) -> dict[str, object]:
-    base: dict[str, object] = {
-        "data": [{"format": "wider", "images": ".", "annotations": "gt.txt"}],
-        "size": 128,
-        "batch": 2,
-        "steps": 12,
-        "augmentation": {"grids": [1.0], "distort": False},
-        "optimiser": {"warmup": 2},
-        "workers": 0,
-        "checkpoint_every": 4,
-        "pictures_every": 6,
-    }
-    return {**base, **changes}
-
-
-def run(squares: Path, folder: Path, **changes: object) -> list[dict[str, float]]:
-    config = TrainConfig.model_validate(settings(**changes))
-    samples, _ = loop.read_data(config.data, squares)
-    loop.train(config, samples, folder)
-    return curve(folder)
-
-
-def curve(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
@@ -135,10 +93,10 @@ def test_a_damaged_checkpoint_is_refused(squares: Path, tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_with_the_files(squares: Path) -> None:
     config = TrainConfig.model_validate(settings())
     samples, _ = loop.read_data(config.data, squares)
-    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer = Trainer(config, torch.device("cpu"))
     trainer.network.backbone.stem[0].weight.data[:] = float("nan")
     batch = next(iter(loop.batches(config, samples, [], 0)))
-    with pytest.raises(loop.TrainingError, match="step 0 is nan") as error:
+    with pytest.raises(TrainingError, match="step 0 is nan") as error:
         trainer.advance(batch)
     assert len(batch.names) == 2
     assert all(name in str(error.value) for name in batch.names)
@@ -147,9 +105,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_files(squares: Path) -> None:
 def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(squares: Path) -> None:
     config = TrainConfig.model_validate(settings())
     samples, _ = loop.read_data(config.data, squares)
-    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer = Trainer(config, torch.device("cpu"))
     trainer.network.heads.loc[0].weight.register_hook(lambda gradient: gradient * float("inf"))
-    with pytest.raises(loop.TrainingError, match="gradient of step 0"):
+    with pytest.raises(TrainingError, match="gradient of step 0"):
         trainer.advance(next(iter(loop.batches(config, samples, [], 0))))
     assert all(p.isfinite().all() for p in trainer.network.parameters())
 
@@ -157,13 +115,13 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(squares
 def test_start_from_other_weights(squares: Path, tmp_path: Path) -> None:
     run(squares, tmp_path / "a")
     config = TrainConfig.model_validate(settings())
-    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer = Trainer(config, torch.device("cpu"))
     trainer.start_from(tmp_path / "a/weights.safetensors")
     trained = load_network(tmp_path / "a/weights.safetensors").state_dict()
     assert all(torch.equal(t, trained[n]) for n, t in trainer.network.state_dict().items())
     other = TrainConfig.model_validate(settings(network={"backbone": "slim", "backgrounds": 1}))
     with pytest.raises(WeightsError, match="does not fit"):
-        loop.Trainer(other, torch.device("cpu")).start_from(tmp_path / "a/weights.safetensors")
+        Trainer(other, torch.device("cpu")).start_from(tmp_path / "a/weights.safetensors")
 
 
 def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> None:
@@ -209,20 +167,6 @@ def test_command_reports_skipped_boxes_once_and_bad_configs(squares: Path, tmp_p
     assert str(config) in done.stderr and "Traceback" not in done.stderr
 
 
-def labelled(squares: Path, **changes: object) -> TrainConfig:
-    """A run that also tells bright squares from dark ones; the table has both."""
-    rows = ["image,x1,y1,x2,y2,shade"]
-    for i in range(8):
-        picture = np.full((60, 60, 3), 128, np.uint8)
-        picture[10:50, 10:50] = (40, 230)[i % 2]
-        cv2.imwrite(str(squares / f"shade{i}.png"), picture)
-        rows.append(f"shade{i}.png,10,10,50,50,{('dark', 'bright')[i % 2]}")
-    (squares / "shades.csv").write_text("\n".join(rows))
-    attributes = [{"name": "light", "target": "shade:dark,bright", "head": {"kind": "tower", "depth": 1}}]
-    composed = {"images": ".", "annotations": "shades.csv", "share": 0.5, "face_sizes": [16, 60]}
-    return TrainConfig.model_validate(settings(attributes=attributes, composed=composed, **changes))
-
-
 @pytest.mark.slow
 def test_an_attribute_is_learnt_together_with_the_faces(squares: Path, tmp_path: Path) -> None:
     config = labelled(squares, steps=180, batch=4, ema=0.9, pictures_every=180)
@@ -240,14 +184,14 @@ def test_an_attribute_is_learnt_together_with_the_faces(squares: Path, tmp_path:
 def test_a_detector_starts_a_run_with_attributes(squares: Path, tmp_path: Path) -> None:
     run(squares, tmp_path / "plain", steps=1)
     config = labelled(squares, steps=4)
-    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer = Trainer(config, torch.device("cpu"))
     trainer.start_from(tmp_path / "plain" / "weights.safetensors")
     plain = load_network(tmp_path / "plain" / "weights.safetensors").state_dict()
     own = trainer.network.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in plain.items())
     assert any(name.startswith("attribute_heads.light.") for name in own.keys() - plain.keys())
     save_network(trainer.network, "slim", tmp_path / "telling.safetensors")
-    detector = loop.Trainer(TrainConfig.model_validate(settings()), torch.device("cpu"))
+    detector = Trainer(TrainConfig.model_validate(settings()), torch.device("cpu"))
     detector.start_from(tmp_path / "telling.safetensors")
     assert detector.network.state_dict().keys() == plain.keys()
 
@@ -258,7 +202,7 @@ def test_pictures_without_labels_leave_a_new_head_alone(squares: Path, tmp_path:
     items, _ = loop.read_labelled(config, squares)
     batch = next(iter(loop.batches(config, samples, items, 0)))
     assert batch.attributes.shape == (2, 1, batch.labels.shape[1])
-    trainer = loop.Trainer(config, torch.device("cpu"))
+    trainer = Trainer(config, torch.device("cpu"))
     nothing = batch._replace(attributes=torch.full_like(batch.attributes, -1))
     figures = trainer.advance(nothing)
     assert "loss/light" not in figures

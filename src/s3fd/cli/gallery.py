@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.job import Reader
     from s3fd.identity.sqlite_store import SqliteStore
-    from s3fd.identity.store import Calibration, Match
+    from s3fd.identity.store import Calibration
 
 SOME_FAILED = 1
 
@@ -69,13 +69,14 @@ def add(
 
     Exit code: 0 if all were added, 1 if some were refused, 2 for a wrong call.
     """
+    from s3fd.identity.decision import check_name
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.sqlite_store import create_store
 
     quality = Quality(min_size, min_sharpness)
     with _failures():
         reader = _reader(recogniser, weights)
-        jobs = _people(path, name)
+        jobs = [(check_name(person), files) for person, files in _people(path, name)]
         if not gallery.exists():
             create_store(gallery, reader.recogniser.model).close()
         failed = False
@@ -124,6 +125,7 @@ def identify(
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
     """
+    from s3fd.identity.decision import decide
     from s3fd.inference.pictures import PictureError
 
     failed = False
@@ -142,7 +144,7 @@ def identify(
                     typer.echo(json.dumps({"path": str(path), "error": error.reason}, ensure_ascii=False))
                     continue
                 told = [
-                    {"box": face["box"], **_who(store.search(vector), threshold)}
+                    {"box": face["box"], **decide(store.search(vector), threshold).to_dict()}
                     for face, vector in zip(faces.to_dicts(), vectors, strict=True)
                 ]
                 typer.echo(json.dumps({"path": str(path), "faces": told}, ensure_ascii=False))
@@ -233,15 +235,6 @@ def _warn_of_growth(store: SqliteStore, calibration: Calibration) -> None:
             "strangers are taken for somebody more often; calibrate again",
             err=True,
         )
-
-
-def _who(matches: list[Match], threshold: float) -> dict[str, Any]:
-    """What to say of a face, from the people most like it, best first."""
-    if not matches:
-        return {"name": "unknown", "score": None, "threshold": round(threshold, 4)}
-    best = matches[0]
-    name = best.name if best.score >= threshold else "unknown"
-    return {"name": name, "score": round(best.score, 4), "threshold": round(threshold, 4)}
 
 
 def _people(path: Path, name: str | None) -> list[tuple[str, list[Path]]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
+
+if TYPE_CHECKING:
+    from s3fd.serving.keeper import Gallery
 
 KEY = "S3FD_API_KEY"
 """Environment variable with the API key: on a command line, every user of the machine could read it."""
@@ -46,6 +49,34 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
     ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve these people too, below /v1/gallery; made if there is none.",
+            show_default=False,
+        ),
+    ] = None,
+    recogniser: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Embedding model of the gallery (.onnx), with its card (.json) beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="Least score, a cosine, for who is in the gallery.",
+            show_default="of `s3fd gallery calibrate`",
+        ),
+    ] = None,
+    max_vectors: Annotated[
+        int, typer.Option(min=1, help="Pictures that requests may fill the gallery with (507).")
+    ] = 100_000,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
@@ -68,6 +99,8 @@ def serve(
     POST /v1/detect takes files or the bytes of a picture, and gives the records of `s3fd detect`:
 
     curl -F files=@photo.jpg http://127.0.0.1:8000/v1/detect
+
+    With --gallery, POST /v1/gallery/identify tells who they are, and the page enrols people.
 
     Pictures are held in memory alone, until they are answered. Ctrl-C finishes what has begun.
 
@@ -92,10 +125,12 @@ def serve(
                 queue=queue,
                 per_client=per_client or None,
                 deadline=deadline,
+                vectors=max_vectors,
             )
         except ValueError as error:
             fail(str(error))
         at_once = workers or processors()
+        people = _gallery(gallery, recogniser, threshold, max(1, (threads or at_once) // at_once))
         runtime = open_runtime(weights, threads or at_once, engine, device, precision, at_once)
         detector = open_detector(runtime, "vga", 0.5)
         try:
@@ -103,19 +138,58 @@ def serve(
         except OSError as error:
             fail(f"--host {host} --port {port}: {error.strerror or error}")
         log_to_stderr(log)
-        ready = f"s3fd: {address} ({runtime.engine} on {runtime.device}, {at_once} workers); Ctrl-C ends it"
+        what = f"{runtime.engine} on {runtime.device}, {at_once} workers"
+        what += f", gallery {gallery}" if gallery is not None else ""
+        ready = f"s3fd: {address} ({what}); Ctrl-C ends it"
         application = create_app(
             detector,
             workers=at_once,
             limits=limits,
             key=key,
             local=is_loopback(host),
+            gallery=people,
             on_ready=lambda: typer.echo(ready, err=True),
         )
         server(application, limits.upload + limits.deadline).run(sockets=[bound])
         return 0
 
     end(run)
+
+
+def _gallery(file: Path | None, model: Path | None, threshold: float | None, threads: int) -> Gallery | None:
+    """The gallery of a file, which is made if there is none; ends the command if it cannot be used."""
+    if file is None:
+        if model is not None or threshold is not None:
+            fail("--recogniser and --threshold are for a --gallery")
+        return None
+    if model is None:
+        fail("--gallery needs a --recogniser")
+    from s3fd.identity.onnx_recogniser import open_recogniser
+    from s3fd.identity.sqlite_store import create_store, open_store
+    from s3fd.identity.store import GalleryError, Store, check_model
+    from s3fd.serving.keeper import Gallery
+
+    try:
+        recogniser = open_recogniser(model, threads)
+        if not file.exists():
+            create_store(file, recogniser.model).close()
+    except (OSError, ValueError) as error:
+        fail(str(error))
+
+    def opened() -> Store:
+        store = open_store(file)
+        try:
+            check_model(store, recogniser.model)
+        except GalleryError:
+            store.close()
+            raise
+        return store
+
+    try:
+        opened().close()
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    return Gallery(opened, recogniser, threshold)
 
 
 def _key(file: Path | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -39,28 +40,37 @@ def train(
 
     The folder of the run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl,
     TensorBoard events and, at the end, weights.safetensors.
+
+    On several GPUs or machines: torchrun --nproc-per-node 8 -m s3fd train CONFIG. The batch of CONFIG is what
+    all processes see together.
     """
     with needs_extra("train"):
         import torch
 
         from s3fd.training import loop
         from s3fd.training.config import load_config
+        from s3fd.training.processes import launched
+        from s3fd.training.trainer import TrainingError
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device.startswith("cuda") and not torch.cuda.is_available():
         fail(f"--device {device}: PyTorch finds no CUDA device here")
     folder = out or Path("runs") / config.stem
+    processes = launched()
     try:
         settings = load_config(config)
         samples, problems = loop.read_data(settings.data, data)
         labelled, unlabelled = loop.read_labelled(settings, data)
-        report_skipped([*problems, *unlabelled], "annotations")
-        faces = sum(int((~sample.ignored).sum()) for sample in samples)
-        typer.echo(
-            f"{len(samples)} pictures, {faces} faces; {settings.steps} steps on {device}; run in {folder}",
-            err=True,
-        )
-        with _Progress(settings.steps) as progress:
+        if processes.first:
+            report_skipped([*problems, *unlabelled], "annotations")
+            faces = sum(int((~sample.ignored).sum()) for sample in samples)
+            among = f" in {processes.count} processes" if processes.count > 1 else ""
+            typer.echo(
+                f"{len(samples)} pictures, {faces} faces; {settings.steps} steps on {device}{among}; "
+                f"run in {folder}",
+                err=True,
+            )
+        with _Progress(settings.steps) if processes.first else nullcontext(_nothing) as progress:
             loop.train(
                 settings,
                 samples,
@@ -69,10 +79,16 @@ def train(
                 device=device,
                 initial=initial,
                 on_step=progress,
+                processes=processes,
             )
-    except (ValueError, OSError, loop.TrainingError) as error:
+    except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
-    typer.echo(folder / "weights.safetensors")
+    if processes.first:
+        typer.echo(folder / "weights.safetensors")
+
+
+def _nothing(step: int, figures: dict[str, float]) -> None:
+    """Show nothing: the first process does."""
 
 
 class _Progress:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from s3fd.boxes import FloatArray
+from s3fd.inference.pictures import DECODE_ERRORS
 
 ROTATED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
@@ -71,9 +72,32 @@ def picture_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            return (height, width) if picture.getexif().get(0x0112) in ROTATED else (width, height)
+            return (height, width) if _orientation(picture) in ROTATED else (width, height)
     except UnidentifiedImageError as error:
         raise OSError(f"not a picture: {path}") from error
+    except DECODE_ERRORS as error:
+        raise error if isinstance(error, OSError) else OSError(f"{error}: {path}") from error
+
+
+def _orientation(picture: Image.Image) -> object:
+    """The EXIF orientation; None where the EXIF block is damaged, as for `s3fd.inference.pictures`."""
+    try:
+        return picture.getexif().get(0x0112)
+    except DECODE_ERRORS:
+        return None
+
+
+def read_text(path: Path) -> str:
+    """Read an annotation file.
+
+    Raises:
+        ValueError: it is not in UTF-8.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}") from error
 
 
 def make_sample(

@@ -32,6 +32,8 @@ def _parse(file: Path) -> ElementTree.Element:
         parser.Parse(file.read_bytes(), True)
     except expat.ExpatError as error:
         raise ValueError(f"{file}:{error.lineno}: not well-formed XML") from error
+    except (ValueError, LookupError) as error:  # an entity, or an encoding that expat does not know
+        raise ValueError(f"{file}: {error}") from error
     return builder.close()
 
 

@@ -7,15 +7,19 @@ zeros (as in the official files) or none.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
+from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
 
 INVALID_COLUMN = 7
 """The flag WIDER's annotators set on boxes that are no usable face."""
 
 MIN_COLUMNS = 4
+
+COUNT = "[0-9]{1,9}"
+"""A number of boxes; `str.isdigit` takes superscripts too."""
 
 
 def read(annotations: Path, images: Path) -> Dataset:
@@ -44,7 +48,7 @@ def read(annotations: Path, images: Path) -> Dataset:
 
 def _records(annotations: Path) -> Iterator[tuple[str, int, list[RawBox]]]:
     """Yield each picture's name, the line it stands on, and its boxes."""
-    lines = annotations.read_text(encoding="utf-8").splitlines()
+    lines = read_text(annotations).splitlines()
     i = 0
     while i < len(lines):
         name = lines[i].strip()
@@ -53,7 +57,7 @@ def _records(annotations: Path) -> Iterator[tuple[str, int, list[RawBox]]]:
         if not name:
             continue
         count_text = lines[i].strip() if i < len(lines) else ""
-        if not count_text.isdigit():
+        if not re.fullmatch(COUNT, count_text):
             raise ValueError(f"{annotations}:{start + 1}: expected the number of boxes of {name}")
         count = int(count_text)
         i += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
+from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
@@ -36,7 +36,7 @@ def read(annotations: Path, images: Path, label: int = 0) -> Dataset:
 def _boxes(file: Path, size: tuple[int, int], label: int) -> list[RawBox]:
     width, height = size
     boxes = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
         if not line.strip():
             continue
         try:

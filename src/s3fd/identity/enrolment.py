@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 
+from s3fd import boxes
+from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.identity.crops import square_crops
 from s3fd.inference.pictures import Pixels
@@ -23,6 +25,10 @@ the detector's default and the 0.9 of clear portraits."""
 
 BESIDE = 0.5
 """A second face with a side of so much of the largest one's leaves open whose picture it is."""
+
+SAME_FACE = 0.5
+"""Least overlap (intersection over union) of a face's box with the one that is asked for, as a detection
+must have with an annotated face in WIDER FACE's protocol."""
 
 SHARPNESS_SIZE = 112
 
@@ -60,6 +66,26 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     if len(faces) > 1 and faces.sizes[order[1]] >= BESIDE * face.sizes[0]:
         beside = int((faces.sizes >= BESIDE * face.sizes[0]).sum())
         raise Refusal(f"{beside} faces: whose picture is it?")
+    _check(picture, face, quality)
+    return face
+
+
+def face_in(picture: Pixels, faces: Faces, box: FloatArray, quality: Quality | None = None) -> Faces:
+    """The face of a picture whose box is `box` (4,), xyxy in pixels, or nearly; whoever is beside it.
+
+    Raises:
+        Refusal: there is none, or it is too small, unsure or too blurred.
+    """
+    overlaps = boxes.iou(faces.boxes, box[None])[:, 0]
+    if overlaps.max(initial=0) < SAME_FACE:
+        raise Refusal("no face in this box")
+    face = faces[int(overlaps.argmax())]
+    _check(picture, face, quality or Quality())
+    return face
+
+
+def _check(picture: Pixels, face: Faces, quality: Quality) -> None:
+    """Raise Refusal if a face, the only one of `face`, is not good enough."""
     shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
     if shorter < quality.min_size:
         raise Refusal(f"the face is too small: {shorter:.0f} pixels of {quality.min_size:.0f}")
@@ -68,4 +94,3 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     (sharp,) = sharpness(picture, face)
     if sharp < quality.min_sharpness:
         raise Refusal(f"the face is too blurred: sharpness {sharp:.0f} of {quality.min_sharpness:.0f}")
-    return face

@@ -78,6 +78,10 @@ class Store(Protocol):
         """Keep these thresholds."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it holds; nothing else is asked of it then."""
+        ...
+
 
 def check_model(store: Store, model: Model) -> None:
     """Raise GalleryError unless the store's vectors can be compared with those of `model`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     NotImplemented as NotSupported,
 )
 
+from s3fd.inference.onnx_outputs import keep
 from s3fd.inference.runtime import (
     INPUT,
     OUTPUTS,
@@ -34,12 +36,19 @@ from s3fd.inference.runtime import (
 
 CUDA = "CUDAExecutionProvider"
 
+SPIN = "100"
+"""Microseconds for which a thread looks out for work before it sleeps: one operation mostly follows another
+in less."""
+
 OPEN_ERRORS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupported)
 """What ONNX Runtime raises on a file it cannot open; they have no base class of their own."""
 
 
 class OnnxRuntime:
-    """A model in ONNX Runtime that answers as `s3fd.inference.runtime.Runtime`."""
+    """A model in ONNX Runtime that answers as `s3fd.inference.runtime.Runtime`.
+
+    Until an attribute is asked for, it runs the model without the operations that only attributes need.
+    """
 
     engine = "onnx"
 
@@ -56,32 +65,46 @@ class OnnxRuntime:
             ValueError: the file is no ONNX model, or its inputs and outputs are not those of `Runtime`.
         """
         path = existing(path)
-        providers = _providers(device)
+        self._threads = threads or processors()
+        self._providers = _providers(device)
+        model = path.read_bytes()
+        faces_alone = _without_attributes(model)
         try:
-            self._session = onnxruntime.InferenceSession(
-                path, session_options(threads or processors()), providers=providers
-            )
+            self._faces = self._open(path if faces_alone is None else faces_alone)
         except OPEN_ERRORS as error:
             reason = str(error).splitlines()[0]
             raise ValueError(f"{path}: not a model that ONNX Runtime can open: {reason}") from error
         if device == "cuda" and self.device != "cuda":
             raise EngineError("ONNX Runtime cannot start CUDA: no GPU, or its CUDA libraries are missing")
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._faces.get_inputs(), self._faces.get_outputs()
         check_names(path, (i.name for i in inputs), (o.name for o in outputs))
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        metadata = self._faces.get_modelmeta().custom_metadata_map
         self.classes = parse_classes(metadata.get("attributes", "{}"))
+        self._whole = self._faces
+        self._unopened = None if faces_alone is None else model
+        self._lock = Lock()
 
     @property
     def device(self) -> str:
         """What the model runs on: ``cuda`` or ``cpu``."""
-        return "cuda" if CUDA in self._session.get_providers() else "cpu"
+        return "cuda" if CUDA in self._faces.get_providers() else "cpu"
 
     def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        scores, boxes, *told = self._session.run(
-            [*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)}
-        )
+        session = self._with_attributes() if attributes else self._faces
+        scores, boxes, *told = session.run([*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)})
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+
+    def _open(self, model: Path | bytes) -> Any:
+        """Open a model, or the bytes of one."""
+        return onnxruntime.InferenceSession(model, session_options(self._threads), providers=self._providers)
+
+    def _with_attributes(self) -> Any:
+        """The session of the whole model, which is opened when an attribute is asked for the first time."""
+        with self._lock:
+            if self._unopened is not None:
+                self._whole, self._unopened = self._open(self._unopened), None
+            return self._whole
 
 
 def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:
@@ -91,10 +114,22 @@ def open_onnx(path: Path, threads: int | None, device: str, precision: str, stre
     return OnnxRuntime(path, share(threads, streams), device)
 
 
+def _without_attributes(model: bytes) -> bytes | None:
+    """A model without its attributes; None if it has none, or is not what it should be."""
+    try:
+        faces_alone = keep(model, OUTPUTS)
+    except ValueError:
+        return None  # ONNX Runtime says better what is wrong with it
+    return faces_alone if len(faces_alone) < len(model) else None
+
+
 def session_options(threads: int) -> Any:
     """Session options for pictures of ever different sizes.
 
     ONNX Runtime's own choice of threads also pins them, and prints errors where a container forbids that.
+    A thread that has nothing to do looks out for work for a moment, and not, as is ONNX Runtime's choice, for
+    some 30 ms: those would be taken from whatever else is to be done, such as decoding, drawing, or another
+    program's work. (Versions that do not know one of the two settings ignore it.)
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -102,6 +137,8 @@ def session_options(threads: int) -> Any:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors only: warnings would mix with the caller's output
     options.enable_mem_pattern = False  # a pattern a picture size would be kept for ever
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # when a call returns
     return options
 
 

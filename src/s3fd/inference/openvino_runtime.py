@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from queue import LifoQueue
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import openvino
@@ -30,10 +33,25 @@ CLASSES = ["framework", "attributes"]
 """Where OpenVINO keeps what an ONNX model's metadata says under ``attributes``."""
 
 
+RECURRENT = 50
+"""Calls with pictures of one shape after which the model is compiled for that shape: this takes as long as a
+hundred such calls save, and a shape that came so often will come again."""
+
+FIXED = 2
+"""Most models that are compiled for one shape and kept: a camera's pictures come upright and across."""
+
+FIXED_PIXELS = 1_500_000
+"""Most pixels of a batch of such a shape. Larger ones gain little and take much memory."""
+
+REMEMBERED = 100
+"""Shapes whose calls are counted, the latest: a folder may have thousands."""
+
+
 class OpenVinoRuntime:
     """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
 
-    As many threads as it has streams run it at the same time; others wait for their turn.
+    As many threads as it has streams run it at the same time; others wait for their turn. Until an attribute
+    is asked for, it runs the model without the operations that only attributes need.
     """
 
     engine = "openvino"
@@ -54,33 +72,88 @@ class OpenVinoRuntime:
             ValueError: OpenVINO cannot open the file, or it has not the inputs and outputs of `Runtime`.
         """
         path = existing(path)
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        self._core = openvino.Core()
+        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError("this processor does not compute in bf16")
+        self._options = _options(threads or processors(), precision, streams)
+        self._streams = streams
         try:
-            model = core.read_model(path)
+            model = self._core.read_model(path)
             check_names(path, _names(model.inputs), _names(model.outputs))
-            options = _options(threads or processors(), precision, streams)
-            compiled = core.compile_model(model, "CPU", options)
+            self._models = {True: model, False: _without_attributes(model)}  # by whether attributes are told
+            self._any = {False: self._compiled(self._models[False])}  # for every shape
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"{path}: not a model that OpenVINO can open: {reason}") from error
-        self._idle: LifoQueue[Any] = LifoQueue()
-        for _ in range(streams):
-            self._idle.put(compiled.create_infer_request())
+        self._fixed: OrderedDict[_Kind, _Requests] = OrderedDict()
+        self._calls: OrderedDict[_Kind, int] = OrderedDict()
+        self._lock = Lock()
         self.classes = parse_classes(
             model.get_rt_info(CLASSES).astype(str) if model.has_rt_info(CLASSES) else "{}"
         )
 
     def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
+        requests = self._requests(_Kind(bool(attributes), pictures.shape))
+        scores, boxes, *told = requests.run(np.ascontiguousarray(pictures), [*OUTPUTS, *attributes])
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+
+    def _requests(self, kind: _Kind) -> _Requests:
+        """What runs calls of a kind: the model compiled for every shape, or for a recurrent one."""
+        with self._lock:
+            if kind in self._fixed:
+                self._fixed.move_to_end(kind)
+                return self._fixed[kind]
+            if self._recurs(kind):
+                model = self._models[kind.told].clone()
+                model.reshape({INPUT: list(kind.shape)})
+                self._fixed[kind] = self._compiled(model)
+                if len(self._fixed) > FIXED:
+                    self._fixed.popitem(last=False)
+                return self._fixed[kind]
+            if kind.told not in self._any:
+                self._any[kind.told] = self._compiled(self._models[kind.told])
+            return self._any[kind.told]
+
+    def _recurs(self, kind: _Kind) -> bool:
+        """Count a call, and say whether it is time to compile the model for its shape."""
+        count = self._calls.pop(kind, 0) + 1
+        if count > RECURRENT and math.prod(kind.shape[:3]) <= FIXED_PIXELS:
+            return True
+        self._calls[kind] = count
+        if len(self._calls) > REMEMBERED:
+            self._calls.popitem(last=False)
+        return False
+
+    def _compiled(self, model: Any) -> _Requests:
+        """Compile a model."""
+        return _Requests(self._core.compile_model(model, "CPU", self._options), self._streams)
+
+
+class _Kind(NamedTuple):
+    """What distinguishes calls: whether attributes are told, and the shape of the pictures."""
+
+    told: bool
+    shape: tuple[int, ...]
+
+
+class _Requests:
+    """A compiled model, run by as many threads at a time as it has streams."""
+
+    def __init__(self, compiled: Any, streams: int) -> None:
+        """Make the requests."""
+        self._idle: LifoQueue[Any] = LifoQueue()
+        for _ in range(streams):
+            self._idle.put(compiled.create_infer_request())
+
+    def run(self, pictures: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[Any]]:
+        """Run a batch, as soon as a request is idle, and return copies of the outputs of these names."""
         request = self._idle.get()
         try:
-            request.infer({INPUT: np.ascontiguousarray(pictures)}, share_outputs=True)
-            scores, boxes, *told = (request.get_tensor(name).data.copy() for name in (*OUTPUTS, *attributes))
+            request.infer({INPUT: pictures}, share_outputs=True)
+            return [request.get_tensor(name).data.copy() for name in names]
         finally:
             self._idle.put(request)
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
 
 
 def open_openvino(
@@ -92,6 +165,15 @@ def open_openvino(
     return OpenVinoRuntime(path, threads, precision, streams)
 
 
+def _without_attributes(model: Any) -> Any:
+    """A copy of an `openvino.Model` whose outputs are scores and boxes alone."""
+    alone = model.clone()
+    for result in alone.get_results():
+        if result.output(0).get_names().isdisjoint(OUTPUTS):
+            alone.remove_result(result)
+    return alone
+
+
 def _names(ports: Sequence[Any]) -> set[str]:
     """Names of a model's inputs or outputs."""
     return set().union(*(port.get_names() for port in ports))
@@ -100,8 +182,8 @@ def _names(ports: Sequence[Any]) -> set[str]:
 def _options(threads: int, precision: str, streams: int) -> dict[str, Any]:
     """Properties of the CPU for pictures of ever different sizes.
 
-    The model is compiled once, for all sizes. What the CPU prepares for a size is kept for so many operations
-    that the frames of a video go through without delay, and a folder of many sizes in bounded memory.
+    What the CPU prepares for a size is kept for so many operations that the frames of a video go through
+    without delay, and a folder of many sizes in bounded memory.
     """
     return {
         "INFERENCE_NUM_THREADS": max(threads, streams),

@@ -15,9 +15,10 @@ from starlette.staticfiles import StaticFiles
 import s3fd
 from s3fd.inference.detector import Detector
 from s3fd.serving import detecting, problems
-from s3fd.serving.detecting import Service
+from s3fd.serving.admission import Service
 from s3fd.serving.gate import Gate
 from s3fd.serving.intake import Intake
+from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.metrics import CONTENT_TYPE_LATEST, Metrics
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
@@ -33,6 +34,7 @@ def create_app(
     limits: Limits | None = None,
     key: str | None = None,
     local: bool = True,
+    gallery: Gallery | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Build the ASGI application; its threads start when it is started, and end with it.
@@ -43,6 +45,7 @@ def create_app(
         limits: what bounds each request, and all together.
         key: the API key that is asked for; None for none.
         local: answer only what is addressed to this machine by a loopback name.
+        gallery: people to be identified; None for routes of detection alone.
         on_ready: called once the network has run.
     """
     limits = limits or Limits()
@@ -51,17 +54,24 @@ def create_app(
     metrics.watch("s3fd_queue_waiting", "Pictures that wait.", lambda: service.workers.waiting)
     metrics.watch("s3fd_workers_busy", "Pictures at work.", lambda: service.workers.working)
     metrics.watch("s3fd_held_bytes", "Bytes of requests held.", lambda: service.intake.bytes)
+    keeper = Keeper(gallery, limits.queue) if gallery is not None else None
+    if keeper is not None:
+        metrics.watch("s3fd_gallery_waiting", "Questions to the gallery that wait.", lambda: keeper.waiting)
     state = {"ready": False}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         """Run the network once, so that the first request is no slower than the next; end the threads."""
         await anyio.to_thread.run_sync(detector, np.zeros((480, 640, 3), np.uint8))
+        if keeper is not None:
+            await keeper.begin()
         state["ready"] = True
         on_ready()
         yield
         state["ready"] = False
         await anyio.to_thread.run_sync(service.workers.close)
+        if keeper is not None:
+            await keeper.close(limits.deadline)
 
     app = FastAPI(
         title="s3fd",
@@ -72,7 +82,11 @@ def create_app(
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(detecting.router(service))
+    app.include_router(detecting.router(service, gallery is not None))
+    if gallery is not None and keeper is not None:
+        from s3fd.serving.gallery import Desk, router
+
+        app.include_router(router(Desk(service, gallery, keeper)))
 
     @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
     async def health() -> dict[str, str]:

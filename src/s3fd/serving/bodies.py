@@ -51,7 +51,7 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
     if not form and kind not in (b"", b"application/octet-stream") and not kind.startswith(b"image/"):
         raise Problem(415, "Send multipart/form-data with files, or the bytes of a picture as image/*.")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limits.body:
+    if length.isdecimal() and int(length) > limits.body:
         raise _too_large(limits)
     sink = _Form(options, limits) if form else _Raw()
     with anyio.move_on_after(limits.upload) as scope:

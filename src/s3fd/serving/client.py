@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
-import numpy as np
-from numpy.typing import NDArray
 
-from s3fd.faces import Faces
 from s3fd.inference.records import Record
+from s3fd.serving.gallery_client import GalleryClient
+from s3fd.serving.transfer import Picture, files, parameters, record
 
 LONGEST_WAIT = 10.0
 """Seconds before another try, whatever the service asks for."""
@@ -50,6 +47,7 @@ class Model:
         max_bytes: of a request.
         max_files: of a request.
         max_pixels: of a picture.
+        gallery: whether there are people to be identified.
     """
 
     version: str
@@ -59,10 +57,15 @@ class Model:
     max_bytes: int = 0
     max_files: int = 0
     max_pixels: int = 0
+    gallery: bool = False
 
 
 class Client:
-    """Talks to one service and keeps its connections; usable in a ``with`` block and in threads."""
+    """Talks to one service and keeps its connections; usable in a ``with`` block and in threads.
+
+    Attributes:
+        gallery: what can be asked of its gallery, if it has one (`s3fd.serving.gallery_client`).
+    """
 
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout: float = 60.0, retries: int = 3
@@ -79,6 +82,7 @@ class Client:
         # Proxies of the environment are not for a service that is addressed by name.
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
         self._retries = retries
+        self.gallery = GalleryClient(self._ask)
 
     def __enter__(self) -> Client:
         """Begin."""
@@ -94,7 +98,7 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def detect(self, picture: str | os.PathLike[str] | bytes, **options: Any) -> Record:
+    def detect(self, picture: Picture, **options: Any) -> Record:
         """Find the faces of a picture: a file name, or a file's bytes.
 
         Args:
@@ -108,17 +112,13 @@ class Client:
         """
         return self.detect_many([picture], **options)[0]
 
-    def detect_many(self, pictures: Sequence[str | os.PathLike[str] | bytes], **options: Any) -> list[Record]:
+    def detect_many(self, pictures: Sequence[Picture], **options: Any) -> list[Record]:
         """Find the faces of several pictures with one request, in order; as `detect`.
 
         Of several pictures, one that cannot be read has a record with an error.
         """
-        files = [("files", _file(picture)) for picture in pictures]
-        attributes = options.get("attributes")
-        if attributes is not None and not isinstance(attributes, str):
-            options["attributes"] = ",".join(attributes)
-        answer = self._ask("POST", "/v1/detect", params=options, files=files)
-        return [_record(record) for record in answer["pictures"]]
+        answer = self._ask("POST", "/v1/detect", params=parameters(**options), files=files(pictures))
+        return [record(one) for one in answer["pictures"]]
 
     def model(self) -> Model:
         """Ask what runs in the service; raises ServiceError."""
@@ -155,32 +155,3 @@ class Client:
             detail = answer.reason_phrase
         after = answer.headers.get("Retry-After", "")
         raise ServiceError(answer.status_code, detail, float(after) if after.isdigit() else None)
-
-
-def _file(picture: str | os.PathLike[str] | bytes) -> tuple[str, bytes]:
-    """A file's name and bytes."""
-    if isinstance(picture, bytes):
-        return "picture", picture
-    return Path(picture).name, Path(picture).read_bytes()
-
-
-def _record(answer: Mapping[str, Any]) -> Record:
-    """A record as the service wrote it."""
-    faces = answer.get("faces")
-    if faces is None:
-        return Record(answer["path"], error=answer["error"])
-    return Record(answer["path"], _faces(faces), answer["width"], answer["height"])
-
-
-def _faces(faces: Sequence[Mapping[str, Any]]) -> Faces:
-    """Faces with the columns that `Detector` gives them."""
-    columns: dict[str, NDArray[Any]] = {}
-    for name in faces[0] if faces else ():
-        if name not in ("box", "score"):
-            values = [face[name] for face in faces]
-            columns[name] = np.array(values, dtype=np.float32 if name.endswith("_probability") else object)
-    return Faces(
-        np.array([face["box"] for face in faces], np.float32).reshape(-1, 4),
-        np.array([face["score"] for face in faces], np.float32),
-        columns,
-    )

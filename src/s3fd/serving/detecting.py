@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 import s3fd
-from s3fd.inference.detector import MIN_SCORE, Detector
+from s3fd.inference.detector import MIN_SCORE
 from s3fd.serving import bodies, finding
+from s3fd.serving.admission import BODY, Service, admitted, unless_gone
 from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import Found
-from s3fd.serving.intake import Intake
-from s3fd.serving.metrics import Metrics
 from s3fd.serving.models import Answer, ModelCard, problem_responses
 from s3fd.serving.problems import Problem
-from s3fd.serving.settings import Limits
-from s3fd.serving.workers import Workers
-
-GONE = 499
-"""In the log, of a client that did not wait for its answer: nginx's number for it."""
-
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
-                    },
-                },
-                "encoding": {"files": {"contentType": "image/*"}},
-            },
-            "image/*": {"schema": {"type": "string", "format": "binary"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
 
 Size = Annotated[
     str,
@@ -65,19 +37,8 @@ Probability = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Service:
-    """What the routes share."""
-
-    detector: Detector
-    limits: Limits
-    workers: Workers
-    intake: Intake
-    metrics: Metrics
-
-
-def router(service: Service) -> APIRouter:
-    """The routes of detection."""
+def router(service: Service, gallery: bool = False) -> APIRouter:
+    """The routes of detection; `gallery` says that there are others."""
     routes = APIRouter(prefix="/v1", tags=["detection"])
 
     @routes.post(
@@ -103,19 +64,11 @@ def router(service: Service) -> APIRouter:
         The records are those of `s3fd detect`. A single picture that cannot be read is answered with a
         status of its own; among several, its record has the reason.
         """
-        try:
+        async with admitted(service, request) as hold:
             detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
-            with service.intake.admit(request.client.host if request.client else "") as hold:
-                service.workers.check_room(1)  # before anything is read
-                uploads = await bodies.read(request, service.limits, hold)
-                calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
-                found = await _unless_gone(request, service.workers.run(calls, service.limits.deadline))
-        except Problem as problem:
-            if not await bodies.drain(request):
-                problem.headers["Connection"] = "close"
-            raise
-        except ClientDisconnect:
-            return Response(status_code=GONE)
+            uploads = await bodies.read(request, service.limits, hold)
+            calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
+            found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
         return _answer(service, request, uploads, found)
 
     @routes.get("/model", summary="What runs here", responses=problem_responses(401, 403))
@@ -130,23 +83,10 @@ def router(service: Service) -> APIRouter:
             max_bytes=limits.body,
             max_files=limits.files,
             max_pixels=limits.pixels,
+            gallery=gallery,
         )
 
     return routes
-
-
-async def _unless_gone(request: Request, work: Any) -> list[Found]:
-    """Await `work`, and cancel it if the client leaves; raises ClientDisconnect then."""
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(request.receive())  # after its body, a request has no other message
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return list(await working)
-    finally:
-        working.cancel()
-        leaving.cancel()
 
 
 def _answer(

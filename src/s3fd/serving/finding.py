@@ -8,7 +8,7 @@ from PIL.Image import DecompressionBombError
 
 from s3fd.inference import pictures
 from s3fd.inference.detector import Detector, needed
-from s3fd.inference.pictures import PictureError
+from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.records import Record
 from s3fd.inference.resize import network_size, parse_size
 from s3fd.serving.bodies import Upload
@@ -63,7 +63,13 @@ def with_options(
         raise Problem(422, str(error)) from error
 
 
-def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: bytes) -> Record:
+def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = False) -> Picture:
+    """Decode a picture as far as the detector needs it, or in full, once it is known that it does no harm.
+
+    Raises:
+        PictureError: damaged.
+        Problem: with status 413 (too many pixels), 415 (no picture that is taken) or 422 (too many scans).
+    """
     try:
         header = pictures.header(data, formats=FORMATS)
     except PictureError as error:
@@ -81,6 +87,10 @@ def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: 
             raise Problem(413, f"the network would see more than {most} at once: size=auto uses tiles")
     if header.format in ("JPEG", "MPO", "TIFF") and data.count(START_OF_SCAN) > MAX_SCANS:
         raise Problem(422, f"more than {MAX_SCANS} scans")
-    picture = pictures.load(data, needed(detector.size), formats=FORMATS)
+    return pictures.load(data, None if full else needed(detector.size), formats=FORMATS)
+
+
+def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: bytes) -> Record:
+    picture = decode(detector, limits, data)
     faces = detector.find(picture).filter(min_size=min_size)
     return Record(name, faces, picture.width, picture.height)

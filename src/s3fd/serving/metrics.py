@@ -34,6 +34,15 @@ class Metrics:
             "s3fd_pictures", "Pictures, by the status of each.", ["status"], registry=self.registry
         )
         self.faces = Counter("s3fd_faces", "Faces found.", registry=self.registry)
+        self.identified = Counter(
+            "s3fd_identified", "Faces looked up in the gallery.", ["known"], registry=self.registry
+        )
+        self.enrolled = Counter(
+            "s3fd_enrolled", "Vectors added to the gallery by requests.", registry=self.registry
+        )
+        self.removed = Counter(
+            "s3fd_removed", "Vectors deleted from the gallery by requests.", registry=self.registry
+        )
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Report what `value` returns whenever the metrics are read."""

@@ -61,6 +61,7 @@ class ModelCard(BaseModel):
     max_bytes: int
     max_files: int
     max_pixels: int
+    gallery: bool = Field(description="Whether there are routes below /v1/gallery.")
 
 
 class ProblemBody(BaseModel):

@@ -9,9 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 MEDIA_TYPE = "application/problem+json"
+
+GONE = 499
+"""In the log, of a client that did not wait for its answer: nginx's number for it."""
 
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """RFC 9110's titles where Python's `http` has older ones."""
@@ -63,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -83,6 +88,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     wrong = [{"parameter": str(one["loc"][-1]), "detail": str(one["msg"])} for one in error.errors()]
     detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in wrong)
     return Problem(422, detail, errors=wrong).response()
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=GONE)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

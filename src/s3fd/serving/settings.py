@@ -26,6 +26,7 @@ class Limits:
         per_client: requests of one address at a time (429); None for any number.
         upload: seconds in which a request must have arrived (408).
         deadline: seconds from there to its answer (504).
+        vectors: that requests may fill a gallery to (507).
     """
 
     body: int = 32 * 2**20
@@ -37,10 +38,11 @@ class Limits:
     per_client: int | None = 32
     upload: float = 30.0
     deadline: float = 10.0
+    vectors: int = 100_000
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bound that leaves nothing, or lets through no request that others allow."""
-        for name in ("body", "files", "pixels", "seen", "queue", "upload", "deadline"):
+        for name in ("body", "files", "pixels", "seen", "queue", "upload", "deadline", "vectors"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
         if self.per_client is not None and self.per_client < 1:

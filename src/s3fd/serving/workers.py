@@ -1,4 +1,4 @@
-"""The threads that find faces, and the bounded queue before them.
+"""Threads, and the bounded queue before them: those that find faces, and the one that asks the gallery.
 
 A worker takes one picture all the way, with one thread of the network: on a CPU that is the fastest, and a
 batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent
@@ -110,5 +110,5 @@ class Workers:
 
 def _late(seconds: float) -> Problem:
     """What is said of a request that took too long."""
-    within = f" within {seconds:g} seconds" if seconds else " in time"
-    return Problem(504, f"The faces could not be found{within}.")
+    within = f" within {seconds:.3g} seconds" if seconds else " in time"
+    return Problem(504, f"There is no answer{within}.")

@@ -150,7 +150,10 @@ class TrainConfig(StrictConfig):
         multiple_of=32,
         description="side of the training pictures in pixels",
     )
-    batch: int = Field(16, ge=1)
+    batch: int = Field(16, ge=1, description="pictures a step, of all processes together")
+    accumulate: int = Field(
+        1, ge=1, description="parts in which a process sees its share of a batch, where memory is short"
+    )
     steps: int = Field(ge=1)
     seed: int = 0
     matching: MatchingConfig = MatchingConfig()
@@ -200,9 +203,11 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
         return kind.model_validate(empty if content is None else content)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: too deeply nested") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none, or bytes that are no UTF-8
+        raise ConfigError(f"{path}: {error}") from error

@@ -145,20 +145,37 @@ def _order(epoch: int, count: int, seed: int) -> NDArray[np.int64]:
 
 
 class StepSampler(Sampler[list[int]]):
-    """The numbers of each batch from step `start` to step `stop`."""
+    """The numbers of each batch from step `start` to step `stop`, or of a share of each in parts."""
 
-    def __init__(self, start: int, stop: int, batch: int) -> None:
-        """Give `batch` consecutive numbers a step."""
+    def __init__(
+        self, start: int, stop: int, batch: int, *, parts: int = 1, rank: int = 0, count: int = 1
+    ) -> None:
+        """Give consecutive numbers: a step's `batch` is shared by `count` processes, of which this is `rank`.
+
+        Each gives its share in so many `parts`. Together they give, part by part, what one process would.
+
+        Raises:
+            ValueError: a batch that cannot be shared evenly.
+        """
+        if batch % (parts * count):
+            shares = " and ".join(
+                f"{n} {what}" for n, what in ((count, "processes"), (parts, "parts")) if n > 1
+            )
+            raise ValueError(f"a batch of {batch} pictures cannot be shared evenly by {shares}")
         self.start, self.stop, self.batch = start, stop, batch
+        self.parts, self.rank, self.count = parts, rank, count
 
     def __len__(self) -> int:
-        """Return the number of steps."""
-        return self.stop - self.start
+        """Return the number of steps times that of parts."""
+        return (self.stop - self.start) * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the numbers of each step."""
+        """Yield the numbers of each part of each step."""
+        size = self.batch // (self.parts * self.count)
         for step in range(self.start, self.stop):
-            yield list(range(step * self.batch, (step + 1) * self.batch))
+            for part in range(self.parts):
+                first = step * self.batch + (part * self.count + self.rank) * size
+                yield list(range(first, first + size))
 
 
 def load(sample: Sample) -> Labelled:

@@ -35,6 +35,7 @@ def detection_loss(
     giou_weight: float = 0.0,
     focal: bool = False,
     scores: Tensor | None = None,
+    faces: Tensor | None = None,
 ) -> Losses:
     """Compare predictions with targets.
 
@@ -52,9 +53,10 @@ def detection_loss(
         focal: whether every anchor's cross-entropy counts by its error squared (quality focal loss, in the
             paper of `quality`), instead of that of face anchors and hard negatives in full.
         scores: (B, A): what face anchors should score, in place of 1 or their IoU.
+        faces: number of face anchors of the whole batch, where this is a part of it.
     """
     positive = labels == 1
-    count = positive.sum().clamp(min=1)
+    count = (positive.sum() if faces is None else faces).clamp(min=1)
     found, wanted = predictions.deltas[positive].float(), deltas[positive]
     iou, giou = box_overlap(found, wanted)
     target = positive.float()

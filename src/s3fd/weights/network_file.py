@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +15,12 @@ from torch import Tensor
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
 from s3fd.weights.atomic import write_atomically
+from s3fd.weights.fingerprint import update
 
 FORMAT = "s3fd"
+
+CHECKSUM = "sha256"
+"""Key of the metadata that has the checksum of the rest."""
 
 
 class WeightsError(ValueError):
@@ -29,6 +34,7 @@ def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] 
     if network.attributes:
         metadata["attributes"] = json.dumps([asdict(attribute) for attribute in network.attributes])
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata[CHECKSUM] = _checksum(metadata, tensors)
     write_atomically(path, save(tensors, metadata))
 
 
@@ -40,8 +46,11 @@ def load_network(path: Path) -> S3FD:
             not fit.
     """
     metadata, tensors = _read(path)
-    attributes = [_attribute(fields) for fields in json.loads(metadata.get("attributes", "[]"))]
-    network = build(metadata["backbone"], int(metadata["backgrounds"]), attributes)
+    try:
+        attributes = [_attribute(fields) for fields in json.loads(metadata.get("attributes", "[]"))]
+        network = build(metadata["backbone"], int(metadata["backgrounds"]), attributes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path} does not say which network it is for: {error}") from error
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -64,7 +73,19 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise WeightsError(f"cannot read weights {path}: {error}") from error
     if metadata.get("format") != FORMAT:
         raise WeightsError(f"{path} was not written by s3fd: its metadata is {json.dumps(metadata)}")
+    if CHECKSUM in metadata:  # weights of earlier versions have none
+        stored = metadata.pop(CHECKSUM)
+        if stored != _checksum(metadata, tensors):
+            raise WeightsError(f"{path} is damaged: its checksum is another")
     return metadata, tensors
+
+
+def _checksum(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of everything but itself: safetensors has no checksum, and a flipped bit is a weight too."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        update(digest, name, tensors[name])
+    return digest.hexdigest()
 
 
 def _attribute(fields: dict[str, Any]) -> Attribute:

@@ -1,12 +1,14 @@
 // The page: pictures come in, are looked at by the service, and are shown with their faces.
 
-import { caption, kind, order, percent, shown, side, attributes as told } from "./faces.js";
+import { about, kind, known, likeness, order, percent, shown, side, attributes as told } from "./faces.js";
+import { People } from "./gallery.js";
 import { detect, model, useKey } from "./service.js";
 import { View, annotated } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const view = new View($("viewport"), $("canvas"), $("overlay"), choose);
 const pictures = []; // { name, blob, url, image, record, error }
+const gallery = new People(identify, (text) => announce(text));
 let current = -1;
 let chosen = -1;
 let attributes = [];
@@ -32,7 +34,7 @@ async function look(picture) {
   try {
     await started; // a picture may be dropped before it is known what can be told of its faces
     picture.image ??= await decode(picture.url);
-    picture.record = await detect(picture.blob, $("size").value, attributes);
+    picture.record = await ask(picture.blob);
   } catch (error) {
     picture.error = error;
   }
@@ -42,6 +44,28 @@ async function look(picture) {
     announce($("count").textContent);
   } else {
     strip();
+  }
+}
+
+/** The faces of a picture, and who they are if that can be told. */
+const ask = (blob) => detect(blob, $("size").value, attributes, gallery.open);
+
+/** Ask again who everybody is, now that the gallery has changed; leave a face that was `enrolled`. */
+async function identify(enrolled) {
+  const face = chosen;
+  if (enrolled && face >= 0) {
+    choose(face);
+    $("faces").querySelector(`[data-face="${face}"]`).focus();
+  }
+  for (const picture of pictures) {
+    if (!picture.record) continue;
+    try {
+      picture.record = await ask(picture.blob);
+    } catch (error) {
+      picture.error = error;
+      picture.record = null;
+    }
+    if (picture === subject()) refresh();
   }
 }
 
@@ -55,6 +79,7 @@ async function decode(url) {
 async function select(i) {
   current = i;
   chosen = -1;
+  gallery.offer(null);
   const picture = pictures[i];
   $("picture").src = picture.url;
   $("picture").alt = picture.name;
@@ -63,6 +88,7 @@ async function select(i) {
   refresh();
   picture.image ??= await decode(picture.url);
   if (picture !== pictures[current]) return;
+  if (picture.record) refresh(); // the faces of a frame of the camera can be cut out only now
   const size = picture.record ?? { width: picture.image?.naturalWidth, height: picture.image?.naturalHeight };
   if (size.width) view.open(size.width, size.height);
 }
@@ -72,12 +98,15 @@ async function select(i) {
 /** The picture at hand: the chosen one, or the camera's. */
 const subject = () => camera ?? pictures[current];
 
-const kept = (record) => shown(record, Number($("score").value), Number($("probability").value));
+const kept = (record) => shown(record, ...["score", "probability", "likeness"].map((id) => Number($(id).value)));
 
 function refresh() {
   const picture = subject();
   const faces = picture?.record ? kept(picture.record) : [];
-  if (chosen >= faces.length) chosen = -1;
+  if (chosen >= faces.length) {
+    chosen = -1;
+    gallery.offer(null);
+  }
   document.body.classList.toggle("busy", Boolean(picture && !picture.record && !picture.error));
   summarise(picture, faces);
   view.show(faces, chosen);
@@ -102,16 +131,20 @@ function summarise(picture, faces) {
     const numbers = {};
     for (const face of faces) if (told(face).length) numbers[face.gender ?? "open"] = (numbers[face.gender ?? "open"] ?? 0) + 1;
     const parts = ["female", "male", "open"].filter((name) => numbers[name]).map((name) => `${numbers[name]} ${name}`);
+    const names = [...new Set(faces.filter(known).map((face) => face.identity.name))];
     const pixels = `${picture.record.width} × ${picture.record.height}`;
-    $("detail").textContent = parts.length ? parts.join(" · ") : `${picture.name} · ${pixels}`;
+    const words = [...(names.length ? [names.join(", ")] : []), ...parts];
+    $("detail").textContent = words.length ? words.join(" · ") : `${picture.name} · ${pixels}`;
   }
 }
 
 function list(picture, faces) {
-  const rows = order(faces, $("order").value).map((i) => row(picture, faces[i], i));
-  const focused = document.activeElement?.dataset?.face;
-  $("faces").replaceChildren(...rows);
+  const active = document.activeElement;
+  const focused = active?.dataset?.face;
+  $("faces").replaceChildren(...order(faces, $("order").value).map((i) => row(picture, faces[i], i)));
+  gallery.place($("faces").querySelector('[aria-pressed="true"]'));
   if (focused !== undefined) $("faces").querySelector(`[data-face="${focused}"]`)?.focus();
+  else if (gallery.form.contains(active)) active.focus();
 }
 
 function row(picture, face, i) {
@@ -123,10 +156,13 @@ function row(picture, face, i) {
   const name = document.createElement("span");
   const dot = document.createElement("span");
   dot.className = `dot ${kind(face)}`;
-  name.append(dot, told(face).length ? caption(face).replace(/^\?/, "open") : "face");
-  const pixels = document.createElement("small");
-  pixels.textContent = `${Math.round(side(face))} pixels`;
-  words.append(name, pixels);
+  const more = about(face).replace(/^\?/, "open");
+  name.append(dot, known(face) ? face.identity.name : more || "face");
+  const small = document.createElement("small");
+  const alike = likeness(face) && `likeness ${likeness(face)}`;
+  const facts = known(face) ? [alike, more] : [face.identity && "unknown", alike];
+  small.textContent = [...facts, `${Math.round(side(face))} pixels`].filter(Boolean).join(" · ");
+  words.append(name, small);
   const score = document.createElement("b");
   score.textContent = percent(face.score);
   score.title = "Score";
@@ -148,11 +184,14 @@ function cut(image, [x1, y1, x2, y2]) {
 }
 
 function choose(i) {
+  if (camera && gallery.open) freeze();
   chosen = chosen === i ? -1 : i;
+  const picture = subject();
+  gallery.offer(chosen < 0 ? null : { picture, face: kept(picture.record)[i] });
   refresh();
   if (chosen < 0) return;
   if (view.zoom > 1) view.reveal(i);
-  $("faces").querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" });
+  for (const part of [gallery.form, $("faces").querySelector('[aria-pressed="true"]')]) part?.scrollIntoView({ block: "nearest" });
 }
 
 function strip() {
@@ -195,6 +234,8 @@ async function startCamera() {
   video.srcObject = stream;
   await video.play();
   camera = { name: "camera.jpg", video, record: null };
+  chosen = -1;
+  gallery.offer(null);
   $("picture").hidden = true;
   $("welcome").hidden = true;
   for (const id of ["video", "viewport", "zoom"]) $(id).hidden = false;
@@ -207,9 +248,9 @@ async function startCamera() {
     frame.getContext("2d").drawImage(video, 0, 0);
     const blob = await new Promise((done) => frame.toBlob(done, "image/jpeg", 0.9));
     try {
-      const record = await detect(blob, $("size").value, attributes);
+      const record = await ask(blob);
       if (camera !== mine) return;
-      Object.assign(camera, { record, error: null });
+      Object.assign(camera, { record, blob, error: null });
     } catch (error) {
       if (camera !== mine) return;
       camera.error = error;
@@ -218,6 +259,13 @@ async function startCamera() {
     refresh();
     await new Promise(requestAnimationFrame);
   }
+}
+
+/** Keep the frame whose faces are shown, so that one of them can be enrolled. */
+function freeze() {
+  const { blob, record } = camera;
+  current = pictures.push({ name: "camera.jpg", blob, url: URL.createObjectURL(blob), record }) - 1;
+  stopCamera();
 }
 
 function stopCamera() {
@@ -264,9 +312,9 @@ $("save-picture").addEventListener("click", () => {
 
 // --- controls -----------------------------------------------------------------------------------------------
 
-for (const id of ["score", "probability"]) {
+for (const [id, digits] of [["score", 2], ["probability", 2], ["likeness", 3]]) {
   $(id).addEventListener("input", () => {
-    $(`${id}-out`).textContent = Number($(id).value).toFixed(2);
+    $(`${id}-out`).textContent = Number($(id).value).toFixed(digits);
     refresh();
   });
   $(id).addEventListener("change", () => announce($("count").textContent));
@@ -327,8 +375,9 @@ $("theme").addEventListener("click", () => {
 /** Learn what can be told of a face. */
 async function start() {
   try {
-    const { attributes: known } = await model();
-    attributes = Object.keys(known);
+    const card = await model();
+    attributes = Object.keys(card.attributes);
+    if (card.gallery) await gallery.load();
     $("told").hidden = !attributes.length;
     $("login").hidden = true;
     $("problem").hidden = true;

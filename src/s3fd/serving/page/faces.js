@@ -1,13 +1,21 @@
 // Faces as the service reports them, and what the sliders leave of them.
 
-/** The faces of a record that score over `score`; what is told of each is left open under `probability`. */
-export function shown(record, score, probability) {
+const UNKNOWN = "unknown";
+const LONGEST = 24; // characters of a name beside a face
+
+/** The faces of a record that score over `score`; what is told of each is left open under `probability`, and who it
+ * is under `likeness`. */
+export function shown(record, score, probability, likeness) {
   return record.faces
     .filter((face) => face.score > score)
     .map((face) => {
       const kept = { ...face };
       for (const name of attributes(face)) {
         if (face[`${name}_probability`] < probability) kept[name] = null;
+      }
+      if (face.identity) {
+        kept.identity = { ...face.identity, threshold: likeness };
+        if (!known(kept)) kept.identity.name = UNKNOWN;
       }
       return kept;
     });
@@ -18,10 +26,23 @@ export function attributes(face) {
   return Object.keys(face).filter((name) => `${name}_probability` in face);
 }
 
-/** What stands beside a face: what is told of it, or its score. */
+/** Whether a face is somebody of the gallery. */
+export const known = ({ identity }) =>
+  Boolean(identity && identity.score !== null && identity.score >= identity.threshold);
+
+/** How alike a face and the person most like it are, a cosine; nothing in an empty gallery. */
+export const likeness = ({ identity }) => (identity && identity.score !== null ? identity.score.toFixed(2) : null);
+
+/** What stands beside a face: who it is, or what is told of it, or its score. */
 export function caption(face) {
+  if (!known(face)) return about(face) || percent(face.score);
+  const { name } = face.identity;
+  return `${name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name} ${likeness(face)}`;
+}
+
+/** What is told of a face. */
+export function about(face) {
   const told = attributes(face);
-  if (!told.length) return percent(face.score);
   return told.map((n) => (face[n] === null ? "?" : `${face[n]} ${percent(face[`${n}_probability`])}`)).join(", ");
 }
 

@@ -1,6 +1,7 @@
 // Requests to the service. Faces come with every score and probability, so that sliders need no new request.
 
 const LEAST_SCORE = 0.1;
+const LEAST_LIKENESS = -1; // a cosine
 let key = sessionStorage.getItem("key");
 
 export class Refused extends Error {
@@ -17,20 +18,45 @@ export function useKey(value) {
 
 export const model = () => ask("/v1/model");
 
-/** The record of a picture, a Blob. */
-export async function detect(blob, size, attributes) {
+/** The record of a picture, a Blob; if `named`, with the person most like each face and how much. */
+export async function detect(blob, size, attributes, named) {
   const options = new URLSearchParams({ size, min_score: LEAST_SCORE });
   if (attributes.length) options.set("attributes", attributes.join(","));
+  if (named) options.set("threshold", LEAST_LIKENESS);
   for (let tries = 0; ; tries++) {
     try {
-      const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
-      const headers = { "Content-Type": type };
-      return (await ask(`/v1/detect?${options}`, { method: "POST", body: blob, headers })).pictures[0];
+      const path = named ? "/v1/gallery/identify" : "/v1/detect";
+      return (await ask(`${path}?${options}`, sent(blob))).pictures[0];
     } catch (error) {
       if (!(error.seconds && tries < 5)) throw error;
       await new Promise((wake) => setTimeout(wake, error.seconds * 1000));
     }
   }
+}
+
+export const gallery = () => ask("/v1/gallery");
+
+/** All people of the gallery, each with a name and a number of vectors. */
+export async function people() {
+  const everybody = [];
+  for (let after = ""; after !== null; ) {
+    const part = await ask(`/v1/gallery/people?${new URLSearchParams({ after })}`);
+    everybody.push(...part.people);
+    after = part.next;
+  }
+  return everybody;
+}
+
+/** Enrol the face in a box of a picture. */
+export const enrol = (name, blob, box, size) =>
+  ask(`/v1/gallery/people?${new URLSearchParams({ name, box, size })}`, sent(blob));
+
+export const remove = (name) => ask(`/v1/gallery/people?${new URLSearchParams({ name })}`, { method: "DELETE" });
+
+/** A request with a picture. */
+function sent(blob) {
+  const type = blob.type.startsWith("image/") ? blob.type : "application/octet-stream";
+  return { method: "POST", body: blob, headers: { "Content-Type": type } };
 }
 
 async function ask(path, options = {}) {

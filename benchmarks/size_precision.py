@@ -1,0 +1,75 @@
+"""Average precision and time of each `--size`, and of several passes, on WIDER FACE's pictures.
+
+Run: python benchmarks/size_precision.py --docs
+
+One network, full decoded pictures in, faces out; the sizes take turns at each picture. `multiscale` is no
+size but the protocol of several passes (`s3fd.evaluation.protocols`), there to compare with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import wider_subset
+from documents import put
+
+from s3fd.evaluation import wider
+from s3fd.evaluation.protocols import PROTOCOLS
+from s3fd.faces import Faces
+from s3fd.inference.runtime import open_runtime
+
+SIZES = {"vga": "vga", "original": "single", "auto": "auto", "multiscale": "multiscale"}
+"""Protocols by the size that each is of."""
+
+NAMES = {"multiscale": "(protocol `multiscale`)"}
+"""What is no size."""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", default="slim", help="name of a bundled model, or a file")
+    parser.add_argument("--data", type=Path, help="the unpacked pictures; unpacked to a cache if not given")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--every", type=int, default=1, help="take one of so many pictures")
+    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    options = parser.parse_args()
+    cv2.setNumThreads(options.threads)
+    runtime = open_runtime(options.weights, options.threads)
+    data = options.data or wider_subset.unpack(wider_subset.SHARED / "data")
+    files = sorted((data / "WIDER_val" / "images").glob("*/*.jpg"))[:: options.every]
+    truth = wider.load(data / "ground_truth").only(f"{file.parent.name}/{file.stem}" for file in files)
+    found: dict[str, dict[str, Faces]] = {size: {} for size in SIZES}
+    times: dict[str, list[float]] = {size: [] for size in SIZES}
+    for i, file in enumerate(files):
+        picture = cv2.imread(str(file))
+        for size, protocol in SIZES.items():
+            start = time.perf_counter()
+            found[size][f"{file.parent.name}/{file.stem}"] = PROTOCOLS[protocol](runtime, picture)
+            times[size].append(1000 * (time.perf_counter() - start))
+        if (i + 1) % 10 == 0:
+            print(f"{i + 1} of {len(files)} pictures", file=sys.stderr, flush=True)
+    rows = [
+        f"| `--size` | {' | '.join(wider.SETTINGS)} | median ms | × `vga` |",
+        f"|---|{'---:|' * (len(wider.SETTINGS) + 2)}",
+    ]
+    for size, spent in times.items():
+        curves = wider.evaluate(found[size], truth)
+        cells = [f"{curves[setting].average_precision:.3f}" for setting in wider.SETTINGS]
+        cells += [f"{np.median(spent):.1f}", f"{np.median(np.divide(spent, times['vga'])):.2f}"]
+        rows.append(f"| {NAMES.get(size, f'`{size}`')} | {' | '.join(cells)} |")
+    table = "\n".join(rows)
+    print(f"{len(files)} pictures, {options.threads} threads\n\n{table}")
+    if options.docs:
+        put("docs/detection.md", "benchmarks/size_precision.py", table)
+
+
+if __name__ == "__main__":
+    main()

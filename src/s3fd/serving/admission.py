@@ -1,0 +1,82 @@
+"""What every request that brings pictures goes through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from s3fd.inference.detector import Detector
+from s3fd.serving import bodies
+from s3fd.serving.intake import Hold, Intake
+from s3fd.serving.metrics import Metrics
+from s3fd.serving.problems import Problem
+from s3fd.serving.settings import Limits
+from s3fd.serving.workers import Workers
+
+R = TypeVar("R")
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                },
+                "encoding": {"files": {"contentType": "image/*"}},
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+"""How OpenAPI describes the pictures of a request."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes share."""
+
+    detector: Detector
+    limits: Limits
+    workers: Workers
+    intake: Intake
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def admitted(service: Service, request: Request) -> AsyncIterator[Hold]:
+    """Count a request in the block, which is refused before it is read if there is no room for it.
+
+    Of a request that is refused inside, a little more is read, so that its sender gets to see the answer.
+    """
+    try:
+        with service.intake.admit(request.client.host if request.client else "") as hold:
+            service.workers.check_room(1)
+            yield hold
+    except Problem as problem:
+        if not await bodies.drain(request):
+            problem.headers["Connection"] = "close"
+        raise
+
+
+async def unless_gone(request: Request, work: Awaitable[R]) -> R:
+    """Await `work`, and cancel it if the client leaves; raises ClientDisconnect then."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())  # after its body, a request has no other message
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return await working
+    finally:
+        working.cancel()
+        leaving.cancel()

@@ -1,0 +1,267 @@
+"""``/v1/gallery``: people, and who the faces of a picture are. What decides is `s3fd.identity`'s."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from s3fd.boxes import FloatArray
+from s3fd.identity.decision import LONGEST_NAME, check_name
+from s3fd.identity.enrolment import face_in, only_face
+from s3fd.identity.store import GalleryError, Store
+from s3fd.inference.detector import MIN_SCORE, Detector
+from s3fd.serving import bodies, finding, questions
+from s3fd.serving.admission import BODY, Service, admitted, unless_gone
+from s3fd.serving.detecting import Attributes, Probability, Score, Size
+from s3fd.serving.gallery_models import Enrolled, GalleryCard, Identified, People, Removed, Verified
+from s3fd.serving.keeper import Gallery, Keeper
+from s3fd.serving.models import problem_responses
+from s3fd.serving.problems import Problem
+from s3fd.serving.recognising import Choice, Seen, everybody, see
+
+R = TypeVar("R")
+
+LEAST_SCORE = 0.1
+"""Of what a box may ask for: a face that is too unsure is then refused as that, and not as none."""
+
+NO_PICTURE = problem_responses(401, 403, 503, 504)
+PICTURES = problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504)
+
+Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="Whose.", examples=["Ada"])]
+Threshold = Annotated[
+    float | None,
+    Query(ge=-1, le=1, description="Least score, a cosine; the gallery's own without it.", examples=[0.42]),
+]
+Box = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="Of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
+        examples=["179.2,58.2,271.8,178.8"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where requests about the gallery are worked on."""
+
+    service: Service
+    gallery: Gallery
+    keeper: Keeper
+
+    async def ask(self, question: Callable[[Store], R]) -> R:
+        """Put a question about no picture to the store."""
+        return await self.keeper.ask(question, self.service.limits.deadline)
+
+    async def look(
+        self,
+        request: Request,
+        plan: Callable[[], tuple[Detector, Choice]],
+        question: Callable[[Sequence[Seen], Store], R],
+        count: int | None = None,
+    ) -> tuple[list[Seen], R]:
+        """See the pictures of a request, and put a question about their faces to the store.
+
+        Args:
+            request: has the pictures.
+            plan: gives the detector and the choice of faces; raises `Problem` for wrong options.
+            question: what to ask.
+            count: how many pictures there must be; None for any number.
+        """
+        limits = self.service.limits
+        async with admitted(self.service, request) as hold:
+            detector, choose = plan()
+            uploads = await bodies.read(request, limits, hold)
+            if count is not None and len(uploads) != count:
+                raise Problem(422, f"This takes {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
+            end = time.monotonic() + limits.deadline
+
+            async def work() -> tuple[list[Seen], R]:
+                recogniser = self.gallery.recogniser
+                calls = [partial(see, detector, recogniser, limits, choose, one) for one in uploads]
+                seen = await self.service.workers.run(calls, limits.deadline)
+                self._count(request, sum(len(one.data) for one in uploads), seen)
+                if len(seen) == 1 and not seen[0].good:
+                    raise Problem(seen[0].status, str(seen[0].record.error))
+                return seen, await self.keeper.ask(partial(question, seen), max(0, end - time.monotonic()))
+
+            return await unless_gone(request, work())
+
+    def _count(self, request: Request, size: int, seen: Sequence[Seen]) -> None:
+        """Count what was seen, and leave it to the log."""
+        faces = sum(one.record.found for one in seen)
+        request.state.told.update(pictures=len(seen), bytes=size, faces=faces)
+        for one in seen:
+            self.service.metrics.pictures.labels(str(one.status)).inc()
+        self.service.metrics.faces.inc(faces)
+
+
+def router(desk: Desk) -> APIRouter:
+    """The routes of the gallery."""
+    routes = APIRouter(prefix="/v1/gallery", tags=["gallery"])
+    metrics, limits, detector = desk.service.metrics, desk.service.limits, desk.service.detector
+
+    @routes.get("", summary="The gallery as a whole", response_model=None, responses=_answers(GalleryCard))
+    async def card() -> Response:
+        """Return how many people there are, and the thresholds."""
+        return JSONResponse(await desk.ask(partial(questions.describe, desk.gallery.threshold)))
+
+    @routes.get("/people", summary="List people", response_model=None, responses=_answers(People))
+    async def people(
+        after: Annotated[str, Query(description="Names that come after this one.")] = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    ) -> Response:
+        """Return names in order, with how many vectors each person has."""
+        return JSONResponse(await desk.ask(partial(questions.people, after, limit)))
+
+    @routes.post(
+        "/people",
+        summary="Enrol a person",
+        response_model=None,
+        openapi_extra=BODY,
+        responses={200: {"model": Enrolled}, **PICTURES, **problem_responses(507)},
+    )
+    async def enrol(request: Request, name: Name, size: Size = "vga", box: Box = None) -> Response:
+        """Send pictures of a person, each of which shows one face, or one picture and the box of a face.
+
+        A single picture that cannot stand for a person is refused with 422 and the reason; among several, its
+        record has the reason, and the others are enrolled. Only enrol who has agreed to it.
+        """
+
+        person = name.strip()
+
+        def plan() -> tuple[Detector, Choice]:
+            _check(person)
+            least = MIN_SCORE if box is None else LEAST_SCORE
+            choose = only_face if box is None else partial(face_in, box=parse_box(box))
+            return finding.with_options(detector, size, least, None, 0), choose
+
+        def question(seen: Sequence[Seen], store: Store) -> int:
+            return questions.enrol(person, limits.vectors, seen, store)
+
+        seen, vectors = await desk.look(request, plan, question, None if box is None else 1)
+        metrics.enrolled.inc(sum(one.good for one in seen))
+        records = [_enrolled(one) for one in seen]
+        return JSONResponse({"name": person, "vectors": vectors, "pictures": records})
+
+    @routes.delete(
+        "/people",
+        summary="Delete a person for good",
+        response_model=None,
+        responses=_answers(Removed) | problem_responses(404, 422),
+    )
+    async def remove(name: Name) -> Response:
+        """Delete all that the gallery holds of a person, as `s3fd gallery remove` does."""
+        removed = await desk.ask(partial(questions.remove, name))
+        metrics.removed.inc(removed["removed"])
+        return JSONResponse(removed)
+
+    @routes.post(
+        "/identify",
+        summary="Tell who the faces of pictures are",
+        response_model=None,
+        openapi_extra=BODY,
+        responses={200: {"model": Identified}, **PICTURES, **problem_responses(409)},
+    )
+    async def identify(
+        request: Request,
+        threshold: Threshold = None,
+        size: Size = "vga",
+        min_score: Score = MIN_SCORE,
+        attributes: Attributes = None,
+        min_probability: Probability = 0,
+    ) -> Response:
+        """Send pictures as for detection, and get their faces with a name each, or "unknown".
+
+        What is told of a face's identity is what `s3fd gallery identify` tells. Without a threshold of the
+        request, of the service or of the gallery's calibration, the answer is 409.
+        """
+
+        def plan() -> tuple[Detector, Choice]:
+            options = (size, min_score, attributes, min_probability)
+            return finding.with_options(detector, *options), everybody
+
+        least = desk.gallery.threshold if threshold is None else threshold
+        seen, told = await desk.look(request, plan, partial(questions.identify, least))
+        records = []
+        for one, identities in zip(seen, told, strict=True):
+            record = one.record.to_dict()
+            for face, identity in zip(record.get("faces", ()), identities, strict=True):
+                face["identity"] = identity.to_dict()
+                metrics.identified.labels(str(identity.known).lower()).inc()
+            records.append(record)
+        return JSONResponse({"pictures": records})
+
+    @routes.post(
+        "/verify",
+        summary="Tell whether two faces are one person's",
+        response_model=None,
+        openapi_extra=BODY,
+        responses={200: {"model": Verified}, **PICTURES, **problem_responses(404, 409)},
+    )
+    async def verify(
+        request: Request,
+        name: Annotated[
+            str | None, Query(max_length=LONGEST_NAME, description="Compare one picture with this person.")
+        ] = None,
+        threshold: Threshold = None,
+        size: Size = "vga",
+    ) -> Response:
+        """Send one picture and a name, or two pictures. Each must show one face, as for enrolment."""
+
+        def plan() -> tuple[Detector, Choice]:
+            return finding.with_options(detector, size, MIN_SCORE, None, 0), only_face
+
+        def question(seen: Sequence[Seen], store: Store) -> dict[str, Any]:
+            for i, one in enumerate(seen, 1):
+                if not one.good:
+                    raise Problem(one.status, f"{one.record.path or f'picture {i}'}: {one.record.error}")
+            return questions.verify(name, least, seen, store)
+
+        least = desk.gallery.threshold if threshold is None else threshold
+        seen, answer = await desk.look(request, plan, question, 2 if name is None else 1)
+        compared = [{"path": one.record.path, "box": _enrolled(one)["box"]} for one in seen]
+        return JSONResponse(answer | {"pictures": compared})
+
+    return routes
+
+
+def parse_box(text: str) -> FloatArray:
+    """Read a box (4,) such as ``10,20,110.5,140``; raises a `Problem` with status 422 for what is none."""
+    try:
+        box = np.array([float(number) for number in text.split(",")], np.float32)
+    except ValueError:
+        box = np.zeros(0, np.float32)
+    if box.shape != (4,) or not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
+        raise Problem(422, "box: four numbers, left, top, right, bottom")
+    return box
+
+
+def _check(name: str) -> None:
+    """Raise a `Problem` with status 422 for what nobody may be called."""
+    try:
+        check_name(name)
+    except GalleryError as error:
+        raise Problem(422, f"name: {error}") from error
+
+
+def _answers(model: type) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers of a route that takes no picture."""
+    return {200: {"model": model}, **NO_PICTURE}
+
+
+def _enrolled(seen: Seen) -> dict[str, Any]:
+    """Report the one face of a picture, or why there is none."""
+    record = seen.record
+    if record.faces is None:
+        return {"path": record.path, "error": record.error}
+    (face,) = record.faces.to_dicts()
+    return {"path": record.path, "box": face["box"], "score": face["score"]}

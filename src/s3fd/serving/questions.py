@@ -1,0 +1,85 @@
+"""What requests ask of a gallery's store, about faces that have vectors; each raises `Problem` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from s3fd.identity.decision import Identity, decide
+from s3fd.identity.store import GalleryError, Store
+from s3fd.serving.problems import Problem
+from s3fd.serving.recognising import Seen
+
+NO_THRESHOLD = (
+    "The gallery has no threshold: run s3fd gallery calibrate, or give one to s3fd serve or with the request."
+)
+
+
+def describe(threshold: float | None, store: Store) -> dict[str, Any]:
+    """Tell of the gallery as a whole."""
+    people, calibration = store.people(), store.calibration
+    return {
+        "model": store.model.name,
+        "digest": store.model.digest,
+        "people": len(people),
+        "vectors": sum(people.values()),
+        "threshold": threshold,
+        "calibration": None if calibration is None else asdict(calibration),
+    }
+
+
+def people(after: str, limit: int, store: Store) -> dict[str, Any]:
+    """List `limit` people whose names come after another."""
+    rest = [(name, count) for name, count in sorted(store.people().items()) if name > after]
+    listed = [{"name": name, "vectors": count} for name, count in rest[:limit]]
+    return {"people": listed, "next": listed[-1]["name"] if len(rest) > limit else None}
+
+
+def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> int:
+    """Add the faces that were seen, and return how many vectors the person has now."""
+    good = [one for one in seen if one.good]
+    if good:
+        if sum(store.people().values()) + len(good) > most:
+            raise Problem(507, f"The gallery is full: it may have {most:,} vectors.")
+        try:
+            store.add(name, np.concatenate([one.vectors for one in good]), [one.record.path for one in good])
+        except GalleryError as error:
+            raise Problem(422, str(error)) from error
+    return store.people().get(name, 0)
+
+
+def remove(name: str, store: Store) -> dict[str, Any]:
+    """Delete a person."""
+    try:
+        return {"name": name, "removed": store.remove(name)}
+    except GalleryError as error:
+        raise Problem(404, str(error)) from error
+
+
+def identify(threshold: float | None, seen: Sequence[Seen], store: Store) -> list[list[Identity]]:
+    """Tell of every face in every picture who it is."""
+    if threshold is None:
+        if store.calibration is None:
+            raise Problem(409, NO_THRESHOLD)
+        threshold = store.calibration.identify
+    return [[decide(store.search(vector), threshold) for vector in one.vectors] for one in seen]
+
+
+def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], store: Store) -> dict[str, Any]:
+    """Compare the face of a picture with a person, or those of two pictures with each other."""
+    if threshold is None:
+        if store.calibration is None:
+            raise Problem(409, NO_THRESHOLD)
+        threshold = store.calibration.verify
+    if name is None:
+        score = float(seen[0].vectors[0] @ seen[1].vectors[0])
+    else:
+        try:
+            score = float((store.vectors_of(name) @ seen[0].vectors[0]).max())
+        except GalleryError as error:
+            raise Problem(404, str(error)) from error
+    same = score >= threshold
+    return {"same": same, "score": round(score, 4), "threshold": round(threshold, 4), "name": name}

@@ -1,0 +1,60 @@
+"""Pictures and options as the client sends them, and records as it gets them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.faces import Faces
+from s3fd.inference.records import Record
+
+Picture = str | os.PathLike[str] | bytes
+"""A file name, or a file's bytes."""
+
+
+def files(pictures: Sequence[Picture]) -> list[tuple[str, tuple[str, bytes]]]:
+    """The parts of a form with these pictures; raises OSError for a file that cannot be read."""
+    return [("files", _file(picture)) for picture in pictures]
+
+
+def parameters(**options: Any) -> dict[str, Any]:
+    """Options as they stand in an address; those that are None are left to the service."""
+    given = {name: value for name, value in options.items() if value is not None}
+    attributes = given.get("attributes")
+    if attributes is not None and not isinstance(attributes, str):
+        given["attributes"] = ",".join(attributes)
+    return given
+
+
+def record(answer: Mapping[str, Any]) -> Record:
+    """A record as the service wrote it."""
+    faces = answer.get("faces")
+    if faces is None:
+        return Record(answer["path"], error=answer["error"])
+    return Record(answer["path"], _faces(faces), answer["width"], answer["height"])
+
+
+def _file(picture: Picture) -> tuple[str, bytes]:
+    """A file's name and bytes."""
+    if isinstance(picture, bytes):
+        return "picture", picture
+    return Path(picture).name, Path(picture).read_bytes()
+
+
+def _faces(faces: Sequence[Mapping[str, Any]]) -> Faces:
+    """Faces with the columns that `Detector` gives them."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name in faces[0] if faces else ():
+        if name not in ("box", "score"):
+            values = [face[name] for face in faces]
+            columns[name] = np.array(values, dtype=np.float32 if name.endswith("_probability") else object)
+    return Faces(
+        np.array([face["box"] for face in faces], np.float32).reshape(-1, 4),
+        np.array([face["score"] for face in faces], np.float32),
+        columns,
+    )

@@ -1,0 +1,75 @@
+"""Batch normalisation over the batch of all processes, so that a share of it is normalised as the whole.
+
+PyTorch's `SyncBatchNorm` does it on GPUs alone; `SynchronisedNorm` does it anywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes. What each makes of it adds to the gradient of every summand."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum(value: Tensor) -> Tensor:
+    """Add up over all processes, with the gradient of all."""
+    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
+    return total
+
+
+class SynchronisedNorm(nn.BatchNorm2d):
+    """`BatchNorm2d` whose mean and variance are those of the batches (B, C, H, W) of all processes.
+
+    The variance is computed around the mean, in a second exchange: the difference of two sums would lose
+    digits where the mean is large.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise; in evaluation with the running statistics, like any batch normalisation."""
+        if not self.training:
+            return super().forward(input)
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        x = input.to(torch.promote_types(input.dtype, torch.float32))  # sums of many need the digits
+        axes = (0, 2, 3)
+        count = x.new_tensor([x.numel() / x.shape[1]])
+        sums = _sum(torch.cat([x.sum(axes), count]))
+        cells = sums[-1].detach()
+        mean = sums[:-1] / cells
+        centred = x - mean[:, None, None]
+        variance = _sum(centred.square().sum(axes)) / cells
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * cells / (cells - 1), self.momentum)  # unbiased, as PyTorch's
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(input.dtype)
+
+
+def synchronise(network: nn.Module, device: torch.device) -> None:
+    """Let every batch normalisation of `network` see the whole batch; names and values stay."""
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return
+    for name, norm in list(network.named_modules()):
+        if type(norm) is nn.BatchNorm2d:
+            own = SynchronisedNorm(norm.num_features, norm.eps, norm.momentum).to(norm.weight)
+            own.load_state_dict(norm.state_dict())
+            network.set_submodule(name, own)

@@ -1,0 +1,263 @@
+"""The state of a training run and one optimisation step, alone or together with other processes."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from s3fd.data.labels import NOT_KNOWN
+from s3fd.network import build
+from s3fd.network.heads import Predictions
+from s3fd.training import checkpoint
+from s3fd.training.alignment import Candidates, align
+from s3fd.training.attribute_loss import attribute_loss
+from s3fd.training.config import TrainConfig
+from s3fd.training.dataset import Batch, normalise
+from s3fd.training.ema import WeightAverage
+from s3fd.training.losses import Losses, detection_loss
+from s3fd.training.processes import ALONE, Processes
+from s3fd.training.schedule import learning_rate, make_optimiser
+from s3fd.training.synchronised_norm import synchronise
+from s3fd.weights.network_file import WeightsError, load_network
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says where and why."""
+
+
+class Totals(NamedTuple):
+    """What the losses of a batch are divided by: numbers that all processes and parts have together.
+
+    Attributes:
+        faces: (), face anchors; None if the network's answers decide.
+        pictures: (K,), pictures that tell something of each of K attributes.
+        anchors: (K,), anchors that do.
+    """
+
+    faces: Tensor | None
+    pictures: Tensor
+    anchors: Tensor
+
+
+class Trainer:
+    """The state of a run: network, weight average, optimiser and step."""
+
+    def __init__(self, config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> None:
+        """Build everything at step 0 from the seed, the same in each of `processes`."""
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = device
+        self.processes = processes
+        attributes = [a.attribute for a in config.attributes]
+        network = build(config.network.backbone, config.network.backgrounds, attributes)
+        self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = WeightAverage(self.network, config.ema)
+        self.parallel: DistributedDataParallel | None = None
+        if processes.count > 1:
+            synchronise(self.network, device)
+            self.parallel = DistributedDataParallel(self.network)
+        self.optimiser = make_optimiser(self.network, config.optimiser)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
+        self.step = 0
+
+    def advance(self, *parts: Batch) -> dict[str, float]:
+        """Take one optimisation step, by the sum of the gradients of all parts and processes.
+
+        Every process calls it with its own share of the batch. Returns the figures of the whole to record.
+
+        Raises:
+            TrainingError: loss or gradient are not finite; the message lists the batch's files.
+        """
+        rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        totals = self._totals(parts)
+        figures: dict[str, float] = {}
+        for number, batch in enumerate(parts, start=1):
+            for name, value in self._learn(batch, totals, number == len(parts)).items():
+                figures[name] = figures.get(name, 0.0) + value
+        if self.parallel is not None:  # an optimiser leaves alone what has no gradient: a head without labels
+            for attribute, known in zip(self.config.attributes, totals.pictures.tolist(), strict=True):
+                if not known:
+                    self.network.attribute_heads[attribute.name].zero_grad(set_to_none=True)
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.optimiser.clip)
+        if self.config.precision != "fp16" and not torch.isfinite(norm):  # fp16's scaler skips such a step
+            raise self._not_finite("gradient", norm.item(), parts)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update(self.network, self.step)
+        self.step += 1
+        own = {name: figures.pop(name) for name in ("loss/total", "loss/classification", "loss/box")}
+        return {**own, "gradient_norm": norm.item(), "learning_rate": rate, **figures}
+
+    def _learn(self, batch: Batch, totals: Totals, last: bool) -> dict[str, float]:
+        """Add the gradients of a part, which are exchanged after the `last`; returns what it adds to figures.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        held = self.parallel.no_sync() if self.parallel is not None and not last else nullcontext()
+        with held:
+            predictions = self._predict(batch)
+            losses = self._losses(predictions, batch, totals)
+            loss, figures = self._attribute_losses(predictions, batch, totals)
+            loss = loss + losses.total
+            figures |= {
+                "loss/total": loss.detach(),
+                "loss/classification": losses.classification.detach(),
+                "loss/box": losses.box.detach(),
+            }
+            values = self.processes.sum(torch.stack(list(figures.values()))).tolist()
+            told = dict(zip(figures, values, strict=True))
+            if not math.isfinite(told["loss/total"]):
+                raise self._not_finite("loss", told["loss/total"], [batch])
+            # The processes' gradients are averaged where their sum is meant.
+            self.scaler.scale(loss * self.processes.count).backward()  # type: ignore[no-untyped-call]
+        return told
+
+    def _not_finite(self, what: str, value: float, parts: list[Batch] | tuple[Batch, ...]) -> TrainingError:
+        """Say what is not finite, with the files of this process; each of the others names its own."""
+        names = "\n  ".join(dict.fromkeys(name for batch in parts for name in batch.names))
+        return TrainingError(f"the {what} of step {self.step} is {value}; its pictures:\n  {names}")
+
+    def _predict(self, batch: Batch) -> Predictions:
+        """What the network says of a part."""
+        pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.config.precision]
+        network = self.network if self.parallel is None else self.parallel
+        with torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32"):
+            predictions: Predictions = network(pictures)
+        return predictions
+
+    def _totals(self, parts: tuple[Batch, ...]) -> Totals:
+        """Count over all parts and processes what losses are divided by.
+
+        Where anchors are assigned while training, only what a network says tells how many answer for a face.
+        With several parts that comes too late for the first, and the number that faces ask for is taken.
+        """
+        aligned = self.config.matching.method == "aligned"
+        if aligned:
+            asked = self.config.matching.anchors_per_face
+            faces = sum((p.candidates.anchors >= 0).sum(dim=1).clamp(max=asked).sum() for p in parts)
+        else:
+            faces = sum((p.labels == 1).sum() for p in parts)
+        known = [part.attributes != NOT_KNOWN for part in parts]  # (B, K, A)
+        pictures = sum(k.any(dim=2).sum(dim=0) for k in known)
+        anchors = sum(k.sum(dim=(0, 2)) for k in known)
+        counts = torch.cat([torch.as_tensor(x).reshape(-1) for x in (faces, pictures, anchors)])
+        counts = self.processes.sum(counts.to(self.device))
+        each = len(self.config.attributes)
+        decided = None if aligned and len(parts) == 1 else counts[0]
+        return Totals(decided, counts[1 : 1 + each], counts[1 + each :])
+
+    def _losses(self, predictions: Predictions, batch: Batch, totals: Totals) -> Losses:
+        """The loss of finding faces."""
+        labels = batch.labels.to(self.device, non_blocking=True)
+        options = self.config.loss.model_dump()
+        if self.config.matching.method == "aligned":
+            candidates = Candidates(*(x.to(self.device, non_blocking=True) for x in batch.candidates))
+            aligned = align(predictions, candidates, labels, self.config.matching.anchors_per_face)
+            faces = self.processes.sum((aligned.labels == 1).sum()) if totals.faces is None else totals.faces
+            return detection_loss(
+                predictions, aligned.labels, aligned.deltas, scores=aligned.scores, faces=faces, **options
+            )
+        deltas = batch.deltas.to(self.device, non_blocking=True)
+        return detection_loss(predictions, labels, deltas, faces=totals.faces, **options)
+
+    def _attribute_losses(
+        self, predictions: Predictions, batch: Batch, totals: Totals
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the attributes' losses, and the figures to record of each."""
+        total = torch.zeros((), device=self.device)
+        figures: dict[str, Tensor] = {}
+        for number, attribute in enumerate(self.config.attributes):
+            pictures, anchors = totals.pictures[number], totals.anchors[number]
+            if not pictures and self.parallel is None:
+                continue
+            targets = batch.attributes[:, number].to(self.device, non_blocking=True)
+            known = targets != NOT_KNOWN
+            logits = predictions.attributes[attribute.name].spread()
+            # Without a label here it is 0, with a gradient of 0: the other processes wait for one.
+            loss = attribute_loss(logits, targets, "cross_entropy", balanced=True) / pictures.clamp(min=1)
+            total = total + attribute.weight * loss
+            if pictures:
+                right = (logits[known].argmax(dim=-1) == targets[known]).float().sum() / anchors
+                figures |= {f"loss/{attribute.name}": loss.detach(), f"right/{attribute.name}": right}
+        return total, figures
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
+        state = {
+            "step": self.step,
+            "config": self.config.model_dump_json(),
+            "network": self.network.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        checkpoint.save(path, state)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a trained network of the same kind.
+
+        Of attributes those that both have are taken; the others of this network stay as they are.
+
+        Raises:
+            WeightsError: the file cannot be read or is of another network.
+        """
+        weights, own = load_network(path).state_dict(), self.network.state_dict()
+        for name in [name for name in weights.keys() | own.keys() if name.startswith("attribute_heads.")]:
+            if name not in own:
+                del weights[name]
+            elif name not in weights:
+                weights[name] = own[name]
+        try:
+            self.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise WeightsError(f"{path} does not fit the configured network: {error}") from error
+        self.average.module.load_state_dict(weights)
+
+    def restore(self, path: Path) -> None:
+        """Continue from a checkpoint, of a run with any number of processes.
+
+        Raises:
+            CheckpointError: the file is damaged, or belongs to a run with another configuration.
+        """
+        state = checkpoint.load(path)
+        if not _same(self.config, state["config"]):
+            raise checkpoint.CheckpointError(f"{path} was made with another configuration")
+        self.network.load_state_dict(state["network"])
+        self.average.module.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+
+    def agree(self) -> None:
+        """Make sure that all processes are at the same step.
+
+        Raises:
+            TrainingError: they are not, because they do not see the same folder.
+        """
+        mean = self.processes.sum(torch.tensor(float(self.step), device=self.device)) / self.processes.count
+        apart = self.processes.sum((mean != self.step).float())
+        if apart:
+            raise TrainingError(
+                f"process {self.processes.rank} would go on at step {self.step} and others elsewhere: "
+                "the folder of the run must be one that all machines share"
+            )
+
+
+def _same(config: TrainConfig, saved: str) -> bool:
+    """Whether a saved configuration says the same; an earlier version's may lack fields with defaults."""
+    try:
+        return TrainConfig.model_validate_json(saved) == config
+    except ValueError:
+        return False
