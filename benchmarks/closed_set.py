@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the exercise's pictures")
     parser.add_argument("--weights", default="slim", help="detector to start from")
     parser.add_argument("--epochs", type=float, help="for a quick look")
+    parser.add_argument("--rows", nargs="+", help="only rows whose title has one of these words")
     args = parser.parse_args()
     learning = run.read_labels(args.data / "index.csv", args.data / "Celeb_Small_Dataset", COLUMN, None)
     (target,) = learning.targets
@@ -80,6 +81,8 @@ def main() -> None:
     print("| head | right of test pictures | 95 % interval | without a face | seconds of training |")
     print("|---|---:|---:|---:|---:|")
     for title, config in rows(args.epochs).items():
+        if args.rows and not any(word in title for word in args.rows):
+            continue
         network = load_network(run.detector_weights(args.weights))
         start = time.perf_counter()
         finetune(network, "person", target, learning.pictures, config)

@@ -86,7 +86,8 @@ def targets(name: str, folder: Path) -> tuple[Callable[[bytes], None], bytes]:
     if name == "weights":
         return weights(folder)
     if name == "yaml":
-        from s3fd.training.config import load_config
+        with atheris.instrument_imports(include=["s3fd.training.config", "yaml"]):
+            from s3fd.training.config import load_config
 
         return annotations(folder, "run.yaml", load_config), YAML
     readers: dict[str, tuple[Callable[[bytes], None], bytes]] = {

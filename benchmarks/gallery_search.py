@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from s3fd.identity.recogniser import Model, normalise
+from s3fd.identity.recogniser import Model
 from s3fd.identity.sqlite_store import create_store, open_store
+from s3fd.identity.vectors import normalise
 
 DIMENSION = 128
 VECTORS_A_PERSON = 100

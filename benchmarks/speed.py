@@ -233,7 +233,9 @@ def plot(precision: Mapping[str, Sequence[float]], medians: Mapping[str, float],
         axes.set_xticks([], minor=True)
         fastest, slowest = medians[ranked[0]], medians[ranked[-1]]
         axes.set(title=setting, xlabel="milliseconds a picture", xlim=(fastest / 1.5, slowest * 1.5))
-        axes.margins(y=0.15)
+        axes.margins(y=0.12)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(-0.05, bottom), min(1.05, top))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("average precision")
     figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)

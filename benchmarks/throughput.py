@@ -37,9 +37,13 @@ OWN = "the network, a thread a picture"
 IMPORTS = "import numpy, cv2, onnxruntime"
 """What everything that detects has to import: other starts are compared with it."""
 
+EMPTY = "import typer\ndef empty(): pass\ntyper.run(empty)"
+"""The least that a program with typer's help does."""
+
 COLD = {
     "python -c pass": ["-c", "pass"],
     "import typer": ["-c", "import typer"],
+    "an empty program of typer --help": ["-c", EMPTY, "--help"],
     IMPORTS: ["-c", IMPORTS],
     "s3fd --help": ["-m", "s3fd", "--help"],
     "s3fd detect one.jpg": ["-m", "s3fd", "detect", str(EXAMPLE)],

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["postgres_server"]
+
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.load_profile("default")
 

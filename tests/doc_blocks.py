@@ -56,6 +56,6 @@ def blocks(page: Path) -> list[Block]:
 
 def pages() -> list[Path]:
     """README and the pages of the documentation, without those that the site makes of other files."""
-    made = (ROOT / "docs" / "models", ROOT / "docs" / "changelog.md")
+    made = [ROOT / "docs" / name for name in ("models", "changelog.md", "security.md")]
     found = sorted((ROOT / "docs").rglob("*.md"))
     return [ROOT / "README.md", *(p for p in found if not any(p.is_relative_to(m) for m in made))]

@@ -116,6 +116,7 @@ class Shell:
         return result.stdout
 
     def _bash(self, line: str) -> str:
+        line = line.replace("curl ", "curl -sS --fail-with-body ", 1)  # an HTTP error is a failure
         scripts = Path(sys.executable).parent
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.local(line)],
@@ -128,8 +129,8 @@ class Shell:
         return done.stdout
 
     def _serve(self, options: list[str]) -> str:
-        """Start the service and leave it running."""
-        assert self._service is None, "one service a page"
+        """Start the service and leave it running, until the page starts another or ends."""
+        self.close()
         self._service = subprocess.Popen(
             [sys.executable, "-m", "s3fd", "serve", "--port", "0", *options],
             stderr=subprocess.PIPE,

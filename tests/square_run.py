@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def exactly(
     rank: int, processes: Sequence[Processes], configs: Sequence[TrainConfig], root: Path, out: Path
 ) -> None:
     """Run `configs` as one of `processes` in float64, where rounding hides nothing; write the results."""
+    if len(processes) > 1:  # in a process of its own
+        os.environ["RANK"] = str(rank)
     normalise, build, threads = trainer.normalise, trainer.build, torch.get_num_threads()
     torch.set_num_threads(1)  # threads of so little work wait for each other
     trainer.normalise = lambda pictures: normalise(pictures).double()

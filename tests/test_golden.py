@@ -61,7 +61,7 @@ def test_onnx_and_safetensors_are_one_network() -> None:
     from s3fd.weights.network_file import load_network
 
     picture = cv2.imread(str(EXAMPLE))[None]
-    scores, boxes, told = open_runtime("slim")(picture, ["gender"])
+    scores, boxes, told, _ = open_runtime("slim")(picture, ["gender"])
     with torch.no_grad():
         expected = PictureNetwork(load_network(BUNDLED / "slim.safetensors"))(torch.from_numpy(picture))
     np.testing.assert_allclose(scores, expected[0], atol=1e-4)

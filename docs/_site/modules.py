@@ -23,7 +23,8 @@ class Modules(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Describe the modules in Markdown, and parse that."""
         package = self.arguments[0]
-        text = "\n".join(line for name in modules(package) for line in describe(name))
+        lines = ["```{eval-rst}", f".. py:module:: {package}", "```", ""]
+        text = "\n".join([*lines, *(line for name in modules(package) for line in describe(name))])
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 

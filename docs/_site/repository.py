@@ -33,7 +33,7 @@ NOT_RUN = re.compile(r"<!-- not run: (.+?) -->")
 def made_pages() -> dict[Path, Path]:
     """From pages that are made from other files of the repository to these files."""
     cards = {DOCS / "models" / card.name: card for card in sorted(CARDS.glob("*.md"))}
-    return {**cards, DOCS / "changelog.md": ROOT / "CHANGELOG.md"}
+    return {**cards, DOCS / "changelog.md": ROOT / "CHANGELOG.md", DOCS / "security.md": ROOT / "SECURITY.md"}
 
 
 def relink(text: str, origin: Path, page: Path) -> str:
@@ -89,7 +89,7 @@ class Names(SphinxPostTransform):
         if text in objects:
             found = objects[text]
             self._wrap(literal, found.docname, found.node_id)
-        elif self.env.docname not in HISTORY:
+        elif self.env.docname not in HISTORY and "__" not in text:
             logger.warning("%s is nothing that there is", text, location=literal, type="s3fd")
 
     def _command(self, literal: nodes.literal, text: str) -> None:

@@ -23,6 +23,8 @@ class Faces:
         boxes: (N, 4) float32, xyxy in pixels of the upright picture.
         scores: (N,) float32 in 0–1.
         attributes: further columns by name, each an array whose first dimension is N.
+        embeddings: (N, D) float32 of length 1: the cosine of two says how alike the faces are. None unless
+            the detector was asked for them.
 
     Indexing with an integer, a slice, a boolean mask or an index array returns `Faces` again, so that
     ``faces[faces.scores > 0.9]`` and ``faces[:3]`` read as in NumPy. Iterating gives one-face `Faces`.
@@ -31,6 +33,7 @@ class Faces:
     boxes: FloatArray
     scores: FloatArray
     attributes: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    embeddings: FloatArray | None = None
 
     def __post_init__(self) -> None:
         """Check that the columns agree in length.
@@ -46,6 +49,8 @@ class Faces:
         for name, column in self.attributes.items():
             if len(column) != count:
                 raise ValueError(f"attribute {name!r} has {len(column)} rows for {count} faces")
+        if self.embeddings is not None and (self.embeddings.ndim != 2 or len(self.embeddings) != count):
+            raise ValueError(f"embeddings must be ({count}, D), not {self.embeddings.shape}")
 
     @classmethod
     def empty(cls) -> Faces:
@@ -63,7 +68,8 @@ class Faces:
                 raise IndexError(f"face {index} of {len(self)}")
             index = [int(index)]
         columns = {name: column[index] for name, column in self.attributes.items()}
-        return Faces(self.boxes[index], self.scores[index], columns)
+        embeddings = None if self.embeddings is None else self.embeddings[index]
+        return Faces(self.boxes[index], self.scores[index], columns, embeddings)
 
     def __iter__(self) -> Iterator[Faces]:
         """Yield each face as `Faces` of length one."""
@@ -87,7 +93,10 @@ class Faces:
         return self[(self.scores >= min_score) & (shorter >= min_size)]
 
     def to_dicts(self, digits: int = 1) -> list[dict[str, Any]]:
-        """One JSON-ready dictionary a face: box rounded to `digits` decimals, score, and every attribute."""
+        """One JSON-ready dictionary a face: box rounded to `digits` decimals, score, and every attribute.
+
+        Embeddings stay out: they are biometric data, and are written where somebody asks for them alone.
+        """
         return [
             {
                 "box": [round(float(v), digits) for v in box],

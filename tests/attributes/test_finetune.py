@@ -10,7 +10,7 @@ from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.stream import LabelledStream
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.data.labels import Labels, read
-from s3fd.network import S3FD
+from s3fd.network import S3FD, build
 from s3fd.network.slim import Slim
 from s3fd.training.config import OptimiserConfig
 from s3fd.training.dataset import normalise
@@ -196,3 +196,24 @@ def test_only_a_branch_is_trained_jointly(boxed: Labels, detector_file: Path) ->
     scored = joint(1.0).model_copy(update={"min_face_score": 0.1})
     with pytest.raises(ValueError, match="min_face_score: 0"):
         finetune(load_network(detector_file), "colour", boxed.targets[0], boxed.pictures, scored)
+
+
+def test_a_network_is_held_to_another_detector_with_its_first_stages(
+    boxed: Labels, coloured: Path, detector_file: Path
+) -> None:
+    folder = coloured / "pictures"
+    pictures = normalise(UnlabelledStream([folder], 128, 1).draw(0, 8))
+    wanted = fused(load_network(detector_file), pictures)
+    network = load_network(detector_file)
+    assert isinstance(network.backbone, Slim)
+    with torch.no_grad():
+        for parameter in network.backbone.lateral[2].parameters():
+            parameter.mul_(1.5)
+    far = (fused(network, pictures)[2] - wanted[2]).square().mean()
+    config = joint(100.0, 0.1)
+    hold = load_network(detector_file)
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, config, others=[folder], hold=hold)
+    assert (fused(network, pictures)[2] - wanted[2]).square().mean() < far / 2
+    torch.manual_seed(9)
+    with pytest.raises(ValueError, match="first stages"):
+        finetune(network, "colour", boxed.targets[0], boxed.pictures, config, hold=build("slim"))

@@ -43,7 +43,7 @@ def test_trained_weights_become_the_same_network(tmp_path: Path) -> None:
     answer = s3fd("export", "openvino", "weights.safetensors", cwd=tmp_path)
     assert (answer.returncode, answer.stdout) == (0, "weights.xml\n"), answer.stderr
     picture = cv2.resize(cv2.imread(str(EXAMPLE)), (160, 160))[None]
-    scores, boxes, _ = open_runtime(tmp_path / "weights.xml", 1)(picture)
+    scores, boxes, *_ = open_runtime(tmp_path / "weights.xml", 1)(picture)
     expected = open_runtime("slim", engine="torch", device="cpu")(picture)
     np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(boxes, expected.boxes, atol=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,12 @@ import colour_model
 import cv2
 import numpy as np
 import pytest
+import torch
 from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
+
+from s3fd.inference.runtime import BUNDLED
+from s3fd.network.embedding import Embedding
+from s3fd.weights.network_file import load_network, save_network
 
 
 class Answer(NamedTuple):
@@ -113,6 +119,64 @@ def test_who_is_removed_is_gone(home: Path, tmp_path: Path) -> None:
     assert gallery("list", tmp_path / "g.db").lines == []
     again = gallery("remove", tmp_path / "g.db", "Ada")
     assert again.code == 2 and "nobody in this gallery is called 'Ada'" in again.errors
+
+
+def test_what_may_be_no_face_is_enrolled_only_if_that_is_asked_for(home: Path, tmp_path: Path) -> None:
+    one = ("--name", "Ada", "--recogniser", home / "colours.onnx")
+    refused = gallery("add", tmp_path / "g.db", EXAMPLE, *one, "--min-score", 0.99)
+    assert refused.code == 1 and refused.lines[0]["error"].startswith("perhaps no face")
+    assert gallery("add", tmp_path / "g.db", EXAMPLE, *one, "--min-score", 0.5).code == 0
+
+
+def test_the_same_in_a_database(home: Path, postgres: Callable[[], str]) -> None:
+    place, model = postgres(), ("--recogniser", home / "colours.onnx")
+    nothing = gallery("list", place)
+    assert nothing.code == 2 and "no gallery in this database" in nothing.errors
+    assert gallery("add", place, home / "people", *model).code == 0
+    told = gallery("identify", place, home / "Ada again.png", *model, "--threshold", 0.99)
+    assert [face["name"] for face in told.lines[0]["faces"]] == ["Ada"]
+    assert gallery("remove", place, "Ada").lines == [{"name": "Ada", "removed": 2}]
+    assert gallery("list", place).lines == [{"name": "Rosa", "vectors": 2}]
+
+
+def test_the_networks_own_embedding_needs_no_recogniser(home: Path, tmp_path: Path) -> None:
+    nothing = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada")
+    assert nothing.code == 2 and "slim has no embedding of its own" in nothing.errors
+    network = load_network(BUNDLED / "slim.safetensors")
+    torch.manual_seed(0)
+    network.embed(Embedding(dimension=8, width=16, depth=2))
+    save_network(network, "slim", tmp_path / "own.safetensors")
+    own = ("--weights", tmp_path / "own.safetensors")
+    assert gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", *own).code == 0
+    same = gallery("verify", tmp_path / "g.db", "Ada", EXAMPLE, *own, "--threshold", 0.9)
+    assert same.code == 0 and same.lines[0]["score"] == pytest.approx(1, abs=1e-4)
+    refused = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "A", "--recogniser", home / "colours.onnx")
+    assert refused.code == 2 and "cannot be compared" in refused.errors
+
+
+def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:
+    photographs = tmp_path / "photographs"
+    (photographs / "trip").mkdir(parents=True)
+    for i, light in enumerate((0, 8)):
+        cv2.imwrite(str(photographs / f"ada {i}.png"), tinted(PLAIN, light))
+    cv2.imwrite(str(photographs / "trip" / "both.png"), np.hstack([tinted(PLAIN, 4), tinted(RED)]))
+    cv2.imwrite(str(photographs / "trip" / "rosa.png"), tinted(RED, 8))
+    cv2.imwrite(str(photographs / "somebody.png"), tinted(BLUE))
+    (photographs / "torn.png").write_bytes(b"torn")
+    options = ("--recogniser", home / "colours.onnx", "--threshold", 0.95)
+    done = gallery("cluster", photographs, *options, "--json", "--folders", tmp_path / "faces")
+    assert done.code == 1 and "torn.png" in done.errors and "1 of people in fewer than 2" in done.errors
+    (found,) = done.lines
+    assert [(one["name"], len(one["faces"])) for one in found["people"]] == [("person 1", 3), ("person 2", 2)]
+    assert found["together"] == [{"names": ["person 1", "person 2"], "pictures": 1}]
+    assert {Path(face["path"]).name for face in found["people"][1]["faces"]} == {"both.png", "rosa.png"}
+    assert len(list((tmp_path / "faces" / "person 2").iterdir())) == 2
+    command = ["cluster", photographs, *options, "--gallery", home / "g.db"]
+    table = subprocess.run(
+        [sys.executable, "-m", "s3fd", "gallery", *map(str, command)], capture_output=True, text=True
+    )
+    assert table.stdout.splitlines()[1].split() == ["Ada", "3", "Rosa", "(1)"]
+    assert "no threshold" in gallery("cluster", photographs, *options[:2]).errors
 
 
 def test_a_folder_without_people_is_refused(home: Path, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fd.identity.calibration import calibrate
-from s3fd.identity.recogniser import Model, normalise
+from s3fd.identity.recogniser import Model
 from s3fd.identity.sqlite_store import create_store, open_store
 from s3fd.identity.store import Calibration, GalleryError, Match, check_model
+from s3fd.identity.vectors import normalise
 
 MODEL = Model("test", "0" * 64, 8)
 

@@ -17,7 +17,7 @@ from s3fd.inference.runtime import ENGINES, EngineError, open_runtime, processor
 def test_a_batch_gives_scores_and_boxes(tiny: Path, engine: str) -> None:
     pictures = np.zeros((2, 32, 48, 3), np.uint8)
     pictures[1, 16:32, 32:48] = 255
-    scores, boxes, _ = open_runtime(tiny, threads=1, engine=engine)(pictures)
+    scores, boxes, *_ = open_runtime(tiny, threads=1, engine=engine)(pictures)
     assert scores.shape == (2, 6)
     assert boxes.shape == (2, 6, 4)
     assert scores.dtype == boxes.dtype == np.float32

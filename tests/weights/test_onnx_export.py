@@ -23,7 +23,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[S3FD, OnnxRuntim
 def test_onnx_agrees_with_pytorch(exported: tuple[S3FD, OnnxRuntime], shape: tuple[int, int, int]) -> None:
     network, runtime = exported
     pictures = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    scores, boxes, _ = runtime(pictures)
+    scores, boxes, *_ = runtime(pictures)
     with torch.no_grad():
         expected_scores, expected_boxes = PictureNetwork(network)(torch.from_numpy(pictures))
     np.testing.assert_allclose(scores, expected_scores, atol=1e-4)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.runtime import BUNDLED
 from s3fd.weights.openvino_export import read_onnx, save_openvino
-from s3fd.weights.quantise import after_convolutions, calibration_pictures, quantise
+from s3fd.weights.quantise import after_convolutions, calibration_pictures, other_vectors, quantise
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 
@@ -25,6 +26,13 @@ def model() -> Any:
 def quantised(model: Any) -> Any:
     pixels = cv2.resize(cv2.imread(str(EXAMPLE)), (320, 320))
     return quantise(model, [pixels, pixels[:256]])
+
+
+def test_the_vectors_of_a_quantised_model_are_not_those_of_before() -> None:
+    before = {"dimension": 8, "layers": [2, 3], "digest": "ab" * 32}
+    after = json.loads(other_vectors(json.dumps(before)))
+    assert after.pop("digest") != before.pop("digest") and after == before
+    assert other_vectors(json.dumps({"digest": "a"})) == other_vectors(json.dumps({"digest": "a"}))
 
 
 def test_a_quantised_model_finds_the_same_face(quantised: Any, tmp_path: Path) -> None:

@@ -102,10 +102,12 @@ def finetune(
     config: FinetuneConfig,
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     others: Sequence[Path] = (),
+    hold: S3FD | None = None,
 ) -> S3FD:
     """Train a head for `target` on `items` and return `network` with it; `on_step` hears of every step.
 
-    Folders of `others` have pictures without labels, on which a detector that learns as well is held.
+    Folders of `others` have pictures without labels, on which a detector that learns as well is held to what
+    `hold`, or else it itself, says before.
 
     Raises:
         ValueError: no picture, or a configuration that does not fit the network.
@@ -113,7 +115,9 @@ def finetune(
     if not items:
         raise ValueError("there is no picture to train on")
     head = add_head(network, name, target, config)
-    learner = Frozen(network, name, config) if config.joint is None else Joint(network, name, config, others)
+    learner: Frozen | Joint = Frozen(network, name, config)
+    if config.joint is not None:
+        learner = Joint(network, name, config, others, hold)
     optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
     steps = max(1, math.ceil(len(items) * config.epochs / config.batch))

@@ -13,7 +13,7 @@ from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.stream import Batch
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.network import S3FD
-from s3fd.network.branch import AttributeBranch
+from s3fd.network.branch import FIRST_LAYER, AttributeBranch
 from s3fd.network.heads import face_scores
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import where_faces
@@ -74,11 +74,21 @@ class Joint:
     The statistics by which the detector normalises stay, so that it is the same in training and in use.
     """
 
-    def __init__(self, network: S3FD, name: str, config: FinetuneConfig, others: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        network: S3FD,
+        name: str,
+        config: FinetuneConfig,
+        others: Sequence[Path] = (),
+        hold: S3FD | None = None,
+    ) -> None:
         """Train the branch `name` of `network`, and hold it on pictures below the folders `others` as well.
 
+        What it is held to is what `hold` says, or the network itself before it learns.
+
         Raises:
-            ValueError: no branch; `min_face_score`, as scores are not computed; a folder without a picture.
+            ValueError: no branch; `min_face_score`, as scores are not computed; a folder without a picture;
+                another detector in `hold`.
         """
         head, joint = network.attribute_heads[name], config.joint
         assert joint is not None
@@ -90,7 +100,7 @@ class Joint:
         self._head = head
         self._config = config
         self._joint = joint
-        self._distance = Distillation(network.backbone)
+        self._distance = Distillation(network.backbone, _teacher(network.backbone, hold))
         self._others = UnlabelledStream(others, config.size, config.seed)
         self._distance.learning().requires_grad_(True)
 
@@ -106,3 +116,22 @@ class Joint:
             logits = self._head(stages).spread()[: len(batch.pictures)]
             held = self._distance(stages) * self._joint.weight * len(batch.pictures)
         return Compared(logits, batch.targets, held)
+
+
+def _teacher(backbone: Slim, hold: S3FD | None) -> Slim | None:
+    """The backbone of `hold`; raises ValueError if its stages that do not learn are not `backbone`'s."""
+    if hold is None:
+        return None
+    if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone):
+        raise ValueError("a network can only be held to a detector whose first stages it has")
+    return hold.backbone
+
+
+def _same_start(a: Slim, b: Slim) -> bool:
+    """Whether two backbones have the same stem and stages up to stride 8."""
+    pairs = [(a.stem, b.stem), *zip(list(a.stages)[:FIRST_LAYER], list(b.stages)[:FIRST_LAYER], strict=True)]
+    return all(
+        torch.equal(one, other)
+        for left, right in pairs
+        for one, other in zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+    )

@@ -103,10 +103,12 @@ def run(
     group: str | None = None,
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     others: Sequence[Path] = (),
+    hold: Path | None = None,
 ) -> Report:
     """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
 
-    Folders of `others` have pictures without labels, see `s3fd.attributes.finetune.finetune`.
+    Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
+    held to: see `s3fd.attributes.finetune.finetune`.
 
     `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``.
 
@@ -116,6 +118,7 @@ def run(
     """
     (target,) = labels.targets
     network = load_network(weights)
+    held = load_network(hold) if hold else None
     learning, testing = split(labels.pictures, config.held_out, config.seed, group)
     _need_every_class(learning, target)
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,7 @@ def run(
         on_step(step, steps)
 
     start = time.perf_counter()
-    finetune(network, name, target, learning, config, count, others)
+    finetune(network, name, target, learning, config, count, others, held)
     seconds = time.perf_counter() - start
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)

@@ -23,6 +23,7 @@ COMMANDS = {
     "gallery": ("s3fd.cli.gallery", "Keep people, and tell whether a face is one of theirs or unknown."),
     "train": ("s3fd.cli.train", "Train a detector."),
     "finetune": ("s3fd.cli.finetune", "Teach a detector to tell a label, such as gender."),
+    "embed": ("s3fd.cli.embed", "Teach a detector to tell people apart."),
     "weights": ("s3fd.cli.weights", "List, check and import weights."),
     "export": ("s3fd.cli.export", "Write a detector as an ONNX or OpenVINO model."),
 }

@@ -12,6 +12,7 @@ import typer
 
 from s3fd.cli.failure import fail
 from s3fd.cli.labels import Images, Index
+from s3fd.cli.verification import verification
 
 if TYPE_CHECKING:
     from s3fd.evaluation.wider import Curve, GroundTruth
@@ -31,6 +32,9 @@ app = typer.Typer(
 @app.callback()
 def main() -> None:
     """Measure a detector against labelled faces."""
+
+
+app.command()(verification)
 
 
 @app.command()
@@ -152,7 +156,7 @@ def _attribute_plotter(path: Path) -> Callable[..., None]:
     """What draws an attribute's figures to `path`; made before the detector runs."""
     from s3fd.evaluation.attribute_plot import plot
 
-    _check_plot(path)
+    check_plot(path)
     return partial(plot, path=path)
 
 
@@ -160,11 +164,11 @@ def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
     """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
     from s3fd.evaluation.plot import plot
 
-    _check_plot(path)
+    check_plot(path)
     return partial(plot, path=path)
 
 
-def _check_plot(path: Path) -> None:
+def check_plot(path: Path) -> None:
     """End unless `path` can become a plot."""
     from s3fd.evaluation.plot import FORMATS
 

@@ -52,6 +52,10 @@ def finetune(
             help="Folder of pictures without labels, on which joint holds the detector too; may be repeated."
         ),
     ] = None,
+    hold: Annotated[
+        str | None,
+        typer.Option(help="Detector that joint holds to, such as slim.", show_default="what it starts from"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result.", show_default="runs/NAME of the attribute")
     ] = None,
@@ -72,12 +76,21 @@ def finetune(
         (column,) = labels.targets
         called = name or column.column.lower()
         folder = out or Path("runs") / called
+        held = run.detector_weights(hold) if hold else None
         typer.echo(
             f"{len(labels.pictures)} pictures; {called}: {', '.join(column.names)}; run in {folder}", err=True
         )
         with _Progress() as progress:
             report = run.run(
-                labels, called, settings, run.detector_weights(weights), folder, group, progress, others or ()
+                labels,
+                called,
+                settings,
+                run.detector_weights(weights),
+                folder,
+                group,
+                progress,
+                others or (),
+                held,
             )
     except (ValueError, OSError) as error:
         fail(str(error))

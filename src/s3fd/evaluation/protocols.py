@@ -151,7 +151,7 @@ def _run(runtime: Runtime, picture: Pixels, one: Pass, min_score: float) -> Face
     pixels = resize(picture, *seen)
     if one.flipped:
         pixels = pixels[:, ::-1]
-    scores, raw, _ = runtime(np.ascontiguousarray(pixels)[None])
+    scores, raw, *_ = runtime(np.ascontiguousarray(pixels)[None])
     faces = select(
         scores[0], raw[0], min_score=min_score, iou=IOU, before_nms=BEFORE_NMS, after_nms=AFTER_NMS
     )

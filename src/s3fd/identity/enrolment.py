@@ -20,8 +20,8 @@ MIN_SHARPNESS = 20.0
 fiftieth of their size (``benchmarks/sharpness.py``)."""
 
 MIN_SCORE = 0.7
-"""Least score of a face that stands for somebody: something that may be none must not. By judgement, between
-the detector's default and the 0.9 of clear portraits."""
+"""Least score of a face that stands for somebody, unless told otherwise: something that may be none must not.
+By judgement, between the detector's default and the 0.9 of clear portraits."""
 
 BESIDE = 0.5
 """A second face with a side of so much of the largest one's leaves open whose picture it is."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
-from s3fd.identity.enrolment import Quality, only_face
+from s3fd.identity.enrolment import Quality, Refusal, only_face
+from s3fd.identity.own_recogniser import OwnRecogniser
 from s3fd.identity.recogniser import Recogniser
-from s3fd.inference.detector import Detector
-from s3fd.inference.pictures import read
+from s3fd.inference.detector import Detector, load
+from s3fd.inference.pictures import PictureError, read
+from s3fd.inference.resize import Size
+from s3fd.inference.runtime import open_runtime
 from s3fd.inference.sources import PICTURE_SUFFIXES
 
 
@@ -38,6 +42,54 @@ class Reader:
         face = only_face(picture, self.detector(picture), quality)
         vector: FloatArray = self.recogniser.embed(picture, face)[0]
         return vector
+
+    def each(self, paths: Iterable[Path], quality: Quality) -> Iterator[tuple[Path, FloatArray | str]]:
+        """The vector (D,) of the one face of each picture, or why there is none."""
+        for path in paths:
+            try:
+                yield path, self.one(path, quality)
+            except PictureError as error:
+                yield path, error.reason
+            except Refusal as refusal:
+                yield path, str(refusal)
+
+
+def open_reader(weights: str, recogniser: Path | None = None, size: Size = "vga") -> Reader:
+    """Open a detector, and what gives its faces vectors: the model `recogniser`, or else its own embedding.
+
+    Raises:
+        FileNotFoundError: weights, model or card are not there.
+        ValueError: one that cannot be used, and why; no `recogniser`, and weights without an embedding.
+    """
+    if recogniser is not None:
+        from s3fd.identity.onnx_recogniser import open_recogniser
+
+        return Reader(load(weights, size=size), open_recogniser(recogniser))
+    runtime = open_runtime(weights)
+    if runtime.embedding is None:
+        raise ValueError(
+            f"{weights} has no embedding of its own: give a model with --recogniser, or weights of s3fd embed"
+        )
+    return Reader(
+        Detector(runtime, size=size, embeddings=True), OwnRecogniser(runtime.embedding, Path(weights).stem)
+    )
+
+
+def people_in(path: Path, name: str | None = None) -> list[tuple[str, list[Path]]]:
+    """Names and the pictures of each: of the folders in `path`, or of `path` itself as that of `name`.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: no `name`, and no folder a person.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if name is not None:
+        return [(name, pictures_in(path) if path.is_dir() else [path])]
+    people = [(folder.name, pictures_in(folder)) for folder in folders_in(path)] if path.is_dir() else []
+    if not people:
+        raise ValueError(f"{path}: has no folder a person; whose it is itself, --name says")
+    return people
 
 
 def pictures_in(folder: Path) -> list[Path]:

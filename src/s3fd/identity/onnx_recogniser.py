@@ -15,7 +15,8 @@ from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.identity.card import Card, read_card
 from s3fd.identity.crops import square_crops
-from s3fd.identity.recogniser import Model, normalise
+from s3fd.identity.recogniser import Model
+from s3fd.identity.vectors import normalise
 from s3fd.inference.onnx_runtime import OPEN_ERRORS, session_options
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import existing, processors
@@ -35,14 +36,26 @@ class OnnxRecogniser:
         self._batch = 1 if fixed else BATCH
         self.model = model
 
+    @property
+    def size(self) -> int:
+        """Side of the crops in pixels."""
+        return self._card.size
+
     def embed(self, picture: Pixels, faces: Faces) -> FloatArray:
         """Vectors (N, D) of length 1, all faces of the picture in one batch (of up to `BATCH`).
 
         Raises:
             ValueError: a vector that has no direction, or the model does not give one vector a face.
         """
+        return self.embed_crops(square_crops(picture, faces.boxes, self._card.size, self._card.margin))
+
+    def embed_crops(self, crops: Pixels) -> FloatArray:
+        """Vectors (N, D) of length 1 of faces that are cut out already: (N, size, size, 3) uint8 BGR.
+
+        Raises:
+            ValueError: as `embed`.
+        """
         parts = [np.zeros((0, self.model.dimension), np.float32)]
-        crops = square_crops(picture, faces.boxes, self._card.size, self._card.margin)
         for start in range(0, len(crops), self._batch):
             parts.append(normalise(_run(self._session, self._card, crops[start : start + self._batch])))
         return np.concatenate(parts)

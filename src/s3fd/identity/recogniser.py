@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference.pictures import Pixels
@@ -42,17 +40,3 @@ class Recogniser(Protocol):
     def embed(self, picture: Pixels, faces: Faces) -> FloatArray:
         """Vectors (N, D) of length 1 of the `faces`, whose boxes are in pixels of `picture` (H, W, 3) BGR."""
         ...
-
-
-def normalise(vectors: FloatArray) -> FloatArray:
-    """Scale vectors (N, D) to length 1.
-
-    Raises:
-        ValueError: a vector without a direction: zero, infinite or not a number.
-    """
-    wide = vectors.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise ValueError("the recogniser gave a vector that has no direction")
-    unit: FloatArray = (wide / lengths).astype(np.float32)
-    return unit

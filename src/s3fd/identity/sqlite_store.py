@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match
+from s3fd.identity.store import Calibration, GalleryError, Match, check_vectors
 
 FORMAT = "s3fd gallery 1"
 LITTLE_ENDIAN = np.dtype("<f4")
@@ -74,12 +74,7 @@ class SqliteStore:
             GalleryError: no name.
             ValueError: vectors of another shape or length, or not a source for each.
         """
-        if not name.strip():
-            raise GalleryError("a person needs a name")
-        if vectors.shape != (len(sources), self.model.dimension):
-            raise ValueError(f"expected {len(sources)} × {self.model.dimension} numbers, not {vectors.shape}")
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ValueError("vectors must have length 1")
+        check_vectors(self.model, name, vectors, sources)
         with self._connection as transaction:
             transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
             (person,) = transaction.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Protocol
+
+import numpy as np
 
 from s3fd.boxes import FloatArray
 from s3fd.identity.recogniser import Model
@@ -49,6 +52,20 @@ class Store(Protocol):
         """What made the vectors."""
         ...
 
+    def __enter__(self) -> Store:
+        """Return itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the gallery."""
+        ...
+
+    def close(self) -> None:
+        """Close the gallery."""
+        ...
+
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of a person, with where each comes from: all of them or none."""
         ...
@@ -78,9 +95,20 @@ class Store(Protocol):
         """Keep these thresholds."""
         ...
 
-    def close(self) -> None:
-        """Let go of what it holds; nothing else is asked of it then."""
-        ...
+
+def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
+    """Refuse vectors (N, D) that cannot be added as those of a person.
+
+    Raises:
+        GalleryError: no name.
+        ValueError: another shape or length, or not a source for each.
+    """
+    if not name.strip():
+        raise GalleryError("a person needs a name")
+    if vectors.shape != (len(sources), model.dimension):
+        raise ValueError(f"expected {len(sources)} × {model.dimension} numbers, not {vectors.shape}")
+    if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+        raise ValueError("vectors must have length 1")
 
 
 def check_model(store: Store, model: Model) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from PIL import Image
 from s3fd import boxes
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
+from s3fd.identity.reading import at_boxes
 from s3fd.inference import pictures
 from s3fd.inference.batches import in_batches, passes
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
@@ -49,6 +50,7 @@ class Detector:
         after_nms: most faces of a picture; with ``auto``, of each look at a part of it.
         attributes: what else to tell of every face, such as ``("gender",)``.
         min_probability: an attribute less probable than this is left open.
+        embeddings: whether every face gets a vector that says how alike it is to others.
     """
 
     runtime: Runtime = field(repr=False)
@@ -59,9 +61,12 @@ class Detector:
     after_nms: int = AFTER_NMS
     attributes: tuple[str, ...] = ()
     min_probability: float = 0.0
+    embeddings: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the network does not tell an attribute that is asked for."""
+        """Raise ValueError if the network does not tell what it is asked for."""
+        if self.embeddings and self.runtime.embedding is None:
+            raise ValueError("these weights have no embedding; s3fd embed teaches them one")
         for name in self.attributes:
             if name not in self.runtime.classes:
                 known = ", ".join(self.runtime.classes) or "none"
@@ -186,7 +191,7 @@ class Detector:
         columns: dict[str, NDArray[Any]] = {}
         for name, probabilities in faces.attributes.items():
             columns |= answers(name, self.runtime.classes[name], probabilities, self.min_probability)
-        return Faces(faces.boxes, faces.scores, columns)
+        return replace(faces, attributes=columns)
 
     def _find(self, prepared: Sequence[Picture], size: Size | None, min_score: float | None) -> list[Faces]:
         """Find the faces of prepared pictures, with the probabilities of each attribute."""
@@ -215,8 +220,9 @@ class Detector:
         """Find the faces of pictures (H, W, 3) of one size in one pass, in pixels of these."""
         # A tile at full resolution is a view into its picture; runtimes take contiguous memory.
         batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
-        scores, found, told = self.runtime(batch, self.attributes)
-        return [
+        asked = {"embedding": True} if self.embeddings else {}
+        scores, found, told, cells = self.runtime(batch, self.attributes, **asked)
+        every = [
             select(
                 scores[i],
                 found[i],
@@ -228,13 +234,23 @@ class Detector:
             )
             for i in range(len(seen))
         ]
+        if cells is None:
+            return every
+        return [self._embed(faces, cells[i], batch.shape[1:3]) for i, faces in enumerate(every)]
+
+    def _embed(self, faces: Faces, cells: FloatArray, shape: tuple[int, int]) -> Faces:
+        """Give faces their vectors, of those at the embedding's cells; `shape` is (height, width)."""
+        embedding = self.runtime.embedding
+        assert embedding is not None
+        vectors = at_boxes(cells, faces.boxes, embedding.layers, shape[1], shape[0])
+        return replace(faces, embeddings=vectors)
 
 
 def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
     """From pixels of what the network sees, of size `seen`, to those of the full picture, up to its edges."""
     full = picture.width, picture.height
     inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
-    return Faces(inside, faces.scores, faces.attributes)[boxes.area(inside) > 0]
+    return replace(faces, boxes=inside)[boxes.area(inside) > 0]
 
 
 def needed(size: Size) -> NeededSize | None:

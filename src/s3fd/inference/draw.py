@@ -12,6 +12,7 @@ from s3fd import boxes
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference.pictures import Pixels
+from s3fd.weights.atomic import write_atomically
 
 COLOUR = (60, 220, 60)
 """Of the boxes and behind the scores, BGR: a green that skin and clothes seldom have."""
@@ -180,7 +181,7 @@ def crop_name(relative: Path, face: int) -> Path:
 
 
 def save(pixels: Pixels, path: Path) -> None:
-    """Encode a picture by the suffix of `path` and write it, with the folders on the way.
+    """Encode a picture by the suffix of `path` and write it whole or not, with the folders on the way.
 
     Raises:
         OSError: the file cannot be written.
@@ -193,8 +194,11 @@ def save(pixels: Pixels, path: Path) -> None:
         ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, QUALITY],
         ".webp": [cv2.IMWRITE_WEBP_QUALITY, QUALITY],
     }
-    fits, encoded = cv2.imencode(suffix, pixels, quality.get(suffix, []))
+    try:
+        fits, encoded = cv2.imencode(suffix, pixels, quality.get(suffix, []))
+    except cv2.error:  # OpenCV before 4.9, of what is too large
+        fits = False
     if not fits:
         raise ValueError(f"{path}: {suffix} cannot hold this picture")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.tobytes())
+    write_atomically(path, encoded.tobytes(), sync=False)

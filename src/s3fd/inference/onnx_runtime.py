@@ -23,6 +23,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from s3fd.inference.onnx_outputs import keep
 from s3fd.inference.runtime import (
+    EMBEDDING,
     INPUT,
     OUTPUTS,
     AnchorOutputs,
@@ -30,6 +31,7 @@ from s3fd.inference.runtime import (
     check_names,
     existing,
     parse_classes,
+    parse_embedding,
     processors,
     share,
 )
@@ -80,6 +82,7 @@ class OnnxRuntime:
         check_names(path, (i.name for i in inputs), (o.name for o in outputs))
         metadata = self._faces.get_modelmeta().custom_metadata_map
         self.classes = parse_classes(metadata.get("attributes", "{}"))
+        self.embedding = parse_embedding(metadata.get(EMBEDDING))
         self._whole = self._faces
         self._unopened = None if faces_alone is None else model
         self._lock = Lock()
@@ -89,11 +92,15 @@ class OnnxRuntime:
         """What the model runs on: ``cuda`` or ``cpu``."""
         return "cuda" if CUDA in self._faces.get_providers() else "cpu"
 
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        session = self._with_attributes() if attributes else self._faces
-        scores, boxes, *told = session.run([*OUTPUTS, *attributes], {INPUT: np.ascontiguousarray(pictures)})
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+        asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
+        session = self._with_attributes() if attributes or embedding else self._faces
+        scores, boxes, *told = session.run(asked, {INPUT: np.ascontiguousarray(pictures)})
+        vectors = told.pop() if embedding else None
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
     def _open(self, model: Path | bytes) -> Any:
         """Open a model, or the bytes of one."""

@@ -16,6 +16,7 @@ import openvino
 from numpy.typing import NDArray
 
 from s3fd.inference.runtime import (
+    EMBEDDING,
     INPUT,
     OUTPUTS,
     AnchorOutputs,
@@ -23,15 +24,15 @@ from s3fd.inference.runtime import (
     check_names,
     existing,
     parse_classes,
+    parse_embedding,
     processors,
 )
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of the precisions. Its own default is bf16 wherever the processor has it."""
 
-CLASSES = ["framework", "attributes"]
-"""Where OpenVINO keeps what an ONNX model's metadata says under ``attributes``."""
-
+FRAMEWORK = "framework"
+"""Where OpenVINO keeps what an ONNX model's metadata says."""
 
 RECURRENT = 50
 """Calls with pictures of one shape after which the model is compiled for that shape: this takes as long as a
@@ -88,15 +89,18 @@ class OpenVinoRuntime:
         self._fixed: OrderedDict[_Kind, _Requests] = OrderedDict()
         self._calls: OrderedDict[_Kind, int] = OrderedDict()
         self._lock = Lock()
-        self.classes = parse_classes(
-            model.get_rt_info(CLASSES).astype(str) if model.has_rt_info(CLASSES) else "{}"
-        )
+        self.classes = parse_classes(_said(model, "attributes") or "{}")
+        self.embedding = parse_embedding(_said(model, EMBEDDING))
 
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
-        requests = self._requests(_Kind(bool(attributes), pictures.shape))
-        scores, boxes, *told = requests.run(np.ascontiguousarray(pictures), [*OUTPUTS, *attributes])
-        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)))
+        asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
+        requests = self._requests(_Kind(len(asked) > len(OUTPUTS), pictures.shape))
+        scores, boxes, *told = requests.run(np.ascontiguousarray(pictures), asked)
+        vectors = told.pop() if embedding else None
+        return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
     def _requests(self, kind: _Kind) -> _Requests:
         """What runs calls of a kind: the model compiled for every shape, or for a recurrent one."""
@@ -131,7 +135,7 @@ class OpenVinoRuntime:
 
 
 class _Kind(NamedTuple):
-    """What distinguishes calls: whether attributes are told, and the shape of the pictures."""
+    """What distinguishes calls: whether more than faces is told, and the shape of the pictures."""
 
     told: bool
     shape: tuple[int, ...]
@@ -163,6 +167,12 @@ def open_openvino(
     if device == "cuda":
         raise EngineError("the engine openvino has no CUDA: onnx and torch do")
     return OpenVinoRuntime(path, threads, precision, streams)
+
+
+def _said(model: Any, key: str) -> str | None:
+    """What a model's metadata says under `key`."""
+    place = [FRAMEWORK, key]
+    return model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
 
 
 def _without_attributes(model: Any) -> Any:

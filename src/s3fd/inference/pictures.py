@@ -51,6 +51,7 @@ DECODE_ERRORS = (
     TypeError,
     ArithmeticError,
     MemoryError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

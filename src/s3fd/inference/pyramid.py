@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Look:
         """From pixels that the network sees to pixels of the picture."""
         offset = np.array([self.tile.left, self.tile.top] * 2, np.float32)
         placed = rescale(faces.boxes, self.seen, self.tile.size) + offset
-        return Faces(placed, faces.scores, faces.attributes)
+        return replace(faces, boxes=placed)
 
     def answers_for(self, found: boxes.FloatArray, width: int, height: int) -> NDArray[np.bool_]:
         """Which boxes (N, 4) of a picture of `width` × `height` pixels this look sees well, shape (N,)."""
@@ -156,7 +156,8 @@ def _parts(look: Look, faces: Faces, others: Faces, width: int, height: int) -> 
 
 
 def concatenate(found: Sequence[Faces]) -> Faces:
-    """All faces of several results with the same attributes, in order; there is at least one result."""
+    """All faces of several results with the same columns, in order; there is at least one result."""
+    vectors = [faces.embeddings for faces in found if faces.embeddings is not None]
     columns = {
         name: np.concatenate([faces.attributes[name] for faces in found]) for name in found[0].attributes
     }
@@ -164,4 +165,5 @@ def concatenate(found: Sequence[Faces]) -> Faces:
         np.concatenate([faces.boxes for faces in found]),
         np.concatenate([faces.scores for faces in found]),
         columns,
+        np.concatenate(vectors) if vectors else None,
     )

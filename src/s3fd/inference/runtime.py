@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -31,10 +32,26 @@ PRECISIONS = ("fp32", "bf16")
 
 INPUT = "pictures"
 OUTPUTS = ("scores", "boxes")
+EMBEDDING = "embedding"
 
 
 class EngineError(ValueError):
     """An engine that is not installed, or a device or precision that it does not have."""
+
+
+@dataclass(frozen=True)
+class EmbeddingOutput:
+    """The embedding that a network has.
+
+    Attributes:
+        dimension: of its vectors.
+        layers: detection layers, 0–5, on which there are some.
+        digest: SHA-256, in hexadecimal, of the weights that make them: vectors of others cannot be compared.
+    """
+
+    dimension: int
+    layers: tuple[int, ...]
+    digest: str
 
 
 class AnchorOutputs(NamedTuple):
@@ -44,11 +61,14 @@ class AnchorOutputs(NamedTuple):
         scores: (N, A) in 0–1.
         boxes: (N, A, 4), xyxy in pixels of the network's input.
         attributes: (N, A, classes) probabilities of each attribute's classes, by its name.
+        embedding: (N, cells, D) vectors of any length on the embedding's layers, one after the other, row by
+            row; None unless it was asked for.
     """
 
     scores: FloatArray
     boxes: FloatArray
     attributes: Mapping[str, FloatArray]
+    embedding: FloatArray | None = None
 
 
 class Runtime(Protocol):
@@ -69,8 +89,18 @@ class Runtime(Protocol):
         """The attributes that the network tells, by name, with their classes in order."""
         ...
 
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
-        """Run a batch of pictures (N, H, W, 3) uint8 BGR of one size, and tell these of its attributes."""
+    @property
+    def embedding(self) -> EmbeddingOutput | None:
+        """The network's embedding, if it has one."""
+        ...
+
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
+        """Run a batch of pictures (N, H, W, 3) uint8 BGR of one size, and tell these of its attributes.
+
+        Where `embedding` is asked for, its vectors come too; there is one then.
+        """
         ...
 
 
@@ -157,6 +187,14 @@ def check_names(path: Path, inputs: Iterable[str], outputs: Iterable[str]) -> No
 def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
     """Read the classes of each attribute from a model's metadata, which has them as JSON."""
     return {name: tuple(classes) for name, classes in json.loads(text).items()}
+
+
+def parse_embedding(text: str | None) -> EmbeddingOutput | None:
+    """Read what a model's metadata says of its embedding, as JSON; None where it says nothing."""
+    if not text:
+        return None
+    said = json.loads(text)
+    return EmbeddingOutput(int(said["dimension"]), tuple(said["layers"]), str(said["digest"]))
 
 
 def _locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, str]:

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s3fd.inference.runtime import AnchorOutputs, EngineError, existing, share
+from s3fd.inference.runtime import AnchorOutputs, EmbeddingOutput, EngineError, existing, share
 from s3fd.network import S3FD
 from s3fd.network.decoder import PictureNetwork
+from s3fd.weights.embedding_digest import embedding_digest
 from s3fd.weights.network_file import load_network
 
 
@@ -29,6 +30,9 @@ class TorchRuntime:
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = torch.device(device)
         self._precision = precision
+        self.embedding: EmbeddingOutput | None = None
+        if (shape := network.embedding) is not None:
+            self.embedding = EmbeddingOutput(shape.dimension, shape.layers, embedding_digest(network))
 
     @property
     def device(self) -> str:
@@ -41,14 +45,18 @@ class TorchRuntime:
         return {attribute.name: attribute.classes for attribute in self._network.network.attributes}
 
     @torch.inference_mode()
-    def __call__(self, pictures: NDArray[np.uint8], attributes: Sequence[str] = ()) -> AnchorOutputs:
+    def __call__(
+        self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
+    ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
         batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self._precision == "bf16"):
             outputs = self._network(batch)
         scores, boxes, *told = (x.cpu().numpy() for x in outputs)
+        vectors = told.pop() if self.embedding is not None else None
         named = dict(zip(self.classes, told, strict=True))
-        return AnchorOutputs(scores, boxes, {name: named[name] for name in attributes})
+        chosen = {name: named[name] for name in attributes}
+        return AnchorOutputs(scores, boxes, chosen, vectors if embedding else None)
 
 
 def open_torch(path: Path, threads: int | None, device: str, precision: str, streams: int) -> TorchRuntime:

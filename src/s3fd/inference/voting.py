@@ -6,6 +6,8 @@ their multi-scale test.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from s3fd import boxes
@@ -38,7 +40,7 @@ def vote(faces: Faces, iou: float = IOU, drop_singletons: bool = False) -> Faces
             best.append(order[0])
         order = order[~group]
     chosen = faces[np.array(best, dtype=np.intp)]
-    return Faces(np.array(merged, np.float32).reshape(-1, 4), chosen.scores, chosen.attributes)
+    return replace(chosen, boxes=np.array(merged, np.float32).reshape(-1, 4))
 
 
 def _mean(group: Faces) -> boxes.FloatArray:

@@ -55,11 +55,13 @@ class PictureNetwork(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Map uint8 BGR pictures (B, H, W, 3) to scores (B, A) and boxes (B, A, 4), see `decode`.
 
-        They are followed by the probabilities (B, A, classes) of each of the network's attributes.
+        They are followed by the probabilities (B, A, classes) of each of the network's attributes, and by the
+        vectors (B, cells, dimension) of its embedding, if it has one.
         """
         x = pictures.permute(0, 3, 1, 2).float() - self.mean
         predictions = self.network(x)
-        return (*decode(predictions), *self.probabilities(predictions))
+        outputs = (*decode(predictions), *self.probabilities(predictions))
+        return outputs if predictions.embedding is None else (*outputs, predictions.embedding.float())
 
     def probabilities(self, predictions: Predictions) -> list[Tensor]:
         """Calibrated probabilities (B, A, classes) in 0–1 of each attribute."""

@@ -29,12 +29,15 @@ class Predictions(NamedTuple):
         deltas: (B, A, 4): SSD box coding relative to the anchor.
         map_sizes: (height, width) in cells of each of the six maps.
         attributes: what the heads of each attribute say, by name.
+        embedding: (B, cells, dimension) vectors of any length on the embedding's layers, one after the other;
+            None where the network has none.
     """
 
     logits: Tensor
     deltas: Tensor
     map_sizes: list[tuple[int, int]]
     attributes: Mapping[str, LayerLogits] = MappingProxyType({})
+    embedding: Tensor | None = None
 
 
 def face_scores(logits: Tensor) -> Tensor:

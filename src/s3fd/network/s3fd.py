@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
 from s3fd.network.consensus import consensus
+from s3fd.network.embedding import FIRST_LAYER, Embedding, EmbeddingBranch, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
@@ -51,6 +52,8 @@ class S3FD(nn.Module):
         self.heads = DetectionHeads(backbone.out_channels, backgrounds)
         self.attributes: tuple[Attribute, ...] = ()
         self.attribute_heads = nn.ModuleDict()
+        self.embedding: Embedding | None = None
+        self.embedding_branch: EmbeddingBranch | None = None
         for attribute in attributes:
             self.add(attribute)
 
@@ -73,6 +76,18 @@ class S3FD(nn.Module):
         self.attribute_heads[attribute.name] = head
         return head
 
+    def embed(self, embedding: Embedding) -> EmbeddingBranch:
+        """Add an untrained embedding, in place of one that is there, and return its branch.
+
+        Raises:
+            ValueError: a backbone that has no place for it.
+        """
+        if not isinstance(self.backbone, Slim):
+            raise ValueError("only slim's backbone lets an embedding branch off")
+        self.embedding = embedding
+        self.embedding_branch = EmbeddingBranch(embedding, self.backbone.stage_channels[FIRST_LAYER - 1])
+        return self.embedding_branch
+
     def calibrate(self, name: str, temperature: float) -> None:
         """Divide the logits of the attribute `name` by `temperature` from now on."""
         self.attributes = tuple(
@@ -94,6 +109,9 @@ class S3FD(nn.Module):
                 answers[name] = consensus(head(stages), predictions.logits)
             else:
                 answers[name] = head(maps)
+        if self.embedding_branch is not None:
+            vectors = self.embedding_branch(stages[FIRST_LAYER - 1])
+            predictions = predictions._replace(embedding=flatten(vectors))
         return predictions._replace(attributes=answers) if answers else predictions
 
 

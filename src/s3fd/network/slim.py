@@ -79,14 +79,14 @@ class Slim(nn.Module):
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
         return self.top_down(self.bottom_up(x))
 
-    def bottom_up(self, x: Tensor) -> list[Tensor]:
-        """Map a picture batch (B, 3, H, W) to what the six stages give, of `stage_channels`, finest first."""
-        return self.climb([self.stages[0](self.stem(x))])
+    def bottom_up(self, x: Tensor, count: int = 6) -> list[Tensor]:
+        """Map a picture batch (B, 3, H, W) to what the first `count` stages give, of `stage_channels`."""
+        return self.climb([self.stages[0](self.stem(x))], count)
 
-    def climb(self, stages: Sequence[Tensor]) -> list[Tensor]:
-        """Go on from the output of the first stages, one or more, to that of all six."""
+    def climb(self, stages: Sequence[Tensor], count: int = 6) -> list[Tensor]:
+        """Go on from the output of the first stages, one or more, to that of the first `count`."""
         outputs = list(stages)
-        for stage in list(self.stages)[len(outputs) :]:
+        for stage in list(self.stages)[len(outputs) : count]:
             outputs.append(stage(outputs[-1]))
         return outputs
 

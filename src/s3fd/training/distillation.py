@@ -16,17 +16,17 @@ LEAST_VARIANCE = 1e-4
 
 
 class Distillation:
-    """The distance of a backbone's maps from those that it gave when this was made.
+    """The distance of a backbone's maps from those of a teacher, such as it was when this was made.
 
     The stages up to stride 8 do not learn, nor does what is behind the fused maps, smoothing and heads. So if
     the fused maps from stride 16 on stay as they were, so do the finer ones, each made of a stage and the
     next coarser map, and with them everything that the detector says.
     """
 
-    def __init__(self, backbone: Slim) -> None:
-        """Keep a copy of `backbone` as the teacher."""
+    def __init__(self, backbone: Slim, teacher: Slim | None = None) -> None:
+        """Keep a copy of `teacher`, or of `backbone` itself; both have the same stages up to stride 8."""
         self._student = backbone
-        self._teacher = copy.deepcopy(backbone).eval().requires_grad_(False)
+        self._teacher = copy.deepcopy(teacher or backbone).eval().requires_grad_(False)
 
     def learning(self) -> nn.Module:
         """The parts that may learn: the stages from stride 16 on, and their way into the fused maps."""

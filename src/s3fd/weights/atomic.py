@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
+LONGEST_NAME = 240
+"""Bytes of a name that leave room, of the 255 of most file systems, for the temporary name's own."""
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` to `path` through a temporary file beside it, so that no reader ever sees a part."""
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+
+def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write `data` to `path` through a temporary file beside it, so that no reader ever sees a part.
+
+    With `sync` it is on the disk when this returns. Without, which is faster, a loss of power may take it
+    away again, where a kill may not. If it cannot be written, nothing is left and `path` stays as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    name = os.fsencode(path.name)
+    short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
+    temporary = path.with_name(f".{short}.partial")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

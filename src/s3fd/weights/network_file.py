@@ -14,6 +14,7 @@ from torch import Tensor
 
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
+from s3fd.network.embedding import Embedding
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.fingerprint import update
 
@@ -33,6 +34,8 @@ def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] 
     metadata = {"format": FORMAT, "backbone": backbone, "backgrounds": backgrounds, **(note or {})}
     if network.attributes:
         metadata["attributes"] = json.dumps([asdict(attribute) for attribute in network.attributes])
+    if network.embedding is not None:
+        metadata["embedding"] = json.dumps(asdict(network.embedding))
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata[CHECKSUM] = _checksum(metadata, tensors)
     write_atomically(path, save(tensors, metadata))
@@ -49,6 +52,8 @@ def load_network(path: Path) -> S3FD:
     try:
         attributes = [_attribute(fields) for fields in json.loads(metadata.get("attributes", "[]"))]
         network = build(metadata["backbone"], int(metadata["backgrounds"]), attributes)
+        if "embedding" in metadata:
+            network.embed(Embedding(**_plain(json.loads(metadata["embedding"]))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} does not say which network it is for: {error}") from error
     try:
@@ -89,6 +94,10 @@ def _checksum(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
 
 
 def _attribute(fields: dict[str, Any]) -> Attribute:
-    """Read an attribute back from JSON, which knows no tuples."""
-    plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
-    return Attribute(**plain)
+    """Read an attribute back from JSON."""
+    return Attribute(**_plain(fields))
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Make tuples of lists: JSON knows none."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}

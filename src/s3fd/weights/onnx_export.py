@@ -11,9 +11,11 @@ from pathlib import Path
 import onnx
 import torch
 
+from s3fd.inference.runtime import EMBEDDING
 from s3fd.network import S3FD
 from s3fd.network.decoder import PictureNetwork
 from s3fd.weights.atomic import write_atomically
+from s3fd.weights.embedding_digest import embedding_digest
 
 OPSET = 18
 """Lowest opset that PyTorch's exporter writes without conversion; ONNX Runtime 1.14 and later run it."""
@@ -24,10 +26,17 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
 
     The graph maps ``pictures``, uint8 BGR (N, H, W, 3), to ``scores`` (N, A) and ``boxes`` (N, A, 4), for any
     N, H and W of at least 32 pixels. Threshold and suppression stay outside. Each attribute of the network is
-    one more output of its name, probabilities (N, A, classes); the model's metadata lists their classes.
+    one more output of its name, probabilities (N, A, classes); the model's metadata lists their classes. An
+    embedding is the output ``embedding`` (N, cells, D), see `s3fd.identity.reading`.
     """
     example = torch.zeros(2, 192, 256, 3, dtype=torch.uint8)
     dimensions = {0: torch.export.Dim("batch"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    outputs = ["scores", "boxes", *(attribute.name for attribute in network.attributes)]
+    metadata = dict(metadata or {})
+    if network.embedding is not None:
+        outputs.append(EMBEDDING)
+        shape = {"dimension": network.embedding.dimension, "layers": network.embedding.layers}
+        metadata[EMBEDDING] = json.dumps({**shape, "digest": embedding_digest(network)})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -37,7 +46,7 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
             (example,),
             raw,
             input_names=["pictures"],
-            output_names=["scores", "boxes", *(attribute.name for attribute in network.attributes)],
+            output_names=outputs,
             dynamic_shapes={"pictures": dimensions},
             opset_version=OPSET,
             dynamo=True,
@@ -46,7 +55,7 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
         )
         model = onnx.load(raw)
     classes = {attribute.name: attribute.classes for attribute in network.attributes}
-    for key, value in {"attributes": json.dumps(classes), **(metadata or {})}.items():
+    for key, value in {"attributes": json.dumps(classes), **metadata}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     write_atomically(path, model.SerializeToString())

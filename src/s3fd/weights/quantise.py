@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import sys
@@ -20,6 +22,9 @@ import nncf
 
 CALIBRATION_PICTURES = 300
 """Most pictures that ranges are measured on: nncf's own default."""
+
+EMBEDDING = ["framework", "embedding"]
+"""Where OpenVINO keeps what an ONNX model's metadata says of its embedding."""
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
@@ -61,7 +66,21 @@ def quantise(model: Any, calibration: Sequence[Pixels]) -> Any:
     dataset = nncf.Dataset(calibration, lambda pixels: pixels[None])
     scope = nncf.IgnoredScope(names=after_convolutions(model))
     with redirect_stdout(sys.stderr):  # its progress bars
-        return nncf.quantize(model, dataset, ignored_scope=scope, subset_size=len(calibration))
+        quantised = nncf.quantize(model, dataset, ignored_scope=scope, subset_size=len(calibration))
+    if quantised.has_rt_info(EMBEDDING):
+        said = quantised.get_rt_info(EMBEDDING).astype(str)
+        quantised.set_rt_info(other_vectors(said), EMBEDDING)
+    return quantised
+
+
+def other_vectors(embedding: str) -> str:
+    """What a quantised model says of its embedding, as JSON, from what the model said before.
+
+    Its vectors are not those of before: a gallery of the one must refuse those of the other.
+    """
+    said = json.loads(embedding)
+    said["digest"] = hashlib.sha256(f"{said['digest']} in 8 bits".encode()).hexdigest()
+    return json.dumps(said)
 
 
 def after_convolutions(model: Any) -> list[str]:

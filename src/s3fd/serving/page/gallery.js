@@ -85,6 +85,7 @@ export class People {
     } catch (error) {
       $("refused").textContent = `Not enrolled: ${error.message}`;
       $("refused").hidden = false;
+      $("refused").scrollIntoView({ block: "nearest" });
     } finally {
       button.disabled = false;
     }

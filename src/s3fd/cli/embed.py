@@ -1,0 +1,110 @@
+"""``s3fd embed``: teach a trained detector to tell people apart, in the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.labels import Images, Index
+from s3fd.cli.skipped import report_skipped
+
+if TYPE_CHECKING:
+    from s3fd.embedding.faces import Face
+    from s3fd.embedding.train import Step
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def embed(
+    index: Index,
+    images: Images,
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="Column of people's names.")] = "Person",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Vectors of a recogniser to learn from (tools/teacher_vectors.py)."
+        ),
+    ] = None,
+    config: Annotated[str, typer.Option(help="How to train: people, teacher (needs --teacher), or YAML.")] = (
+        "people"
+    ),
+    weights: Annotated[
+        str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
+    ] = "slim",
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("runs/embedding"),
+) -> None:
+    """Teach a trained detector an embedding: faces of one person get vectors that point the same way.
+
+    CSV has a row a face. Faces without a name count if the teacher has a vector of them. The folder of the
+    result receives weights.safetensors (the detector with its embedding), the same as model.onnx for `s3fd
+    gallery … --weights …` and `s3fd eval verification`, and report.json.
+    """
+    with needs_extra("train"):
+        from s3fd.attributes.run import detector_weights
+        from s3fd.embedding import run
+        from s3fd.embedding.config import load_config
+        from s3fd.embedding.faces import read_teacher
+    try:
+        settings = load_config(config)
+        labels = run.read_faces(index, images, target)
+        report_skipped(labels.problems, "rows")
+        taught = None if teacher is None else read_teacher(teacher, images)
+        (people,) = labels.targets
+        typer.echo(f"{len(labels.pictures)} pictures, {len(people.names)} people; run in {out}", err=True)
+        with _Progress() as progress:
+            report = run.run(
+                labels, taught, settings, detector_weights(weights), out, progress.step, progress.pictures
+            )
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    typer.echo(report.text(), err=True)
+    typer.echo(out / "model.onnx")
+
+
+class _Progress:
+    """Bars with the time left, and running means, on standard error."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[means]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._training = self._bar.add_task("training", total=None, means="", visible=False)
+        self._loss: float | None = None
+        self._agreement = 0.0
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def pictures(self, faces: Iterable[list[Face]], count: int) -> Iterable[list[Face]]:
+        """Show how far the cutting out of faces is."""
+        task = self._bar.add_task("cutting out faces", total=count, means="")
+        for some in faces:
+            self._bar.advance(task)
+            yield some
+        self._bar.remove_task(task)
+
+    def step(self, step: Step, steps: int) -> None:
+        """Show how far the training is."""
+        if self._loss is None:
+            self._loss, self._agreement = step.loss, step.agreement
+        self._loss += 0.02 * (step.loss - self._loss)
+        self._agreement += 0.02 * (step.agreement - self._agreement)
+        means = f"loss {self._loss:.4f}, cosine with the teacher {self._agreement:.4f}"
+        self._bar.update(self._training, total=steps, completed=step.number, means=means, visible=True)

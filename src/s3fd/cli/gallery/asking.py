@@ -1,0 +1,111 @@
+"""``s3fd gallery identify`` and ``verify``: whose face it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from s3fd.cli.gallery.options import (
+    SOME_FAILED,
+    Gallery,
+    Model,
+    Threshold,
+    Weights,
+    failures,
+    write_line,
+)
+
+if TYPE_CHECKING:
+    from s3fd.identity.store import Calibration, Store
+
+
+def identify(
+    gallery: Gallery,
+    paths: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Pictures.", show_default=False)],
+    recogniser: Model = None,
+    threshold: Threshold = None,
+    weights: Weights = "slim",
+) -> None:
+    r"""Tell who is in pictures: of each face a name, or "unknown".
+
+    Writes a line of JSON a picture. Each face has the score of the person most like it and the threshold; who
+    scores less is "unknown".
+
+    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
+    """
+    from s3fd.identity.decision import decide
+    from s3fd.identity.galleries import open_gallery
+    from s3fd.identity.job import open_reader
+    from s3fd.inference.pictures import PictureError
+
+    failed = False
+    with failures():
+        reader = open_reader(weights, recogniser)
+        with open_gallery(gallery, reader.recogniser.model) as store:
+            if threshold is None:
+                calibration = thresholds_of(store)
+                threshold = calibration.identify
+                _warn_of_growth(store, calibration)
+            for path in paths:
+                try:
+                    faces, vectors = reader.every(path)
+                except PictureError as error:
+                    failed = True
+                    write_line({"path": str(path), "error": error.reason})
+                    continue
+                told = [
+                    {"box": face["box"], **decide(store.search(vector), threshold).to_dict()}
+                    for face, vector in zip(faces.to_dicts(), vectors, strict=True)
+                ]
+                write_line({"path": str(path), "faces": told})
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def verify(
+    gallery: Gallery,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it should be.")],
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture with one face.")],
+    recogniser: Model = None,
+    threshold: Threshold = None,
+    weights: Weights = "slim",
+) -> None:
+    """Tell whether a picture shows a person of the gallery. Exit code: 0 if so, 1 if not, 2 for an error."""
+    from s3fd.identity.enrolment import Quality
+    from s3fd.identity.galleries import open_gallery
+    from s3fd.identity.job import open_reader
+
+    with failures():
+        reader = open_reader(weights, recogniser)
+        with open_gallery(gallery, reader.recogniser.model) as store:
+            if threshold is None:
+                threshold = thresholds_of(store).verify
+            theirs = store.vectors_of(name)
+        score = float((theirs @ reader.one(picture, Quality())).max())
+    line = {"path": str(picture), "name": name, "same": score >= threshold}
+    write_line(line | {"score": round(score, 4), "threshold": round(threshold, 4)})
+    if score < threshold:
+        raise typer.Exit(SOME_FAILED)
+
+
+def thresholds_of(store: Store) -> Calibration:
+    """The gallery's thresholds; raises GalleryError if it has none."""
+    from s3fd.identity.store import GalleryError
+
+    calibration = store.calibration
+    if calibration is None:
+        raise GalleryError("no threshold: run s3fd gallery calibrate, or give --threshold")
+    return calibration
+
+
+def _warn_of_growth(store: Store, calibration: Calibration) -> None:
+    """Say so if the gallery has more vectors than when it was calibrated."""
+    vectors = sum(store.people().values())
+    if vectors > calibration.vectors:
+        typer.echo(
+            f"s3fd: calibrated with {calibration.vectors} vectors, now there are {vectors}: "
+            "strangers are taken for somebody more often; calibrate again",
+            err=True,
+        )

@@ -1,0 +1,57 @@
+"""Options that several commands on galleries have, and how these end."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from s3fd.cli.failure import fail
+
+SOME_FAILED = 1
+
+Gallery = Annotated[
+    str, typer.Argument(metavar="GALLERY", help="The gallery: a file, or postgresql://… of a database.")
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--recogniser",
+        metavar="FILE",
+        help="Embedding model (.onnx), with its card (.json) beside it.",
+        show_default="the embedding of the weights",
+    ),
+]
+Weights = Annotated[str, typer.Option(metavar="NAME|FILE", help="The detector, as in `s3fd detect`.")]
+MinSize = Annotated[
+    float, typer.Option(min=0, metavar="PIXELS", help="Refuse faces whose shorter side is less.")
+]
+MinSharpness = Annotated[
+    float, typer.Option(min=0, help="Refuse faces that are less sharp (variance of the Laplacian).")
+]
+MinScore = Annotated[
+    float, typer.Option(min=0, max=1, help="Refuse what is less surely a face than this score.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=-1, max=1, help="Least score, a cosine.", show_default="of `s3fd gallery calibrate`"),
+]
+
+
+def write_line(line: dict[str, Any]) -> None:
+    """Print a line of JSON."""
+    typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """End with one line for what a user can put right."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError, sqlite3.Error) as error:
+        fail(str(error))

@@ -1,0 +1,84 @@
+"""``s3fd gallery add``, ``remove`` and ``list``: who is in a gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from s3fd.cli.gallery.options import (
+    SOME_FAILED,
+    Gallery,
+    MinScore,
+    MinSharpness,
+    MinSize,
+    Model,
+    Weights,
+    failures,
+    write_line,
+)
+
+
+def add(
+    gallery: Gallery,
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="PATH", help="A folder with a folder a person; with --name, a person's own."),
+    ],
+    recogniser: Model = None,
+    name: Annotated[str | None, typer.Option(help="Whose picture, or folder of pictures, PATH is.")] = None,
+    min_size: MinSize = 32,
+    min_sharpness: MinSharpness = 20,
+    min_score: MinScore = 0.7,
+    weights: Weights = "slim",
+) -> None:
+    """Add people. The gallery is made if there is none, and bound to the recogniser.
+
+    Each picture must show one face, large and sharp enough; one that does not is refused with the reason on a
+    line of its own, and the run goes on. Writes a line of JSON a picture.
+
+    Exit code: 0 if all were added, 1 if some were refused, 2 for a wrong call.
+    """
+    from s3fd.identity import galleries
+    from s3fd.identity.decision import check_name
+    from s3fd.identity.enrolment import Quality
+    from s3fd.identity.job import open_reader, people_in
+
+    quality = Quality(min_size, min_sharpness, min_score)
+    failed = False
+    with failures():
+        reader = open_reader(weights, recogniser)
+        people = [(check_name(person), files) for person, files in people_in(path, name)]
+        if not galleries.exists(gallery):
+            galleries.create(gallery, reader.recogniser.model).close()
+        with galleries.open_gallery(gallery, reader.recogniser.model) as store:
+            for person, files in people:
+                for file, vector in reader.each(files, quality):
+                    line = {"path": str(file), "name": person}
+                    if isinstance(vector, str):
+                        failed = True
+                        line |= {"error": vector}
+                    else:
+                        store.add(person, vector[None], [str(file)])
+                    write_line(line)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def remove(gallery: Gallery, name: Annotated[str, typer.Argument(metavar="NAME", help="Whom.")]) -> None:
+    """Delete a person for good: no byte of their vectors stays in the file, or in the database's tables."""
+    from s3fd.identity.galleries import open_gallery
+
+    with failures(), open_gallery(gallery) as store:
+        count = store.remove(name)
+    write_line({"name": name, "removed": count})
+
+
+def list_people(gallery: Gallery) -> None:
+    """List the people, a line of JSON each, with how many vectors they have."""
+    from s3fd.identity.galleries import open_gallery
+
+    with failures(), open_gallery(gallery) as store:
+        for name, count in store.people().items():
+            write_line({"name": name, "vectors": count})

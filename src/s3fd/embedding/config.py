@@ -1,0 +1,71 @@
+"""What a training run of an embedding is: one YAML file, or one of the presets that come with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from s3fd.network.embedding import Embedding
+from s3fd.training.config import ConfigError, OptimiserConfig, StrictConfig, read_config
+
+PRESETS = Path(__file__).with_name("presets")
+"""Where the configurations that come with the package lie."""
+
+
+class BranchConfig(StrictConfig):
+    """The shape of the branch, see `s3fd.network.embedding`."""
+
+    dimension: int = Field(128, ge=2)
+    layers: tuple[int, ...] = Field((2, 3, 4), description="detection layers with an embedding, from 2 on")
+    width: int = Field(128, ge=1)
+    depth: int = Field(5, ge=1)
+
+    @property
+    def embedding(self) -> Embedding:
+        """The shape."""
+        return Embedding(self.dimension, self.layers, self.width, self.depth)
+
+
+class MarginConfig(StrictConfig):
+    """The loss of faces whose person is known, see `s3fd.embedding.loss`."""
+
+    kind: Literal["cosface", "arcface"] = "cosface"
+    margin: float = Field(0.35, ge=0, description="taken from the cosine, or added to the angle in radians")
+    scale: float = Field(30.0, gt=0, description="cosines are multiplied by it")
+    weight: float = Field(1.0, ge=0, description="of this loss beside the teacher's")
+
+
+class EmbedConfig(StrictConfig):
+    """A whole run."""
+
+    branch: BranchConfig = BranchConfig()
+    margin: MarginConfig = MarginConfig()
+    levels: tuple[float, ...] = Field(
+        (0.5, 0.3, 0.2), description="share of the steps on each of the branch's layers"
+    )
+    batch: int = Field(64, ge=8, description="faces of a step; on each coarser layer half as many")
+    echo: int = Field(1, ge=1, description="steps on each batch, which takes long to make, on average")
+    epochs: float = Field(20, gt=0)
+    held_out: float = Field(0.05, ge=0, lt=1, description="share of the people, or faces, to test on")
+    seed: int = 0
+    precision: Literal["bf16", "fp32"] = "bf16"
+    optimiser: OptimiserConfig = OptimiserConfig(rate=3e-3, warmup=200, weight_decay=0.05)
+
+
+def presets() -> list[str]:
+    """Names of the configurations that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(name: str) -> EmbedConfig:
+    """Read a preset by its name, or a YAML file.
+
+    Raises:
+        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+    """
+    path = PRESETS / f"{name}.yaml" if name in presets() else Path(name)
+    if not path.is_file():
+        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}")
+    return read_config(path, EmbedConfig, empty={})

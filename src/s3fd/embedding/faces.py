@@ -1,0 +1,121 @@
+"""The faces that an embedding is trained on: each cut out once, with its person and a teacher's vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
+from s3fd.identity.crops import square_crops
+from s3fd.identity.vectors import normalise
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError
+
+CONTEXT = 0.5
+"""What a cut-out shows on each side of the box, in parts of the box's longer side."""
+
+SIDE = 176
+"""Side of a cut-out in pixels: a face has 88 there, about as many as in LFW's own pictures."""
+
+QUALITY = 95
+"""Of the JPEG in which a cut-out waits: a tenth of the memory of its pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face to train on.
+
+    Attributes:
+        jpeg: the cut-out, `SIDE` × `SIDE` pixels, the box's centre in its middle.
+        size: (width, height) of the box in pixels of the cut-out.
+        person: number of its person, or `NOT_KNOWN`.
+        vector: (D,) of length 1, what a teacher says of it; None where there is none.
+    """
+
+    jpeg: bytes
+    size: tuple[float, float]
+    person: int
+    vector: FloatArray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """What a recogniser said of faces, by the path of the picture and the box in whole pixels."""
+
+    vectors: dict[tuple[str, tuple[int, ...]], FloatArray]
+    dimension: int
+
+    def of(self, path: Path, box: FloatArray) -> FloatArray | None:
+        """The vector of a face; None if the teacher did not see it."""
+        return self.vectors.get(_key(path, box))
+
+
+def read_teacher(file: Path, images: Path) -> Teacher:
+    """Read an archive of `images` (N,), paths below the folder `images`, `boxes` (N, 4), `vectors` (N, D).
+
+    What all its vectors have in common, their mean, tells nobody apart: it is taken from each.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such archive.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            names, boxes, vectors = archive["images"], archive["boxes"], archive["vectors"]
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{file}: not an archive of images, boxes and vectors: {error}") from error
+    if boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
+        raise ValueError(f"{file}: {len(names)} images, boxes {boxes.shape} and vectors {vectors.shape}")
+    apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
+    keys = (_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
+    return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1])
+
+
+def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | None) -> Iterable[list[Face]]:
+    """Yield the faces of each picture; those of whom neither person nor vector is known are left out.
+
+    A picture that cannot be read has none.
+
+    Raises:
+        ValueError: a picture without boxes.
+    """
+    for item in items:
+        if item.boxes is None:
+            raise ValueError(f"{item.path}: an embedding is trained on boxes, x1, y1, x2 and y2 in the table")
+        vectors = [teacher.of(item.path, box) if teacher else None for box in item.boxes]
+        persons = item.labels[column]
+        wanted = [i for i, vector in enumerate(vectors) if vector is not None or persons[i] != NOT_KNOWN]
+        yield _cut(item.path, item.boxes, persons, vectors, wanted) if wanted else []
+
+
+def _cut(
+    path: Path,
+    boxes: FloatArray,
+    persons: NDArray[np.int64],
+    vectors: Sequence[FloatArray | None],
+    wanted: Sequence[int],
+) -> list[Face]:
+    """The `wanted` faces of one picture."""
+    try:
+        picture = pictures.read(path)
+    except PictureError:
+        return []
+    faces = []
+    for i in wanted:
+        (crop,) = square_crops(picture, boxes[i : i + 1], SIDE, CONTEXT)
+        scale = SIDE / (float((boxes[i, 2:] - boxes[i, :2]).max()) * (1 + 2 * CONTEXT))
+        width, height = (float(side) * scale for side in boxes[i, 2:] - boxes[i, :2])
+        _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        faces.append(Face(data.tobytes(), (width, height), int(persons[i]), vectors[i]))
+    return faces
+
+
+def _key(path: Path, box: FloatArray) -> tuple[str, tuple[int, ...]]:
+    """What a face is found again by."""
+    return str(path), tuple(round(float(v)) for v in box)

@@ -1,0 +1,152 @@
+"""A run from files to files: labelled faces and a detector in; weights, a model and a report out."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s3fd.attributes.finetune import split
+from s3fd.data import labels as label_files
+from s3fd.data.labels import LabelledPicture, Labels
+from s3fd.embedding.config import EmbedConfig
+from s3fd.embedding.faces import Face, Teacher, cut_out
+from s3fd.embedding.stream import FaceStream
+from s3fd.embedding.train import Step, read, see, train
+from s3fd.network import S3FD
+from s3fd.weights.atomic import write_atomically
+from s3fd.weights.digest import sha256
+from s3fd.weights.network_file import backbone_of, load_network, save_network
+from s3fd.weights.onnx_export import export_onnx
+
+Around = Callable[[Iterable[list[Face]], int], Iterable[list[Face]]]
+"""Put around the faces of so many pictures as they come, to show how far it is."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        faces: trained on.
+        people: of how many people some of them are; the others are of people whom nobody knows.
+        taught: how many of them a teacher had a vector of.
+        held_out: faces that were kept for testing.
+        agreement: mean cosine with the teacher's vectors of these, on each layer; empty without a teacher.
+        seconds: of training.
+        backbone_sha256: of the weights it started from.
+    """
+
+    faces: int
+    people: int
+    taught: int
+    held_out: int
+    agreement: tuple[float, ...]
+    seconds: float
+    backbone_sha256: str
+
+    def text(self) -> str:
+        """Return a few lines for a person."""
+        lines = [
+            f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} people known, "
+            f"{self.taught} faces with a teacher's vector"
+        ]
+        if self.agreement:
+            layers = ", ".join(f"{cosine:.3f}" for cosine in self.agreement)
+            lines.append(f"held out: {self.held_out} faces; cosine with the teacher by layer: {layers}")
+        return "\n".join(lines)
+
+
+def read_faces(csv: Path, images: Path, target: str) -> Labels:
+    """Read the table of faces; `target` is the column of people's names, empty where nobody knows.
+
+    Raises:
+        ValueError: see `s3fd.data.labels.read`.
+        OSError: a file that cannot be read.
+    """
+    return label_files.read(csv, images, [target])
+
+
+def run(
+    labels: Labels,
+    teacher: Teacher | None,
+    config: EmbedConfig,
+    weights: Path,
+    folder: Path,
+    on_step: Callable[[Step, int], None] = lambda step, steps: None,
+    on_pictures: Around = lambda items, count: items,
+) -> Report:
+    """Teach the detector of `weights` an embedding; test it on held-out faces.
+
+    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``. `on_pictures` is put around
+    the cutting out of faces, and `on_step` hears of every step.
+
+    Raises:
+        ValueError: weights, labels, teacher or configuration that do not fit.
+        OSError: a file that cannot be read or written.
+    """
+    (target,) = labels.targets
+    if teacher is not None and teacher.dimension != config.branch.dimension:
+        raise ValueError(
+            f"the teacher's vectors have {teacher.dimension} numbers, branch.dimension is "
+            f"{config.branch.dimension}"
+        )
+    network = load_network(weights)
+    learning, testing = split(labels.pictures, config.held_out, config.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = _faces(learning, target.column, teacher, on_pictures)
+    held_out = _faces(testing, target.column, teacher, on_pictures)
+    start = time.perf_counter()
+    train(network, faces, len(target.names), config, on_step)
+    seconds = time.perf_counter() - start
+    report = Report(
+        faces=len(faces),
+        people=len({face.person for face in faces if face.person >= 0}),
+        taught=sum(face.vector is not None for face in faces),
+        held_out=len(held_out),
+        agreement=agreement(network, [face for face in held_out if face.vector is not None]),
+        seconds=seconds,
+        backbone_sha256=sha256(weights),
+    )
+    save_network(network, backbone_of(weights), folder / "weights.safetensors")
+    export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(folder / "weights.safetensors")})
+    write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())
+    return report
+
+
+@torch.no_grad()
+def agreement(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, ...]:
+    """Mean cosine of the network's vectors with the teacher's, on each layer of its embedding.
+
+    The faces are seen as in training, at random sizes and places. Empty if there is none.
+    """
+    branch = network.embedding_branch
+    assert branch is not None
+    if not faces:
+        return ()
+    cosines = []
+    for level in range(len(branch.layers)):
+        shares = [float(i == level) for i in range(len(branch.layers))]
+        count = min(batch << level, len(faces) << level)  # the stream gives coarser layers fewer
+        dimension = branch.project.out_channels
+        stream = FaceStream(faces, branch.layers, shares, dimension, count, seed=0)
+        (seen,) = stream.batches(0, 1)
+        vectors = read(branch, see(network, seen), seen)
+        cosines.append(float((vectors * seen.vectors).sum(dim=1).mean()))
+    return tuple(np.round(cosines, 4).tolist())
+
+
+def _faces(
+    items: Sequence[LabelledPicture],
+    column: str,
+    teacher: Teacher | None,
+    on_pictures: Around,
+) -> list[Face]:
+    """The faces of pictures, cut out."""
+    found = on_pictures(cut_out(items, column, teacher), len(items))
+    return [face for faces in found for face in faces]

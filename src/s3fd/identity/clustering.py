@@ -1,0 +1,70 @@
+"""Who appears in photographs when nobody has a name: faces that look alike become one person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+
+try:
+    from scipy.cluster.hierarchy import fcluster, linkage
+except ImportError as error:
+    raise ImportError("clustering needs SciPy: pip install 's3fd[eval]'") from error
+
+MOST = 20_000
+"""Faces that are compared with each other, at most: their distances take 1.6 GB."""
+
+APART = 2.0
+"""Distance of two faces of one picture, that of opposite vectors: nobody is twice in a photograph."""
+
+
+def cluster(vectors: FloatArray, pictures: NDArray[np.integer], threshold: float) -> NDArray[np.int64]:
+    """Number the person (N,) of each face, 0 for the one with the most faces.
+
+    Agglomerative clustering with average linkage: two groups become one while the mean cosine of their faces
+    is `threshold` or more.
+
+    Args:
+        vectors: (N, D) of length 1.
+        pictures: (N,) which picture each face is in; faces of one are held apart.
+        threshold: a cosine, -1 to 1.
+
+    Raises:
+        ValueError: more than `MOST` faces.
+    """
+    count = len(vectors)
+    if count > MOST:
+        raise ValueError(f"{count} faces are more than {MOST}: cluster a part of them")
+    if count < 2:
+        return np.zeros(count, np.int64)
+    distances = np.empty(count * (count - 1) // 2)
+    start = 0
+    for i in range(count - 1):
+        row = 1 - vectors[i + 1 :] @ vectors[i]
+        row[pictures[i + 1 :] == pictures[i]] = APART
+        distances[start : start + len(row)] = row
+        start += len(row)
+    labels = fcluster(linkage(distances, method="average"), 1 - threshold, criterion="distance")
+    _, first, number, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    rank = np.empty(len(sizes), np.int64)
+    rank[np.lexsort((first, -sizes))] = np.arange(len(sizes))
+    return rank[number]
+
+
+def together(people: Sequence[str], pictures: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Count the pictures that show both of two people, who are in order of their names' first face.
+
+    `people` (N,) and `pictures` (N,) say whose face it is, and where.
+    """
+    order = {name: i for i, name in enumerate(dict.fromkeys(people))}
+    shown: dict[str, set[str]] = {}
+    for name, picture in zip(people, pictures, strict=True):
+        shown.setdefault(picture, set()).add(name)
+    return Counter(
+        pair for names in shown.values() for pair in combinations(sorted(names, key=order.__getitem__), 2)
+    )

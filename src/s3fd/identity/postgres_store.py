@@ -1,0 +1,234 @@
+"""A gallery in a PostgreSQL database with the extension pgvector, for those who outgrow one machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import psycopg
+from pgvector.psycopg import register_vector
+
+from s3fd.boxes import FloatArray
+from s3fd.identity.recogniser import Model
+from s3fd.identity.store import Calibration, GalleryError, Match, check_vectors
+
+FORMAT = "s3fd gallery 1"
+
+SCHEMA = """
+CREATE TABLE s3fd_about (key text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE s3fd_person (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
+CREATE TABLE s3fd_vector (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    person bigint NOT NULL REFERENCES s3fd_person (id) ON DELETE CASCADE,
+    source text NOT NULL,
+    vector vector({dimension}) NOT NULL
+);
+CREATE INDEX s3fd_vector_person ON s3fd_vector (person);
+"""
+
+SEARCH = """
+SELECT name, score FROM (
+    SELECT person, max(-(vector <#> %s)) AS score FROM s3fd_vector GROUP BY person
+    ORDER BY score DESC, person LIMIT %s
+) AS best JOIN s3fd_person ON s3fd_person.id = person ORDER BY score DESC, person
+"""
+"""``<#>`` is the negative inner product: vectors of length 1 have their cosine in it."""
+
+
+class PostgresStore:
+    """A `s3fd.identity.store.Store` in the tables ``s3fd_…`` of a database; used in a ``with`` block.
+
+    There is one gallery in a schema; the URL may name another one in its ``search_path``. A search compares
+    the vector with every other, in the server: it is exact, as there is no index that would guess.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], model: Model) -> None:
+        """Use an opened connection; see `create_postgres` and `open_postgres`."""
+        self._connection = connection
+        self.model = model
+
+    def __enter__(self) -> PostgresStore:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
+        """Add vectors (N, D) of length 1 of a person: once this returns they are on the server's disk.
+
+        Raises:
+            GalleryError: no name.
+            ValueError: vectors of another shape or length, or not a source for each.
+        """
+        check_vectors(self.model, name, vectors, sources)
+        with _told(), self._connection.transaction(), self._connection.cursor() as cursor:
+            cursor.execute("INSERT INTO s3fd_person (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
+            # The lock keeps a removal at the same time from taking the person away in between.
+            cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (name,))
+            row = cursor.fetchone()
+            if row is None:
+                raise GalleryError(f"{name!r} was removed at this moment")
+            cursor.executemany(
+                "INSERT INTO s3fd_vector (person, source, vector) VALUES (%s, %s, %s)",
+                [(row[0], source, vector) for source, vector in zip(sources, vectors, strict=True)],
+            )
+
+    def remove(self, name: str) -> int:
+        """Delete a person, and rewrite the tables without them.
+
+        The server's write-ahead log and its backups keep what was deleted until they are recycled.
+
+        Raises:
+            GalleryError: nobody of that name.
+        """
+        with _told():
+            with self._connection.transaction():
+                person = self._person(name)
+                count = self._connection.execute(
+                    "DELETE FROM s3fd_vector WHERE person = %s", (person,)
+                ).rowcount
+                self._connection.execute("DELETE FROM s3fd_person WHERE id = %s", (person,))
+            self._connection.execute("VACUUM (FULL, ANALYZE) s3fd_vector, s3fd_person")
+        return count
+
+    def people(self) -> dict[str, int]:
+        """Count the vectors of each person, by name."""
+        query = (
+            "SELECT name, count(*) FROM s3fd_vector JOIN s3fd_person ON s3fd_person.id = person GROUP BY name"
+        )
+        with _told():
+            return dict(sorted(self._connection.execute(query).fetchall()))
+
+    def vectors_of(self, name: str) -> FloatArray:
+        """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
+        with _told():
+            rows = self._connection.execute(
+                "SELECT vector FROM s3fd_vector WHERE person = %s ORDER BY id", (self._person(name),)
+            ).fetchall()
+        vectors = [_numbers(row[0]) for row in rows]
+        return np.array(vectors, np.float32).reshape(-1, self.model.dimension)
+
+    def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
+        """Compare `vector` (D,), of length 1, with every vector of the gallery: the best `count` people.
+
+        Raises:
+            ValueError: a vector of another dimension.
+        """
+        if vector.shape != (self.model.dimension,):
+            raise ValueError(f"expected a vector of {self.model.dimension} numbers, not {vector.shape}")
+        if count < 1:
+            return []
+        with _told():
+            rows = self._connection.execute(SEARCH, (vector, count)).fetchall()
+        return [Match(name, float(np.clip(score, -1, 1))) for name, score in rows]
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The thresholds, if there are any."""
+        with _told():
+            row = self._connection.execute(
+                "SELECT value FROM s3fd_about WHERE key = 'calibration'"
+            ).fetchone()
+        return Calibration(**json.loads(row[0])) if row else None
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Keep these thresholds."""
+        with _told():
+            self._connection.execute(
+                "INSERT INTO s3fd_about VALUES ('calibration', %s) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (json.dumps(asdict(calibration)),),
+            )
+
+    def _person(self, name: str) -> int:
+        """The number of a person."""
+        row = self._connection.execute("SELECT id FROM s3fd_person WHERE name = %s", (name,)).fetchone()
+        if row is None:
+            raise GalleryError(f"nobody in this gallery is called {name!r}")
+        return int(row[0])
+
+
+def create_postgres(url: str, model: Model) -> PostgresStore:
+    """Make an empty gallery for vectors of `model` in the database at `url`; all of it or nothing.
+
+    Raises:
+        GalleryError: there is one already, the server has no pgvector, or it does not answer.
+    """
+    with _told():
+        connection = psycopg.connect(url, autocommit=True)
+        try:
+            with connection.transaction():
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+                if _exists(connection):
+                    raise GalleryError("this database has a gallery already")
+                connection.execute(SCHEMA.format(dimension=int(model.dimension)).encode())
+                about = {"format": FORMAT, "model": json.dumps(asdict(model))}
+                for key, value in about.items():
+                    connection.execute("INSERT INTO s3fd_about VALUES (%s, %s)", (key, value))
+        finally:
+            connection.close()
+    return open_postgres(url)
+
+
+def open_postgres(url: str) -> PostgresStore:
+    """Open the gallery in the database at `url`.
+
+    Raises:
+        GalleryError: there is none, or the server does not answer.
+    """
+    with _told():
+        connection = psycopg.connect(url, autocommit=True)
+        try:
+            if not _exists(connection):
+                raise GalleryError("there is no gallery in this database")
+            about: dict[str, str] = dict(connection.execute("SELECT key, value FROM s3fd_about").fetchall())
+            if about.get("format") != FORMAT:
+                raise GalleryError("not a gallery of this version")
+            register_vector(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return PostgresStore(connection, Model(**json.loads(about["model"])))
+
+
+def has_postgres(url: str) -> bool:
+    """Whether there is a gallery in the database at `url`; raises GalleryError if it does not answer."""
+    with _told(), psycopg.connect(url, autocommit=True) as connection:
+        return _exists(connection)
+
+
+def _exists(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the tables are where new ones would go."""
+    row = connection.execute(
+        "SELECT to_regclass(quote_ident(current_schema()) || '.s3fd_about') IS NOT NULL"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _numbers(vector: Any) -> FloatArray:
+    """A vector as pgvector's adapter gives it, by its version an array or an object that holds one."""
+    numbers: FloatArray = vector if isinstance(vector, np.ndarray) else vector.to_numpy()
+    return numbers
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Make one line of what the server or the client library says is wrong; they never name the password."""
+    try:
+        yield
+    except psycopg.Error as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise GalleryError(f"PostgreSQL: {lines[0]}") from error

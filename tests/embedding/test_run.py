@@ -1,0 +1,146 @@
+"""A run from a table to a model that every engine reads alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from s3fd.cli.embed import app
+from s3fd.embedding.config import BranchConfig, EmbedConfig, MarginConfig, load_config, presets
+from s3fd.embedding.faces import cut_out, read_teacher
+from s3fd.embedding.run import agreement, read_faces
+from s3fd.embedding.train import echo, train
+from s3fd.inference.detector import Detector
+from s3fd.inference.onnx_runtime import OnnxRuntime
+from s3fd.inference.runtime import BUNDLED
+from s3fd.inference.torch_runtime import TorchRuntime
+from s3fd.network import build
+from s3fd.network.embedding import Embedding
+from s3fd.training.config import OptimiserConfig
+from s3fd.weights.embedding_digest import embedding_digest
+from s3fd.weights.network_file import load_network, save_network
+
+SMALL = BranchConfig(dimension=8, layers=(2, 3), width=16, depth=2)
+NO_MARGIN = MarginConfig(weight=0)
+QUICK = EmbedConfig(
+    branch=SMALL, margin=NO_MARGIN, levels=(1, 0), batch=16, epochs=30, echo=2, held_out=0, precision="fp32"
+)
+
+
+def test_training_comes_nearer_to_the_teacher_and_leaves_the_detector_alone(portraits: Path) -> None:
+    labels = read_faces(portraits / "index.csv", portraits / "pictures", "Person")
+    teacher = read_teacher(portraits / "teacher.npz", portraits / "pictures")
+    faces = [face for some in cut_out(labels.pictures, "Person", teacher) for face in some]
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    config = QUICK.model_copy(update={"optimiser": OptimiserConfig(rate=0.01, warmup=5, weight_decay=0)})
+    steps = []
+    train(network, faces, 3, config, lambda step, count: steps.append((step, count)))
+    first, last = (np.mean([step.loss for step, _ in part]) for part in (steps[:10], steps[-10:]))
+    assert steps[-1][0].number == steps[-1][1] and last < 0.7 * first
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert agreement(network, faces)[0] > agreement(_untrained(), faces)[0] + 0.2
+
+
+def _untrained() -> torch.nn.Module:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    network.embed(SMALL.embedding)
+    return network.eval()
+
+
+def test_the_command_leaves_weights_a_model_and_a_report(portraits: Path) -> None:
+    (portraits / "quick.yaml").write_text(
+        "branch: {dimension: 8, layers: [2, 3], width: 16, depth: 2}\nlevels: [1, 0]\nbatch: 8\nepochs: 1\n"
+        "held_out: 0.2\nprecision: fp32\n",
+        encoding="utf-8",
+    )
+    options = ["--teacher", str(portraits / "teacher.npz"), "--config", str(portraits / "quick.yaml")]
+    place = ["--images", str(portraits / "pictures"), "--out", str(portraits / "out")]
+    done = CliRunner().invoke(app, [str(portraits / "index.csv"), *place, *options])
+    assert done.exit_code == 0, done.output
+    report = json.loads((portraits / "out" / "report.json").read_text())
+    assert report["people"] == 3 and len(report["agreement"]) == 2
+    network = load_network(portraits / "out" / "weights.safetensors")
+    assert network.embedding == SMALL.embedding
+    ours, theirs = TorchRuntime(network), OnnxRuntime(portraits / "out" / "model.onnx", threads=1)
+    assert ours.embedding == theirs.embedding is not None
+    assert ours.embedding.digest == embedding_digest(network)
+    picture = np.random.default_rng(0).integers(0, 256, (2, 90, 130, 3), dtype=np.uint8)
+    mine, other = ours(picture, (), embedding=True), theirs(picture, (), embedding=True)
+    np.testing.assert_allclose(mine.embedding, other.embedding, atol=1e-4)
+    pytest.importorskip("openvino")
+    from s3fd.inference.openvino_runtime import OpenVinoRuntime
+
+    third = OpenVinoRuntime(portraits / "out" / "model.onnx", threads=1)
+    assert third.embedding == ours.embedding
+    np.testing.assert_allclose(third(picture, (), embedding=True).embedding, other.embedding, atol=1e-3)
+    assert theirs(picture).embedding is None and theirs(picture, ["gender"]).embedding is None
+
+
+def test_a_detector_gives_every_face_a_vector_in_the_same_pass(portraits: Path) -> None:
+    plain = TorchRuntime(load_network(BUNDLED / "slim.safetensors"))
+    with pytest.raises(ValueError, match="no embedding"):
+        Detector(plain, embeddings=True)
+    network = load_network(BUNDLED / "slim.safetensors")
+    network.embed(Embedding(dimension=8, layers=(2, 3, 4), width=16, depth=2))
+    photo = cv2.imread(str(Path(__file__).parents[2] / "examples" / "astronaut.jpg"))
+    for size in (320, "auto"):
+        detector = Detector(TorchRuntime(network), size=size, embeddings=True)
+        faces = detector(photo)
+        assert len(faces) == 1 and faces.embeddings is not None
+        assert faces.embeddings.shape == (1, 8)
+        assert np.linalg.norm(faces.embeddings[0]) == pytest.approx(1, abs=1e-5)
+        assert faces[0:0].embeddings.shape == (0, 8)
+        assert "embeddings" not in faces.to_dicts()[0]
+    assert Detector(plain)(photo).embeddings is None
+    assert detector(np.zeros((64, 64, 3), np.uint8)).embeddings.shape == (0, 8)
+
+
+def test_the_digest_knows_what_makes_the_vectors_and_nothing_else(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build("slim")
+    network.embed(SMALL.embedding)
+    digest = embedding_digest(network)
+    save_network(network, "slim", tmp_path / "a.safetensors")
+    assert embedding_digest(load_network(tmp_path / "a.safetensors")) == digest
+    with torch.no_grad():
+        network.heads.conf[2].bias.add_(1)
+        assert embedding_digest(network) == digest
+        network.backbone.stem[0].weight.add_(1e-3)
+    assert embedding_digest(network) != digest
+
+
+def test_echoes_come_back_a_few_times_each() -> None:
+    items = list(echo(range(50), 3, seed=0))
+    assert len(items) == 150 and set(items) == set(range(50))
+    assert items[0] == 0 and items == list(echo(range(50), 3, seed=0))
+    assert list(echo(range(5), 1, seed=0)) == [0, 1, 2, 3, 4]
+
+
+def test_the_configurations_are_valid() -> None:
+    assert {"people", "teacher"} <= set(presets())
+    files = sorted((Path(__file__).parents[2] / "configs" / "embedding").glob("*.yaml"))
+    assert files
+    for name in [*presets(), *map(str, files)]:
+        assert load_config(name).branch.embedding.dimension == 128
+
+
+def test_what_does_not_fit_is_told(portraits: Path) -> None:
+    place = ["--images", str(portraits / "pictures"), "--out", str(portraits / "out")]
+    wide = CliRunner().invoke(
+        app, [str(portraits / "index.csv"), *place, "--teacher", str(portraits / "teacher.npz")]
+    )
+    assert wide.exit_code == 2 and "have 8 numbers" in wide.output
+    with pytest.raises(ValueError, match="none left out"):
+        Embedding(layers=(2, 4))
+    with pytest.raises(ValueError, match="slim"):
+        build("vgg16").embed(Embedding())

@@ -1,0 +1,132 @@
+"""What every store does alike: a file, and a PostgreSQL server with pgvector that the test starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+
+from s3fd.identity import galleries
+from s3fd.identity.recogniser import Model
+from s3fd.identity.store import Calibration, GalleryError, Match
+from s3fd.identity.vectors import normalise
+
+MODEL = Model("test", "0" * 64, 8)
+
+
+def unit(seed: int, count: int) -> np.ndarray:
+    """Random vectors of length 1."""
+    return normalise(np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32))
+
+
+@pytest.fixture(params=["file", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new gallery can go: a file, or a schema of its own in the server."""
+    if request.param == "file":
+        return str(tmp_path / "g.db")
+    server: Callable[[], str] = request.getfixturevalue("postgres")
+    return server()
+
+
+@pytest.fixture
+def gallery(place: str) -> Iterator[str]:
+    """An empty gallery."""
+    galleries.create(place, MODEL).close()
+    return place
+
+
+def test_search_finds_the_best_vector_of_each_person(gallery: str) -> None:
+    people = {name: unit(seed, 5) for seed, name in enumerate("abcdef")}
+    with galleries.open_gallery(gallery, MODEL) as store:
+        for name, vectors in people.items():
+            store.add(name, vectors[:2], ["1.jpg", "2.jpg"])
+            store.add(name, vectors[2:], ["3.jpg"] * 3)
+        assert store.people() == dict.fromkeys("abcdef", 5)
+        probe = unit(99, 1)[0]
+        best = {name: float((vectors @ probe).max()) for name, vectors in people.items()}
+        found = store.search(probe, 4)
+        assert [match.name for match in found] == sorted(best, key=lambda name: -best[name])[:4]
+        assert [match.score for match in found] == pytest.approx(sorted(best.values())[::-1][:4], abs=1e-6)
+        assert len(store.search(probe, 99)) == 6 and store.search(probe, 0) == []
+        with pytest.raises(ValueError, match="8 numbers"):
+            store.search(probe[:4])
+
+
+def test_what_was_added_is_there_when_it_is_opened_again(gallery: str) -> None:
+    vectors = unit(0, 3)
+    with galleries.open_gallery(gallery) as store:
+        assert store.calibration is None and store.search(vectors[0]) == []
+        store.add("Ada 'Lovelace'", vectors, ["a", "b", "c"])
+        store.calibrate(Calibration(0.5, 0.4, 0.01, 100, 3))
+        store.calibrate(Calibration(0.6, 0.4, 0.01, 100, 3))
+    assert galleries.exists(gallery)
+    with galleries.open_gallery(gallery) as store:
+        assert store.model == MODEL
+        np.testing.assert_array_equal(store.vectors_of("Ada 'Lovelace'"), vectors)
+        assert store.calibration == Calibration(0.6, 0.4, 0.01, 100, 3)
+
+
+def test_a_search_sees_what_another_connection_has_changed(gallery: str) -> None:
+    vectors = unit(0, 2)
+    with galleries.open_gallery(gallery) as one, galleries.open_gallery(gallery) as other:
+        assert one.search(vectors[0]) == []
+        other.add("Ada", vectors[:1], ["a.jpg"])
+        assert one.search(vectors[0]) == [Match("Ada", pytest.approx(1))]
+        assert other.remove("Ada") == 1
+        assert one.search(vectors[0]) == [] and one.people() == {}
+
+
+def test_requests_that_cannot_be_met_change_nothing(gallery: str) -> None:
+    with galleries.open_gallery(gallery) as store:
+        for vectors in (unit(0, 2)[:, :4], unit(0, 2) * 2, unit(0, 3)):
+            with pytest.raises(ValueError, match=r"expected|length"):
+                store.add("Ada", vectors, ["a.jpg", "b.jpg"])
+        with pytest.raises(GalleryError, match="needs a name"):
+            store.add(" ", unit(0, 1), ["a.jpg"])
+        for ask in (store.remove, store.vectors_of):
+            with pytest.raises(GalleryError, match="nobody in this gallery is called 'Ada'"):
+                ask("Ada")
+        assert store.people() == {}
+
+
+def test_a_gallery_is_of_one_model_and_never_replaced(gallery: str) -> None:
+    with pytest.raises(GalleryError, match="cannot be compared"):
+        galleries.open_gallery(gallery, Model("other", "1" * 64, 8))
+    with pytest.raises((GalleryError, FileExistsError)):
+        galleries.create(gallery, MODEL)
+
+
+def test_where_there_is_none(place: str) -> None:
+    assert not galleries.exists(place)
+    with pytest.raises((GalleryError, FileNotFoundError), match=r"no such gallery|no gallery"):
+        galleries.open_gallery(place)
+
+
+def test_a_server_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(GalleryError, match=r"^PostgreSQL: ") as told:
+        galleries.open_gallery(f"postgresql://me:secret@/people?host={quote(str(tmp_path))}")
+    assert "secret" not in str(told.value) and "\n" not in str(told.value)
+
+
+def test_nothing_of_a_removed_person_stays_in_the_tables(postgres: Callable[[], str]) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    place = postgres()
+    galleries.create(place, MODEL).close()
+    with galleries.open_gallery(place) as store:
+        store.add("Kept Person", unit(0, 3), ["k"] * 3)
+        store.add("Gone Person", unit(1, 3), ["gone"] * 3)
+        store.remove("Gone Person")
+    with psycopg.connect(place, autocommit=True) as server:
+        server.execute("CHECKPOINT")
+        (data,) = server.execute("SHOW data_directory").fetchone()
+        for table in ("s3fd_person", "s3fd_vector"):
+            (path,) = server.execute("SELECT pg_relation_filepath(%s::regclass)", (table,)).fetchone()
+            held = (Path(data) / path).read_bytes()
+            assert b"Gone" not in held and b"gone" not in held
+            assert table == "s3fd_vector" or b"Kept Person" in held
+            assert table == "s3fd_person" or unit(0, 1).astype("<f4").tobytes() in held
+            assert unit(1, 1).astype("<f4").tobytes() not in held

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from s3fd.weights.atomic import write_atomically
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_file_is_replaced(tmp_path: Path, sync: bool) -> None:
+    for data in (b"one", b"two"):
+        write_atomically(tmp_path / "a.bin", data, sync=sync)
+        assert (tmp_path / "a.bin").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127])
+def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
+    write_atomically(tmp_path / name, b"whole")
+    assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_on_a_full_disk_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    code = (
+        "import sys; from pathlib import Path; from s3fd.weights.atomic import write_atomically;"
+        "write_atomically(Path(sys.argv[1]), bytes(100_000))"
+    )
+
+    def full() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    done = subprocess.run([sys.executable, "-c", code, path], preexec_fn=full, capture_output=True, text=True)
+    assert done.returncode == 1 and "OSError" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
+    assert path.read_bytes() == b"old"
