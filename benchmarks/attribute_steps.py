@@ -2,18 +2,17 @@
 
 Run: python benchmarks/attribute_steps.py DATA --target Gender:F=female,M=male --steps 400
 
-DATA has what `configs/slim-attributes.yaml` names (tools/relabel.py and tools/locate_faces.py make it). Every
-row starts from the same detector and learns from DATA/labelled/train.csv: the recipe with copied and with
-random weights, on pictures as they are; a tower and a branch on composed pictures, the detector still frozen;
-and a tower learnt together with the detector. Tested on DATA/labelled/test.csv, at the pictures' own size,
-faces of 32 pixels and more. What joint training does to finding faces is for wider_subset.py to say: --keep
-leaves the weights.
+DATA has what tools/locate_faces.py makes, and the pictures of faces that nobody labelled in `OTHERS`. Every
+row starts from the same detector, best one that knows nothing of the attribute yet, and learns from
+DATA/labelled/train.csv: the recipe with copied and with random weights, on pictures as they are; a tower and
+a branch on composed pictures, the detector still frozen; and the branch jointly with the stages it reads,
+while the detector is held. Tested on DATA/labelled/test.csv, at the pictures' own size, faces of 32 pixels
+and more. What joint training does to finding faces is for wider_subset.py to say: --keep leaves the weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,8 +31,6 @@ from s3fd.evaluation.attributes import summarise
 from s3fd.inference.detector import Detector
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD
-from s3fd.training import config as training
-from s3fd.training import loop
 from s3fd.weights.network_file import load_network, save_network
 
 NAME = "target"
@@ -41,7 +38,8 @@ BATCH = 16
 SMALLEST = 32
 """Pixels; smaller faces are not counted."""
 
-JOINT = Path(__file__).parents[1] / "configs" / "slim-attributes.yaml"
+OTHERS = ("wider_train_subset", "group_photos/images", "masked_faces/images")
+"""Below DATA, where there are such."""
 
 
 def main() -> None:
@@ -95,29 +93,19 @@ def rows(
     tower = load_config("tower").model_copy(update=budget)
     branch = load_config("branch").model_copy(update=budget)
 
-    def frozen(config: FinetuneConfig) -> S3FD:
-        return finetune(load_network(weights), NAME, target, items, config)
+    joint = load_config("joint").model_copy(update=budget)
+    others = [args.data / name for name in OTHERS if (args.data / name).is_dir()]
+
+    def learn(config: FinetuneConfig) -> S3FD:
+        return finetune(load_network(weights), NAME, target, items, config, others=others)
 
     return {
-        "recipe, copied weights": partial(frozen, recipe),
-        "recipe, random weights": partial(frozen, random),
-        "tower, composed pictures": partial(frozen, tower),
-        "branch, composed pictures": partial(frozen, branch),
-        "tower and detector together": partial(joint, args, weights),
+        "recipe, copied weights": partial(learn, recipe),
+        "recipe, random weights": partial(learn, random),
+        "tower, composed pictures": partial(learn, tower),
+        "branch, composed pictures": partial(learn, branch),
+        "branch, jointly with the detector's stages": partial(learn, joint),
     }
-
-
-def joint(args: argparse.Namespace, weights: Path) -> S3FD:
-    """Train an attribute together with the detector."""
-    config = training.load_config(JOINT)
-    (attribute,) = (a for a in config.attributes if a.target == args.target)
-    config = config.model_copy(
-        update={"attributes": [attribute.model_copy(update={"name": NAME})], "steps": args.steps}
-    )
-    samples, _ = loop.read_data(config.data, args.data)
-    labelled, _ = loop.read_labelled(config, args.data)
-    with tempfile.TemporaryDirectory() as folder:
-        return loop.train(config, samples, Path(folder), labelled=labelled, initial=weights)
 
 
 if __name__ == "__main__":

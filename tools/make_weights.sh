@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The bundled weights in one command, from the data packs: about five hours on two CPU cores.
 #
-#   tools/make_weights.sh DATA face_detection_yunet.onnx OUT
+#   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
 #
+# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it).
 # DATA holds the unpacked sets that the configurations name. Every stage that was stopped goes on where it was when
 # the same command runs again; OUT receives a folder a stage, and slim.safetensors and slim.onnx in the end.
 set -euo pipefail
-data=$1 teacher=$2 out=$3
+data=$1 teacher=$2 gender_teacher=$3 out=$4
 here=$(dirname "$0")/..
 gender=Gender:F=female,M=male
 sets=(group_photos masked_faces lfw_subset)
@@ -25,8 +26,15 @@ for stage in slim slim-quality slim-relabelled slim-640; do
     s3fd train "$here/configs/$stage.yaml" --data "$data" --out "$out/$stage" "${from[@]}"
   from=(--from "$out/$stage/weights.safetensors")
 done
-s3fd finetune "$data/labelled/train.csv" --images "$data" --target "$gender" --out "$out/gender" \
-  --config "$here/configs/finetune/gender-branch.yaml" --weights "$out/slim-640/weights.safetensors"
-s3fd weights calibrate "$out/gender/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
+others=(--others "$data/wider_train_subset" --others "$data/group_photos/images" --others "$data/masked_faces/images")
+[ -f "$out/gender/weights.safetensors" ] ||
+  s3fd finetune "$data/labelled/train.csv" --images "$data" --target "$gender" --out "$out/gender" \
+    --config "$here/configs/finetune/gender-joint.yaml" --weights "$out/slim-640/weights.safetensors" "${others[@]}"
+[ -f "$data/labelled/crowds.csv" ] ||
+  python "$here/tools/pseudo_labels.py" "$data" "$data/labelled/crowds.csv" --teacher "$gender_teacher" \
+    --labels "$data/labelled/train.csv" wider_train_subset group_photos masked_faces
+s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/gender-crowds" \
+  --config "$here/configs/finetune/gender-crowds.yaml" --weights "$out/gender/weights.safetensors" "${others[@]}"
+s3fd weights calibrate "$out/gender-crowds/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

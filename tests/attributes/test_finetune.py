@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from s3fd.attributes.config import FinetuneConfig
+from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfig
 from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.stream import LabelledStream
+from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.data.labels import Labels, read
+from s3fd.network import S3FD, build
+from s3fd.network.slim import Slim
 from s3fd.training.config import OptimiserConfig
 from s3fd.training.dataset import normalise
 from s3fd.weights.network_file import load_network
@@ -130,3 +133,87 @@ def test_a_head_that_is_kept_goes_on_from_what_it_knew(labels: Labels, detector_
 
 def kept() -> FinetuneConfig:
     return QUICK.model_copy(update={"head": QUICK.head.model_copy(update={"initial": "kept"})})
+
+
+def joint(weight: float, rate: float = 1.0) -> FinetuneConfig:
+    return QUICK.model_copy(
+        update={
+            "head": InitialHeadConfig(kind="branch", layers=(2, 3), depth=1, initial="random"),
+            "joint": JointConfig(weight=weight, rate=rate, others=2),
+            "compose": True,
+            "epochs": 4,
+        }
+    )
+
+
+@pytest.fixture
+def boxed(coloured: Path) -> Labels:
+    rows = [f"{i}.png,5,5,65,85,{('blue', 'red')[i % 2]}" for i in range(16)]
+    (coloured / "boxes.csv").write_text("\n".join(["image,x1,y1,x2,y2,Colour", *rows]), encoding="utf-8")
+    return read(coloured / "boxes.csv", coloured / "pictures", ["Colour"])
+
+
+def test_joint_training_changes_only_what_a_branch_reads(
+    boxed: Labels, coloured: Path, detector_file: Path
+) -> None:
+    network = load_network(detector_file)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    pictures = [coloured / "pictures"]
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, joint(1.0), others=pictures)
+    after = network.state_dict()
+    changed = {name.rsplit(".", 1)[0] for name in before if not torch.equal(after[name], before[name])}
+    assert changed
+    assert {".".join(name.split(".")[:3]) for name in changed} == {
+        f"backbone.{part}.{i}" for part in ("stages", "lateral") for i in (2, 3, 4, 5)
+    }
+
+
+def test_a_detector_that_is_held_says_what_it_said(
+    boxed: Labels, coloured: Path, detector_file: Path
+) -> None:
+    folder = coloured / "pictures"
+    pictures = normalise(UnlabelledStream([folder], 128, 1).draw(0, 8))
+    before = fused(load_network(detector_file), pictures)
+    moved = []
+    for weight in (1e-6, 100.0):
+        network = load_network(detector_file)
+        finetune(network, "colour", boxed.targets[0], boxed.pictures, joint(weight, 0.02), others=[folder])
+        after = fused(network, pictures)
+        moved.append(sum((a - b).square().mean().item() for a, b in zip(after, before, strict=True)))
+    assert moved[1] < moved[0] / 2
+
+
+def fused(network: S3FD, pictures: torch.Tensor) -> list[torch.Tensor]:
+    assert isinstance(network.backbone, Slim)
+    with torch.no_grad():
+        return network.backbone.fuse(network.backbone.bottom_up(pictures))
+
+
+def test_only_a_branch_is_trained_jointly(boxed: Labels, detector_file: Path) -> None:
+    wrong = joint(1.0).model_copy(update={"head": InitialHeadConfig()})
+    with pytest.raises(ValueError, match="only a branch"):
+        finetune(load_network(detector_file), "colour", boxed.targets[0], boxed.pictures, wrong)
+    scored = joint(1.0).model_copy(update={"min_face_score": 0.1})
+    with pytest.raises(ValueError, match="min_face_score: 0"):
+        finetune(load_network(detector_file), "colour", boxed.targets[0], boxed.pictures, scored)
+
+
+def test_a_network_is_held_to_another_detector_with_its_first_stages(
+    boxed: Labels, coloured: Path, detector_file: Path
+) -> None:
+    folder = coloured / "pictures"
+    pictures = normalise(UnlabelledStream([folder], 128, 1).draw(0, 8))
+    wanted = fused(load_network(detector_file), pictures)
+    network = load_network(detector_file)
+    assert isinstance(network.backbone, Slim)
+    with torch.no_grad():
+        for parameter in network.backbone.lateral[2].parameters():
+            parameter.mul_(1.5)
+    far = (fused(network, pictures)[2] - wanted[2]).square().mean()
+    config = joint(100.0, 0.1)
+    hold = load_network(detector_file)
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, config, others=[folder], hold=hold)
+    assert (fused(network, pictures)[2] - wanted[2]).square().mean() < far / 2
+    torch.manual_seed(9)
+    with pytest.raises(ValueError, match="first stages"):
+        finetune(network, "colour", boxed.targets[0], boxed.pictures, config, hold=build("slim"))

@@ -166,10 +166,13 @@ def test_a_branch_starts_with_the_features_of_one_of_its_shape() -> None:
     )
     network = build("slim", attributes=[GENDER, shallow, deep])
     person = AttributeBranch(
-        Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4, 5), depth=2), 64
+        Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4, 5), depth=2),
+        network.backbone.stage_channels,
     )
     before = person.conv[0].weight.clone()
     person.copy_features(network.attribute_heads.values())
-    theirs = network.attribute_heads["depth2"].stages.state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in person.stages.state_dict().items())
+    theirs = network.attribute_heads["depth2"].state_dict()
+    shared = {name: t for name, t in person.state_dict().items() if not name.startswith("conv.")}
+    assert len(shared) > 50
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in shared.items())
     assert torch.equal(person.conv[0].weight, before)

@@ -23,6 +23,14 @@ class InitialHeadConfig(HeadConfig):
     )
 
 
+class JointConfig(StrictConfig):
+    """The detector's stages from stride 16 on learn with a branch, see `s3fd.training.distillation`."""
+
+    weight: float = Field(2.0, gt=0, description="of the loss that holds the detector to what it said")
+    rate: float = Field(0.5, gt=0, le=1, description="of the stages, as a share of the branch's")
+    others: int = Field(4, ge=0, description="pictures without labels a step, on which it is held as well")
+
+
 class FinetuneConfig(StrictConfig):
     """A whole fine-tuning run; the defaults are the published exercise's."""
 
@@ -41,6 +49,9 @@ class FinetuneConfig(StrictConfig):
     flip: bool = True
     distort: bool = True
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
+    joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
+    face_sizes: tuple[float, float] = Field((16, 400), description="pixels, in composed pictures")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0 is the last")
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "fp32"
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)

@@ -1,27 +1,30 @@
-"""Fine-tuning: an attribute head on a frozen detector. Read it from `finetune` down."""
+"""Fine-tuning: an attribute head on a detector that stays what it is. Read it from `finetune` down."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from s3fd.attributes.composed import ComposedStream
 from s3fd.attributes.config import FinetuneConfig
-from s3fd.attributes.stream import Batch, LabelledStream
+from s3fd.attributes.learners import Frozen, Joint
+from s3fd.attributes.stream import LabelledStream
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.targets import Target
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
 from s3fd.network.branch import AttributeBranch
-from s3fd.training.attribute_loss import attribute_loss, where_faces
+from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.composition import Composition
-from s3fd.training.dataset import normalise
+from s3fd.training.ema import WeightAverage
 from s3fd.training.schedule import learning_rate, make_optimiser
 
 
@@ -98,8 +101,13 @@ def finetune(
     items: Sequence[LabelledPicture],
     config: FinetuneConfig,
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
+    others: Sequence[Path] = (),
+    hold: S3FD | None = None,
 ) -> S3FD:
     """Train a head for `target` on `items` and return `network` with it; `on_step` hears of every step.
+
+    Folders of `others` have pictures without labels, on which a detector that learns as well is held to what
+    `hold`, or else it itself, says before.
 
     Raises:
         ValueError: no picture, or a configuration that does not fit the network.
@@ -107,24 +115,39 @@ def finetune(
     if not items:
         raise ValueError("there is no picture to train on")
     head = add_head(network, name, target, config)
-    optimiser = make_optimiser(head, config.optimiser)
+    learner: Frozen | Joint = Frozen(network, name, config)
+    if config.joint is not None:
+        learner = Joint(network, name, config, others, hold)
+    optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
     steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
+    average = WeightAverage(network, config.ema)
     network.eval()
     head.train()
     for number, batch in enumerate(ahead(stream.batches(0, steps, config.batch))):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(number, steps, config.optimiser)
-        logits, targets = _compare(network, name, batch, config)
+        logits, targets, held = learner.compare(batch, number)
         loss = attribute_loss(logits, targets, config.loss, config.balanced)
-        counted = targets != NOT_KNOWN
-        if counted.any():
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(head.parameters(), config.optimiser.clip)
-            optimiser.step()
+        if (targets != NOT_KNOWN).any():
+            _learn(loss + held, optimisers, learning_rate(number, steps, config.optimiser), config)
+            average.update(network, number)
         on_step(_report(number + 1, loss, logits, targets), steps)
-    return network.eval()
+    network.load_state_dict(average.module.state_dict())
+    return network.requires_grad_(False).eval()
+
+
+def _learn(
+    loss: Tensor, optimisers: Sequence[tuple[Optimizer, float]], rate: float, config: FinetuneConfig
+) -> None:
+    """One step of every optimiser, at its share of `rate`."""
+    for optimiser, share in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * share
+    loss.backward()  # type: ignore[no-untyped-call]
+    every = [p for optimiser, _ in optimisers for group in optimiser.param_groups for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(every, config.optimiser.clip)
+    for optimiser, _ in optimisers:
+        optimiser.step()
 
 
 def _stream(
@@ -132,18 +155,9 @@ def _stream(
 ) -> LabelledStream | ComposedStream:
     """Pictures as they are, or composed of their faces."""
     if config.compose:
-        policy = Composition(config.size, distort=config.distort)
+        policy = Composition(config.size, config.face_sizes, config.distort)
         return ComposedStream(items, column, policy, config.seed)
     return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)
-
-
-def _compare(network: S3FD, name: str, batch: Batch, config: FinetuneConfig) -> tuple[Tensor, Tensor]:
-    """The head's logits (B, A, classes), and what each anchor should tell (B, A): -1 where no face is."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-        predictions = network(normalise(batch.pictures))
-    faces = predictions.logits.float()
-    scores = torch.sigmoid(faces[..., 1] - faces[..., 0])
-    return predictions.attributes[name].spread(), where_faces(batch.targets, scores, config.min_face_score)
 
 
 def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -102,8 +102,13 @@ def run(
     folder: Path,
     group: str | None = None,
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
+    others: Sequence[Path] = (),
+    hold: Path | None = None,
 ) -> Report:
     """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
+
+    Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
+    held to: see `s3fd.attributes.finetune.finetune`.
 
     `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``.
 
@@ -113,6 +118,7 @@ def run(
     """
     (target,) = labels.targets
     network = load_network(weights)
+    held = load_network(hold) if hold else None
     learning, testing = split(labels.pictures, config.held_out, config.seed, group)
     _need_every_class(learning, target)
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +130,7 @@ def run(
         on_step(step, steps)
 
     start = time.perf_counter()
-    finetune(network, name, target, learning, config, count)
+    finetune(network, name, target, learning, config, count, others, held)
     seconds = time.perf_counter() - start
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)

@@ -31,7 +31,7 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: recipe (the published exercise), branch or tower (with boxes), or YAML."
+            help="How to train: recipe (the published exercise); with boxes branch, joint or tower; or YAML."
         ),
     ] = "recipe",
     weights: Annotated[
@@ -45,6 +45,16 @@ def finetune(
         typer.Option(
             help="Column, such as a person's name, of which no value is both trained on and tested."
         ),
+    ] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of pictures without labels, on which joint holds the detector too; may be repeated."
+        ),
+    ] = None,
+    hold: Annotated[
+        str | None,
+        typer.Option(help="Detector that joint holds to, such as slim.", show_default="what it starts from"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result.", show_default="runs/NAME of the attribute")
@@ -66,11 +76,22 @@ def finetune(
         (column,) = labels.targets
         called = name or column.column.lower()
         folder = out or Path("runs") / called
+        held = run.detector_weights(hold) if hold else None
         typer.echo(
             f"{len(labels.pictures)} pictures; {called}: {', '.join(column.names)}; run in {folder}", err=True
         )
         with _Progress() as progress:
-            report = run.run(labels, called, settings, run.detector_weights(weights), folder, group, progress)
+            report = run.run(
+                labels,
+                called,
+                settings,
+                run.detector_weights(weights),
+                folder,
+                group,
+                progress,
+                others or (),
+                held,
+            )
     except (ValueError, OSError) as error:
         fail(str(error))
     typer.echo(report.text(), err=True)

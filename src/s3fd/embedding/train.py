@@ -21,7 +21,7 @@ from s3fd.embedding.loss import MarginLoss, teacher_loss
 from s3fd.embedding.stream import Batch, FaceStream
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
-from s3fd.network.embedding import EmbeddingBranch
+from s3fd.network.embedding import FIRST_LAYER, EmbeddingBranch
 from s3fd.network.slim import Slim
 from s3fd.training.dataset import normalise
 from s3fd.training.schedule import learning_rate, make_optimiser
@@ -112,7 +112,7 @@ def see(network: S3FD, batch: Batch) -> Tensor:
     """The frozen features (B, C, S / 8, S / 8) of the pictures of a batch."""
     assert isinstance(network.backbone, Slim)
     pictures = normalise(batch.pictures).contiguous(memory_format=torch.channels_last)
-    return network.backbone.early(pictures)[-1]
+    return network.backbone.bottom_up(pictures, FIRST_LAYER)[-1]
 
 
 def read(branch: EmbeddingBranch, early: Tensor, batch: Batch, precision: str = "fp32") -> Tensor:

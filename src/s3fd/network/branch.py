@@ -1,4 +1,4 @@
-"""An attribute's own branch: it leaves the detector's backbone early, and learns features of its own."""
+"""An attribute's own branch beside the backbone's coarser stages, with features of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute
 from s3fd.network.layer_logits import LayerLogits
-from s3fd.network.slim import SeparableBlock
+from s3fd.network.slim import SeparableBlock, convolution
 
 WIDTH = 96
 """Channels: half of what the backbone has there."""
@@ -19,26 +19,37 @@ FIRST_LAYER = 2
 
 
 class AttributeBranch(nn.Module):
-    """Logits of an attribute at every anchor, from blocks of its own on the backbone's stride-8 features.
+    """Logits of an attribute at every anchor, from blocks of its own beside the backbone's coarser stages.
 
     The detector's fused maps know where faces are, and little else; what tells people apart has to be learnt.
-    A branch learns it without the detector changing at all, and still in one pass: its blocks see each place
-    of the picture once, at strides 16, 32, 64 and 128.
+    A branch starts from the stage at stride 8 and learns in blocks of its own at strides 16, 32, 64 and 128,
+    at each of which it also sees what the backbone's stage says. It is still one pass: every place of the
+    picture is looked at once.
     """
 
-    def __init__(self, attribute: Attribute, inputs: int) -> None:
-        """Build an untrained branch, `attribute.depth` blocks a stride, for `inputs` stride-8 channels."""
+    def __init__(self, attribute: Attribute, channels: Sequence[int]) -> None:
+        """Build an untrained branch, `attribute.depth` blocks a stride, beside stages of these `channels`.
+
+        Raises:
+            ValueError: layers that do not go on from `FIRST_LAYER` without a gap.
+        """
         super().__init__()
         self.layers = attribute.layers
         if self.layers != tuple(range(FIRST_LAYER, FIRST_LAYER + len(self.layers))):
             raise ValueError(
                 f"a branch has the layers from {FIRST_LAYER} on, none left out: not {self.layers}"
             )
-        self.stages = nn.ModuleList()
+        self.down = nn.ModuleList()
+        self.lateral = nn.ModuleList()
+        self.blocks = nn.ModuleList()
         self.conv = nn.ModuleList()
-        for _ in self.layers:
-            rest = (SeparableBlock(WIDTH, WIDTH) for _ in range(attribute.depth - 1))
-            self.stages.append(nn.Sequential(SeparableBlock(inputs, WIDTH, stride=2), *rest))
+        inputs = channels[FIRST_LAYER - 1]
+        for layer in self.layers:
+            self.down.append(SeparableBlock(inputs, WIDTH, stride=2))
+            self.lateral.append(convolution(channels[layer], WIDTH, kernel=1))
+            self.blocks.append(
+                nn.Sequential(*(SeparableBlock(WIDTH, WIDTH) for _ in range(attribute.depth - 1)))
+            )
             self.conv.append(nn.Conv2d(WIDTH, len(attribute.classes), 3, padding=1))
             inputs = WIDTH
 
@@ -48,19 +59,25 @@ class AttributeBranch(nn.Module):
 
         What was learnt of faces for another label is a better start than noise where labels are few.
         """
-        own = {name: tensor.shape for name, tensor in self.stages.state_dict().items()}
         for other in others:
-            if isinstance(other, AttributeBranch):
-                theirs = other.stages.state_dict()
-                if {name: tensor.shape for name, tensor in theirs.items()} == own:
-                    self.stages.load_state_dict(theirs)
-                    return
+            if isinstance(other, AttributeBranch) and other.features_shape() == self.features_shape():
+                for own, theirs in zip(self._features(), other._features(), strict=True):
+                    own.load_state_dict(theirs.state_dict())
+                return
 
-    def forward(self, early: Tensor, map_sizes: Sequence[tuple[int, int]]) -> LayerLogits:
-        """Map stride-8 features (B, C, H, W) to the logits on the branch's layers; maps have these sizes."""
+    def features_shape(self) -> list[torch.Size]:
+        """Shapes of all tensors but the last convolutions': two branches of equal ones can share features."""
+        return [tensor.shape for part in self._features() for tensor in part.state_dict().values()]
+
+    def _features(self) -> tuple[nn.ModuleList, ...]:
+        return self.down, self.lateral, self.blocks
+
+    def forward(self, stages: Sequence[Tensor]) -> LayerLogits:
+        """Map the output of the backbone's six stages to the logits on the branch's layers."""
         own: dict[int, Tensor] = {}
-        x = early
-        for layer, stage, conv in zip(self.layers, self.stages, self.conv, strict=True):
-            x = stage(x)
+        x = stages[FIRST_LAYER - 1]
+        parts = zip(self.layers, self.down, self.lateral, self.blocks, self.conv, strict=True)
+        for layer, down, lateral, blocks, conv in parts:
+            x = blocks(down(x) + lateral(stages[layer]))
             own[layer] = conv(x)
-        return LayerLogits(own, map_sizes)
+        return LayerLogits(own, [(stage.shape[-2], stage.shape[-1]) for stage in stages])

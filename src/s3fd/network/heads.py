@@ -40,6 +40,11 @@ class Predictions(NamedTuple):
     embedding: Tensor | None = None
 
 
+def face_scores(logits: Tensor) -> Tensor:
+    """Probabilities (B, A) of a face, from logits (B, A, 2): of two classes the softmax is a sigmoid."""
+    return torch.sigmoid(logits[..., 1] - logits[..., 0])
+
+
 def max_out(logits: Tensor) -> Tensor:
     """Reduce n background logits and one face logit to two: (B, n + 1, …) to (B, 2, …).
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
-from s3fd.network.embedding import Embedding, EmbeddingBranch, flatten
+from s3fd.network.consensus import consensus
+from s3fd.network.embedding import FIRST_LAYER, Embedding, EmbeddingBranch, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
@@ -66,7 +67,7 @@ class S3FD(nn.Module):
         if attribute.kind == "branch":
             if not isinstance(self.backbone, Slim):
                 raise ValueError("only slim's backbone lets an attribute branch off")
-            head = AttributeBranch(attribute, self.backbone.early_channels)
+            head = AttributeBranch(attribute, self.backbone.stage_channels)
         elif attribute.kind == "picture":
             head = PictureHead(attribute, self.backbone.out_channels)
         else:
@@ -84,7 +85,7 @@ class S3FD(nn.Module):
         if not isinstance(self.backbone, Slim):
             raise ValueError("only slim's backbone lets an embedding branch off")
         self.embedding = embedding
-        self.embedding_branch = EmbeddingBranch(embedding, self.backbone.early_channels)
+        self.embedding_branch = EmbeddingBranch(embedding, self.backbone.stage_channels[FIRST_LAYER - 1])
         return self.embedding_branch
 
     def calibrate(self, name: str, temperature: float) -> None:
@@ -95,18 +96,22 @@ class S3FD(nn.Module):
 
     def forward(self, x: Tensor) -> Predictions:
         """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
+        stages: list[Tensor] = []
         if isinstance(self.backbone, Slim):
-            early = self.backbone.early(x)
-            maps = self.backbone.late(early)
+            stages = self.backbone.bottom_up(x)
+            maps = self.backbone.top_down(stages)
         else:
-            early, maps = [], self.backbone(x)
+            maps = self.backbone(x)
         predictions: Predictions = self.heads(maps)
         answers = {}
         for name, head in self.attribute_heads.items():
-            branch = isinstance(head, AttributeBranch)
-            answers[name] = head(early[-1], predictions.map_sizes) if branch else head(maps)
+            if isinstance(head, AttributeBranch):
+                answers[name] = consensus(head(stages), predictions.logits)
+            else:
+                answers[name] = head(maps)
         if self.embedding_branch is not None:
-            predictions = predictions._replace(embedding=flatten(self.embedding_branch(early[-1])))
+            vectors = self.embedding_branch(stages[FIRST_LAYER - 1])
+            predictions = predictions._replace(embedding=flatten(vectors))
         return predictions._replace(attributes=answers) if answers else predictions
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def convolution(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     """Build convolution, batch normalisation and ReLU; an input of n cells gives ceil(n / stride)."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
@@ -21,18 +25,14 @@ class SeparableBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         """Build a block that divides height and width by `stride`."""
         super().__init__()
-        self.depthwise = _conv(inputs, inputs, stride=stride, groups=inputs)
-        self.pointwise = _conv(inputs, outputs, kernel=1)
+        self.depthwise = convolution(inputs, inputs, stride=stride, groups=inputs)
+        self.pointwise = convolution(inputs, outputs, kernel=1)
         self.skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
         y: Tensor = self.pointwise(self.depthwise(x))
         return x + y if self.skip else y
-
-
-EARLY = 2
-"""Stages that know edges and textures, not yet faces: those that attributes may branch off from."""
 
 
 class Slim(nn.Module):
@@ -61,8 +61,8 @@ class Slim(nn.Module):
         if not len(widths) == len(depths) == len(smoothing) == 6:
             raise ValueError("slim has six stages: give six widths, six depths and six counts of smoothing")
         self.out_channels = (pyramid,) * 6
-        self.early_channels = widths[EARLY - 1]
-        self.stem = _conv(3, 16, stride=2)
+        self.stage_channels = widths
+        self.stem = convolution(3, 16, stride=2)
         stages, inputs = [], 16
         for width, depth in zip(widths, depths, strict=True):
             blocks = [SeparableBlock(inputs, width, stride=2)]
@@ -70,30 +70,33 @@ class Slim(nn.Module):
             stages.append(nn.Sequential(*blocks))
             inputs = width
         self.stages = nn.ModuleList(stages)
-        self.lateral = nn.ModuleList(_conv(width, pyramid, kernel=1) for width in widths)
+        self.lateral = nn.ModuleList(convolution(width, pyramid, kernel=1) for width in widths)
         self.smooth = nn.ModuleList(
             nn.Sequential(*(SeparableBlock(pyramid, pyramid) for _ in range(count))) for count in smoothing
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
-        return self.late(self.early(x))
+        return self.top_down(self.bottom_up(x))
 
-    def early(self, x: Tensor) -> list[Tensor]:
-        """Map a picture batch (B, 3, H, W) to what the first two stages give, at strides 4 and 8."""
-        x = self.stem(x)
-        outputs = []
-        for stage in list(self.stages)[:EARLY]:
-            x = stage(x)
-            outputs.append(x)
+    def bottom_up(self, x: Tensor, count: int = 6) -> list[Tensor]:
+        """Map a picture batch (B, 3, H, W) to what the first `count` stages give, of `stage_channels`."""
+        return self.climb([self.stages[0](self.stem(x))], count)
+
+    def climb(self, stages: Sequence[Tensor], count: int = 6) -> list[Tensor]:
+        """Go on from the output of the first stages, one or more, to that of the first `count`."""
+        outputs = list(stages)
+        for stage in list(self.stages)[len(outputs) : count]:
+            outputs.append(stage(outputs[-1]))
         return outputs
 
-    def late(self, early: list[Tensor]) -> list[Tensor]:
-        """Map the output of `early` to the six feature maps."""
-        outputs = list(early)
-        for stage in list(self.stages)[EARLY:]:
-            outputs.append(stage(outputs[-1]))
-        maps: list[Tensor] = [lateral(x) for lateral, x in zip(self.lateral, outputs, strict=True)]
+    def top_down(self, stages: Sequence[Tensor]) -> list[Tensor]:
+        """Map the output of `bottom_up` to the six feature maps."""
+        return [smooth(m) for smooth, m in zip(self.smooth, self.fuse(stages), strict=True)]
+
+    def fuse(self, stages: Sequence[Tensor], finest: int = 0) -> list[Tensor]:
+        """Add to the output of each stage from `finest` on all coarser ones: the maps before smoothing."""
+        maps: list[Tensor] = [self.lateral[i](stages[i]) for i in range(finest, len(stages))]
         for i in range(len(maps) - 2, -1, -1):
             maps[i] = maps[i] + F.interpolate(maps[i + 1], size=maps[i].shape[-2:], mode="nearest")
-        return [smooth(m) for smooth, m in zip(self.smooth, maps, strict=True)]
+        return maps

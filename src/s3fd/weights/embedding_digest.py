@@ -7,7 +7,8 @@ import hashlib
 from torch import Tensor, nn
 
 from s3fd.network import S3FD
-from s3fd.network.slim import EARLY, Slim
+from s3fd.network.embedding import FIRST_LAYER
+from s3fd.network.slim import Slim
 
 
 def embedding_digest(network: S3FD) -> str:
@@ -23,7 +24,7 @@ def embedding_digest(network: S3FD) -> str:
     if branch is None or not isinstance(backbone, Slim):
         raise ValueError("this network has no embedding")
     parts = {"stem": backbone.stem, "branch": branch}
-    parts |= {f"stage {i}": stage for i, stage in enumerate(list(backbone.stages)[:EARLY])}
+    parts |= {f"stage {i}": stage for i, stage in enumerate(list(backbone.stages)[:FIRST_LAYER])}
     digest = hashlib.sha256()
     for part, module in sorted(parts.items()):
         for name, tensor in _tensors(module):

@@ -1,0 +1,137 @@
+"""What learns when an attribute is trained: the head alone, or stages of the detector with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.attributes.stream import Batch
+from s3fd.attributes.unlabelled import UnlabelledStream
+from s3fd.network import S3FD
+from s3fd.network.branch import FIRST_LAYER, AttributeBranch
+from s3fd.network.heads import face_scores
+from s3fd.network.slim import Slim
+from s3fd.training.attribute_loss import where_faces
+from s3fd.training.dataset import normalise
+from s3fd.training.distillation import Distillation
+
+
+class Compared(NamedTuple):
+    """What one step is judged by.
+
+    Attributes:
+        logits: (B, A, classes) of the attribute.
+        targets: (B, A) int64, the class that each anchor should tell, -1 where it does not count.
+        held: loss that holds the detector to what it said; 0 where it cannot change.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    held: Tensor
+
+
+class Frozen:
+    """The head learns; the detector is frozen."""
+
+    def __init__(self, network: S3FD, name: str, config: FinetuneConfig) -> None:
+        """Train the head `name` of `network`."""
+        self._network = network
+        self._name = name
+        self._head = network.attribute_heads[name]
+        self._config = config
+
+    def parts(self) -> list[tuple[nn.Module, float]]:
+        """What learns, each at its share of the learning rate."""
+        return [(self._head, 1.0)]
+
+    def compare(self, batch: Batch, step: int) -> Compared:
+        """Let the network look at a batch."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
+            logits, scores = self._look(normalise(batch.pictures))
+        targets = batch.targets
+        if scores is not None:
+            targets = where_faces(targets, scores, self._config.min_face_score)
+        return Compared(logits, targets, torch.zeros(()))
+
+    def _look(self, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of the attribute, and face scores (B, A) where they matter: they take half of the time."""
+        backbone = self._network.backbone
+        if not self._config.min_face_score and isinstance(self._head, AttributeBranch):
+            assert isinstance(backbone, Slim)
+            return self._head(backbone.bottom_up(pictures)).spread(), None
+        predictions = self._network(pictures)
+        return predictions.attributes[self._name].spread(), face_scores(predictions.logits.float())
+
+
+class Joint:
+    """A branch and the stages that it reads from stride 16 on learn together; the detector is held.
+
+    The statistics by which the detector normalises stay, so that it is the same in training and in use.
+    """
+
+    def __init__(
+        self,
+        network: S3FD,
+        name: str,
+        config: FinetuneConfig,
+        others: Sequence[Path] = (),
+        hold: S3FD | None = None,
+    ) -> None:
+        """Train the branch `name` of `network`, and hold it on pictures below the folders `others` as well.
+
+        What it is held to is what `hold` says, or the network itself before it learns.
+
+        Raises:
+            ValueError: no branch; `min_face_score`, as scores are not computed; a folder without a picture;
+                another detector in `hold`.
+        """
+        head, joint = network.attribute_heads[name], config.joint
+        assert joint is not None
+        if not isinstance(head, AttributeBranch) or not isinstance(network.backbone, Slim):
+            raise ValueError("only a branch can be trained jointly with the stages that it reads")
+        if config.min_face_score:
+            raise ValueError("joint training needs min_face_score: 0, and labels of boxes")
+        self._backbone = network.backbone
+        self._head = head
+        self._config = config
+        self._joint = joint
+        self._distance = Distillation(network.backbone, _teacher(network.backbone, hold))
+        self._others = UnlabelledStream(others, config.size, config.seed)
+        self._distance.learning().requires_grad_(True)
+
+    def parts(self) -> list[tuple[nn.Module, float]]:
+        """What learns, each at its share of the learning rate."""
+        return [(self._head, 1.0), (self._distance.learning(), self._joint.rate)]
+
+    def compare(self, batch: Batch, step: int) -> Compared:
+        """Let the network look at a batch, and at pictures without labels."""
+        pictures = torch.cat([batch.pictures, self._others.draw(step, self._joint.others)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
+            stages = self._backbone.bottom_up(normalise(pictures))
+            logits = self._head(stages).spread()[: len(batch.pictures)]
+            held = self._distance(stages) * self._joint.weight * len(batch.pictures)
+        return Compared(logits, batch.targets, held)
+
+
+def _teacher(backbone: Slim, hold: S3FD | None) -> Slim | None:
+    """The backbone of `hold`; raises ValueError if its stages that do not learn are not `backbone`'s."""
+    if hold is None:
+        return None
+    if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone):
+        raise ValueError("a network can only be held to a detector whose first stages it has")
+    return hold.backbone
+
+
+def _same_start(a: Slim, b: Slim) -> bool:
+    """Whether two backbones have the same stem and stages up to stride 8."""
+    pairs = [(a.stem, b.stem), *zip(list(a.stages)[:FIRST_LAYER], list(b.stages)[:FIRST_LAYER], strict=True)]
+    return all(
+        torch.equal(one, other)
+        for left, right in pairs
+        for one, other in zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+    )

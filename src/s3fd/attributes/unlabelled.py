@@ -1,0 +1,59 @@
+"""Pictures without labels, on which a detector that learns is held to what it said before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError
+from s3fd.inference.sources import sources
+from s3fd.training.augmentation import Labelled, Picture, cut, distort, flip, paper_window
+
+
+class UnlabelledStream:
+    """Square windows of pictures; the same seed and steps give the same."""
+
+    def __init__(self, folders: Sequence[Path], size: int, seed: int) -> None:
+        """Draw windows of `size` pixels from the pictures below `folders`, from each folder as often.
+
+        Raises:
+            ValueError: a folder without a picture.
+        """
+        self.size = size
+        self.seed = seed
+        self._folders = [
+            [Path(source.path) for source in sources([str(folder)]) if source.error is None]
+            for folder in folders
+        ]
+        for folder, found in zip(folders, self._folders, strict=True):
+            if not found:
+                raise ValueError(f"{folder}: no picture in it")
+
+    def draw(self, step: int, count: int) -> Tensor:
+        """Draw the pictures (count, 3, S, S), uint8 BGR, of a step; none where there is no folder."""
+        rng = np.random.default_rng((self.seed, step))
+        made = [self._window(rng) for _ in range(count if self._folders else 0)]
+        shape = (0, self.size, self.size, 3)
+        stacked = np.stack(made) if made else np.zeros(shape, np.uint8)
+        return torch.from_numpy(stacked).permute(0, 3, 1, 2)
+
+    def _window(self, rng: np.random.Generator) -> Picture:
+        while True:
+            folder = self._folders[rng.integers(len(self._folders))]
+            path = folder[rng.integers(len(folder))]
+            try:
+                picture = pictures.read(path)
+            except PictureError:
+                folder.remove(path)  # and is not met again
+                if not folder:
+                    raise ValueError(f"{path.parent}: no picture in it can be read") from None
+                continue
+            item = Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
+            item = cut(item, paper_window(item, 1.0, rng), (self.size, self.size))
+            item = flip(item) if rng.random() < 0.5 else item
+            return distort(item.picture, rng)
