@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from s3fd.network import build
 from s3fd.network.attributes import Attribute
 
-GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4, 5), depth=4)
+GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4, 5), depth=3)
 NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...]], ...] = (
     ("`vgg16`", "vgg16", ()),
     ("`slim`", "slim", ()),

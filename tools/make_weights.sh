@@ -34,7 +34,7 @@ others=(--others "$data/wider_train_subset" --others "$data/group_photos/images"
   python "$here/tools/pseudo_labels.py" "$data" "$data/labelled/crowds.csv" --teacher "$gender_teacher" \
     --labels "$data/labelled/train.csv" wider_train_subset group_photos masked_faces
 s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/gender-crowds" \
-  --config "$here/configs/finetune/gender-crowds.yaml" --weights "$out/gender/weights.safetensors" "${others[@]}"
+  --config "$here/configs/finetune/gender-crowds.yaml" --weights "$out/gender/weights.safetensors" --hold "$out/slim-640/weights.safetensors" "${others[@]}"
 s3fd weights calibrate "$out/gender-crowds/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

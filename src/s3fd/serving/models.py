@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
-    "box": [179.2, 58.2, 271.8, 178.8],
+    "box": [179.1, 58.7, 271.7, 178.6],
     "score": 0.9389,
     "gender": "female",
     "gender_probability": 0.9834,

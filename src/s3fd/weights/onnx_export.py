@@ -54,8 +54,16 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
             verbose=False,
         )
         model = onnx.load(raw)
+    _forget_source(model)
     classes = {attribute.name: attribute.classes for attribute in network.attributes}
     for key, value in {"attributes": json.dumps(classes), **metadata}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     write_atomically(path, model.SerializeToString())
+
+
+def _forget_source(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of each node: lines of Python and its files, a fifth of a small model."""
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
