@@ -32,7 +32,7 @@ def test_onnx_agrees_with_pytorch(exported: tuple[S3FD, OnnxRuntime], shape: tup
     np.testing.assert_allclose(boxes, expected_boxes, atol=1e-2, rtol=1e-4)
 
 
-def test_a_model_says_nothing_of_where_it_was_made(exported: tuple[S3FD, OnnxRuntime], tmp_path: Path) -> None:
+def test_a_model_does_not_say_where_it_was_made(exported: tuple[S3FD, OnnxRuntime], tmp_path: Path) -> None:
     export_onnx(exported[0], tmp_path / "model.onnx")
     content = (tmp_path / "model.onnx").read_bytes()
     assert b"stack_trace" not in content and b".py" not in content
