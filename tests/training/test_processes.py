@@ -64,7 +64,7 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(squares: Path, tm
     file, folder = tmp_path / "run.yaml", tmp_path / "two"
     file.write_text(yaml.safe_dump(settings(**changes)))
     launcher = subprocess.Popen(
-        [*launch("--max-restarts", "3"), *command(file, squares, folder)],
+        [*launch("--max-restarts", "1"), *command(file, squares, folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,7 +80,7 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(squares: Path, tm
     assert launcher.returncode == 0, told
     assert str(victim) in told  # the launcher noticed
     assert printed.splitlines() == [str(folder / "weights.safetensors")]  # one of two speaks
-    assert told.count("in 2 processes") >= 2 and "Warning" not in told  # busy, they may meet at the next try
+    assert told.count("in 2 processes") == 2 and "Warning" not in told
     after = curve(folder)
     assert [record["step"] for record in after] == list(range(14))
     assert len(before) >= 5

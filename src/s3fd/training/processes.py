@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]  # not in its __all__
+from torch.distributed.rendezvous import rendezvous
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ def together(processes: Processes, device: str) -> Iterator[torch.device]:
     if own.type == "cuda":
         own = torch.device("cuda", processes.local_rank)
         torch.cuda.set_device(own)
-    dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    # torchrun's store may outlive a restart, and with it the addresses of processes that are no more
+    store, rank, count = next(rendezvous("env://"))
+    store = PrefixStore(f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    backend = "nccl" if own.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=count)
     yield own
     dist.destroy_process_group()  # not after an error: the others may be waiting, and the launcher ends them
