@@ -1,6 +1,6 @@
 """How many of a crowd's faces are found, by the gender, age and skin type that annotators saw.
 
-Run: python benchmarks/found_by_group.py WIDER_VAL [--weights slim] [--size vga] [--score 0.5]
+Run: python benchmarks/found_by_group.py WIDER_VAL [--weights slim] [--score 0.5]
 
 WIDER_VAL has wider_val_demographics.csv and WIDER_val/images. A face counts as found by a box over the least
 score with an IoU of 0.4 or more. Size matters more than anything else and differs between the groups, so next
@@ -22,6 +22,7 @@ from s3fd import boxes as box_ops
 from s3fd.evaluation.attribute_faces import SAME_FACE
 from s3fd.evaluation.attributes import wilson_interval
 from s3fd.inference import pictures
+from s3fd.inference.resize import VGA
 
 EDGES = (12, 16, 24, 32, 48, 64)
 """Pixels at the size at which the detector looks: bounds of the classes that are compared with each other."""
@@ -71,7 +72,7 @@ def look(folder: Path, weights: str, score: float) -> tuple[list[dict[str, str]]
         picture = pictures.read(path)
         seen = detector(picture)
         overlap = box_ops.iou(boxes, seen.boxes).max(axis=1, initial=0)
-        scale = 640 / max(picture.shape[:2])
+        scale = VGA / max(picture.shape[:2])
         rows += own
         sizes += (np.sqrt(box_ops.area(boxes)) * scale).tolist()
         found += (overlap >= SAME_FACE).tolist()

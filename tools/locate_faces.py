@@ -32,6 +32,8 @@ from rich.progress import track
 
 from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
+from s3fd.evaluation.verification_pictures import middle
+from s3fd.faces import Faces
 from s3fd.training.augmentation import FILL_BGR
 
 BORDER = 0.3
@@ -122,8 +124,7 @@ def label_boxes(
             if overlap[i, best] >= AGREEMENT:
                 labels[i] = picture.columns[best]
         return labels
-    off = np.linalg.norm((boxes[:, :2] + boxes[:, 2:]) / 2 - (width / 2, height / 2), axis=1)
-    main = int(np.argmax(np.sqrt(box_ops.area(boxes)) - off))
+    main = middle(Faces(boxes, scores), width, height)
     if scores[main] >= MAIN_SCORE:
         labels[main] = picture.columns[0]
     return labels

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bundled weights in one command, from the data packs: about five hours on two CPU cores.
+# The bundled weights in one command, from the data packs: about eight hours on two CPU cores.
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
 #
@@ -33,8 +33,18 @@ others=(--others "$data/wider_train_subset" --others "$data/group_photos/images"
 [ -f "$data/labelled/crowds.csv" ] ||
   python "$here/tools/pseudo_labels.py" "$data" "$data/labelled/crowds.csv" --teacher "$gender_teacher" \
     --labels "$data/labelled/train.csv" wider_train_subset group_photos masked_faces
-s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/gender-crowds" \
-  --config "$here/configs/finetune/gender-crowds.yaml" --weights "$out/gender/weights.safetensors" --hold "$out/slim-640/weights.safetensors" "${others[@]}"
-s3fd weights calibrate "$out/gender-crowds/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
+from=$out/gender/weights.safetensors hold=()
+for stage in gender-crowds gender-held; do
+  if [ $stage = gender-held ]; then
+    hold=(--hold "$out/slim-640/weights.safetensors")
+    python "$here/tools/mix_weights.py" "$from" "${hold[1]}" "$out/gender-back.safetensors" --share 0.4
+    from=$out/gender-back.safetensors
+  fi
+  [ -f "$out/$stage/weights.safetensors" ] ||
+    s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
+      --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
+  from=$out/$stage/weights.safetensors
+done
+s3fd weights calibrate "$from" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

@@ -26,6 +26,8 @@ from rich.progress import track
 
 import s3fd
 from s3fd.boxes import FloatArray
+from s3fd.identity.crops import square_crops
+from s3fd.inference.sources import sources
 
 SIDE = 224
 """Pixels of the teacher's input."""
@@ -42,21 +44,12 @@ SMALLEST = 20.0
 OUTPUT = "gender_pred/Sigmoid"
 """The teacher's output (N, 1): the probability of male."""
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-
 Pixels = NDArray[np.uint8]
 
 
 def crop(picture: Pixels, box: FloatArray) -> Pixels:
     """What the teacher sees of a face: a square around its middle, (SIDE, SIDE, 3), RGB."""
-    x1, y1, x2, y2 = box.tolist()
-    side = max(x2 - x1, y2 - y1) * AROUND
-    scale = SIDE / side
-    if scale < 0.5:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.5 / scale), np.uint8)
-    left, top = (x1 + x2 - side) / 2, (y1 + y2 - side) / 2
-    to_crop = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]], np.float32)
-    cut = cv2.warpAffine(picture, to_crop, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    (cut,) = square_crops(picture, box[None], SIDE, (AROUND - 1) / 2)
     return np.asarray(cv2.cvtColor(cut, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -106,7 +99,7 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(labelled)
         for pack in arguments.packs:
-            files = sorted(f for f in (arguments.data / pack).rglob("*") if f.suffix.lower() in SUFFIXES)
+            files = [Path(source.path) for source in sources([str(arguments.data / pack)])]
             for path in track(files[: arguments.limit], description=pack):
                 writer.writerows(rows_of(path, arguments.data, pack, detector, teacher))
 

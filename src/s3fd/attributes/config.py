@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from s3fd.training.config import ConfigError, HeadConfig, OptimiserConfig, StrictConfig, read_config
+from s3fd.training.config import HeadConfig, OptimiserConfig, StrictConfig, preset_names, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
@@ -59,7 +59,7 @@ class FinetuneConfig(StrictConfig):
 
 def presets() -> list[str]:
     """Names of the configurations that come with the package."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return preset_names(PRESETS)
 
 
 def load_config(name: str) -> FinetuneConfig:
@@ -68,7 +68,4 @@ def load_config(name: str) -> FinetuneConfig:
     Raises:
         ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
     """
-    path = PRESETS / f"{name}.yaml" if name in presets() else Path(name)
-    if not path.is_file():
-        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}")
-    return read_config(path, FinetuneConfig, empty={})
+    return read_preset(name, PRESETS, FinetuneConfig)

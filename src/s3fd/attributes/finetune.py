@@ -121,7 +121,7 @@ def finetune(
     optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
     steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
-    average = WeightAverage(network, config.ema)
+    average = WeightAverage(network, config.ema) if config.ema else None
     network.eval()
     head.train()
     for number, batch in enumerate(ahead(stream.batches(0, steps, config.batch))):
@@ -129,9 +129,11 @@ def finetune(
         loss = attribute_loss(logits, targets, config.loss, config.balanced)
         if (targets != NOT_KNOWN).any():
             _learn(loss + held, optimisers, learning_rate(number, steps, config.optimiser), config)
-            average.update(network, number)
+            if average is not None:
+                average.update(network, number)
         on_step(_report(number + 1, loss, logits, targets), steps)
-    network.load_state_dict(average.module.state_dict())
+    if average is not None:
+        network.load_state_dict(average.module.state_dict())
     return network.requires_grad_(False).eval()
 
 

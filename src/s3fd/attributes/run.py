@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,9 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD
-from s3fd.weights.atomic import write_atomically
 from s3fd.weights.digest import sha256
-from s3fd.weights.network_file import backbone_of, load_network, save_network
-from s3fd.weights.onnx_export import export_onnx
+from s3fd.weights.network_file import load_network
+from s3fd.weights.run_result import write_result
 
 ENOUGH_TO_CALIBRATE = 50
 """Held-out faces from which a temperature is fitted; fewer would make probabilities worse."""
@@ -148,9 +146,7 @@ def run(
         seconds=seconds,
         backbone_sha256=sha256(weights),
     )
-    save_network(network, backbone_of(weights), folder / "weights.safetensors")
-    export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(folder / "weights.safetensors")})
-    write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())
+    write_result(network, weights, folder, report)
     return report
 
 

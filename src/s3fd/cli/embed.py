@@ -11,6 +11,7 @@ import typer
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
+from s3fd.cli.training_bar import RunningMean, TrainingBar
 
 if TYPE_CHECKING:
     from s3fd.embedding.faces import Face
@@ -56,9 +57,10 @@ def embed(
         taught = None if teacher is None else read_teacher(teacher, images)
         (people,) = labels.targets
         typer.echo(f"{len(labels.pictures)} pictures, {len(people.names)} people; run in {out}", err=True)
-        with _Progress() as progress:
+        with TrainingBar("training") as bar:
+            figures = _Figures(bar)
             report = run.run(
-                labels, taught, settings, detector_weights(weights), out, progress.step, progress.pictures
+                labels, taught, settings, detector_weights(weights), out, figures.step, figures.pictures
             )
     except (ValueError, OSError) as error:
         fail(str(error))
@@ -66,45 +68,21 @@ def embed(
     typer.echo(out / "model.onnx")
 
 
-class _Progress:
-    """Bars with the time left, and running means, on standard error."""
+class _Figures:
+    """Shows how far the faces and the steps are, with running means of the loss and the likeness."""
 
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[means]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._training = self._bar.add_task("training", total=None, means="", visible=False)
-        self._loss: float | None = None
-        self._agreement = 0.0
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+    def __init__(self, bar: TrainingBar) -> None:
+        self._bar = bar
+        self._loss = RunningMean(0.02)
+        self._agreement = RunningMean(0.02)
 
     def pictures(self, faces: Iterable[list[Face]], count: int) -> Iterable[list[Face]]:
         """Show how far the cutting out of faces is."""
-        task = self._bar.add_task("cutting out faces", total=count, means="")
-        for some in faces:
-            self._bar.advance(task)
-            yield some
-        self._bar.remove_task(task)
+        return self._bar.around(faces, count, "cutting out faces")
 
     def step(self, step: Step, steps: int) -> None:
         """Show how far the training is."""
-        if self._loss is None:
-            self._loss, self._agreement = step.loss, step.agreement
-        self._loss += 0.02 * (step.loss - self._loss)
-        self._agreement += 0.02 * (step.agreement - self._agreement)
-        means = f"loss {self._loss:.4f}, cosine with the teacher {self._agreement:.4f}"
-        self._bar.update(self._training, total=steps, completed=step.number, means=means, visible=True)
+        self._loss.add(step.loss)
+        self._agreement.add(step.agreement)
+        figures = f"loss {self._loss.value:.4f}, cosine with the teacher {self._agreement.value:.4f}"
+        self._bar.show(step.number, steps, figures)

@@ -10,6 +10,7 @@ import typer
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
+from s3fd.cli.training_bar import RunningMean, TrainingBar
 
 if TYPE_CHECKING:
     from s3fd.attributes.finetune import Step
@@ -98,35 +99,16 @@ def finetune(
     typer.echo(folder / "model.onnx")
 
 
-class _Progress:
-    """A bar with the time left and running means, on standard error; counts pictures without a face."""
+class _Progress(TrainingBar):
+    """A bar with the running mean of the loss; counts pictures without a face."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("fine-tuning"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}, {task.fields[faceless]} times no face"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("fine-tuning", total=None, loss=float("nan"), faceless=0)
-        self._loss: float | None = None
+        super().__init__("fine-tuning")
+        self._loss = RunningMean(0.05)
         self._faceless = 0
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
     def __call__(self, step: Step, steps: int) -> None:
         if step.cells:
-            self._loss = step.loss if self._loss is None else 0.95 * self._loss + 0.05 * step.loss
+            self._loss.add(step.loss)
         self._faceless += step.without_face
-        shown = float("nan") if self._loss is None else self._loss
-        self._bar.update(self._task, total=steps, completed=step.number, loss=shown, faceless=self._faceless)
+        self.show(step.number, steps, f"loss {self._loss.value:.3f}, {self._faceless} times no face")

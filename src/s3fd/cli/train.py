@@ -10,6 +10,7 @@ import typer
 
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.skipped import report_skipped
+from s3fd.cli.training_bar import RunningMean, TrainingBar
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -91,32 +92,18 @@ def _nothing(step: int, figures: dict[str, float]) -> None:
     """Show nothing: the first process does."""
 
 
-class _Progress:
-    """A bar with the time left and the running mean of the loss, on standard error."""
+class _Progress(TrainingBar):
+    """A bar with the running mean of the loss."""
 
     def __init__(self, steps: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("training", total=steps, loss=float("nan"))
-        self._loss: float | None = None
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        super().__init__("training")
+        self._steps = steps
+        self._loss = RunningMean(0.02)
+        self._show(0)
 
     def __call__(self, step: int, figures: dict[str, float]) -> None:
-        loss = figures["loss/total"]
-        self._loss = loss if self._loss is None else 0.98 * self._loss + 0.02 * loss
-        self._bar.update(self._task, completed=step, loss=self._loss)
+        self._loss.add(figures["loss/total"])
+        self._show(step)
+
+    def _show(self, step: int) -> None:
+        self.show(step, self._steps, f"loss {self._loss.value:.3f}")

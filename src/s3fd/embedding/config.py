@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from s3fd.network.embedding import Embedding
-from s3fd.training.config import ConfigError, OptimiserConfig, StrictConfig, read_config
+from s3fd.training.config import OptimiserConfig, StrictConfig, preset_names, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie."""
@@ -56,7 +56,7 @@ class EmbedConfig(StrictConfig):
 
 def presets() -> list[str]:
     """Names of the configurations that come with the package."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    return preset_names(PRESETS)
 
 
 def load_config(name: str) -> EmbedConfig:
@@ -65,7 +65,4 @@ def load_config(name: str) -> EmbedConfig:
     Raises:
         ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
     """
-    path = PRESETS / f"{name}.yaml" if name in presets() else Path(name)
-    if not path.is_file():
-        raise ConfigError(f"{name}: neither a file nor one of {', '.join(presets())}")
-    return read_config(path, EmbedConfig, empty={})
+    return read_preset(name, PRESETS, EmbedConfig)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from s3fd.embedding.faces import Face, Teacher, cut_out
 from s3fd.embedding.stream import FaceStream
 from s3fd.embedding.train import Step, read, see, train
 from s3fd.network import S3FD
-from s3fd.weights.atomic import write_atomically
 from s3fd.weights.digest import sha256
-from s3fd.weights.network_file import backbone_of, load_network, save_network
-from s3fd.weights.onnx_export import export_onnx
+from s3fd.weights.network_file import load_network
+from s3fd.weights.run_result import write_result
 
 Around = Callable[[Iterable[list[Face]], int], Iterable[list[Face]]]
 """Put around the faces of so many pictures as they come, to show how far it is."""
@@ -113,9 +111,7 @@ def run(
         seconds=seconds,
         backbone_sha256=sha256(weights),
     )
-    save_network(network, backbone_of(weights), folder / "weights.safetensors")
-    export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(folder / "weights.safetensors")})
-    write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())
+    write_result(network, weights, folder, report)
     return report
 
 

@@ -21,7 +21,8 @@ from s3fd.embedding.loss import MarginLoss, teacher_loss
 from s3fd.embedding.stream import Batch, FaceStream
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
-from s3fd.network.embedding import FIRST_LAYER, EmbeddingBranch
+from s3fd.network.branch import FIRST_LAYER
+from s3fd.network.embedding import EmbeddingBranch
 from s3fd.network.slim import Slim
 from s3fd.training.dataset import normalise
 from s3fd.training.schedule import learning_rate, make_optimiser

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ import psycopg
 from pgvector.psycopg import register_vector
 
 from s3fd.boxes import FloatArray
+from s3fd.closing import Closing
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match, check_vectors
+from s3fd.identity.store import Calibration, GalleryError, Match, check_query, check_vectors
 
 FORMAT = "s3fd gallery 1"
 
@@ -40,7 +40,7 @@ SELECT name, score FROM (
 """``<#>`` is the negative inner product: vectors of length 1 have their cosine in it."""
 
 
-class PostgresStore:
+class PostgresStore(Closing):
     """A `s3fd.identity.store.Store` in the tables ``s3fd_…`` of a database; used in a ``with`` block.
 
     There is one gallery in a schema; the URL may name another one in its ``search_path``. A search compares
@@ -51,16 +51,6 @@ class PostgresStore:
         """Use an opened connection; see `create_postgres` and `open_postgres`."""
         self._connection = connection
         self.model = model
-
-    def __enter__(self) -> PostgresStore:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection."""
-        self.close()
 
     def close(self) -> None:
         """Close the connection."""
@@ -127,8 +117,7 @@ class PostgresStore:
         Raises:
             ValueError: a vector of another dimension.
         """
-        if vector.shape != (self.model.dimension,):
-            raise ValueError(f"expected a vector of {self.model.dimension} numbers, not {vector.shape}")
+        check_query(self.model, vector)
         if count < 1:
             return []
         with _told():

@@ -10,14 +10,14 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
+from s3fd.closing import Closing
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match, check_vectors
+from s3fd.identity.store import Calibration, GalleryError, Match, check_query, check_vectors
 
 FORMAT = "s3fd gallery 1"
 LITTLE_ENDIAN = np.dtype("<f4")
@@ -38,7 +38,7 @@ BUSY_SECONDS = 30.0
 """How long a process waits for another that is writing."""
 
 
-class SqliteStore:
+class SqliteStore(Closing):
     """A `s3fd.identity.store.Store` in a file; used in a ``with`` block, or closed by `close`.
 
     The file is the truth. A search reads it into one matrix, again after any process has changed it.
@@ -52,16 +52,6 @@ class SqliteStore:
         self._matrix: FloatArray = np.zeros((0, model.dimension), np.float32)
         self._names: list[str] = []
         self._starts: NDArray[np.int64] = np.zeros(0, np.int64)
-
-    def __enter__(self) -> SqliteStore:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -117,8 +107,7 @@ class SqliteStore:
         Raises:
             ValueError: a vector of another dimension.
         """
-        if vector.shape != (self.model.dimension,):
-            raise ValueError(f"expected a vector of {self.model.dimension} numbers, not {vector.shape}")
+        check_query(self.model, vector)
         self._refresh()
         if not self._names or count < 1:
             return []

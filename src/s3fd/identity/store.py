@@ -111,6 +111,12 @@ def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequenc
         raise ValueError("vectors must have length 1")
 
 
+def check_query(model: Model, vector: FloatArray) -> None:
+    """Raise ValueError for a vector that is not one (D,) of `model`'s dimension."""
+    if vector.shape != (model.dimension,):
+        raise ValueError(f"expected a vector of {model.dimension} numbers, not {vector.shape}")
+
+
 def check_model(store: Store, model: Model) -> None:
     """Raise GalleryError unless the store's vectors can be compared with those of `model`."""
     if store.model.digest != model.digest or store.model.dimension != model.dimension:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from s3fd.network.branch import FIRST_LAYER
 from s3fd.network.slim import SeparableBlock
-
-FIRST_LAYER = 2
-"""The finest detection layer, stride 16, with an embedding: its faces have 64 pixels, and smaller ones show
-too little of a person."""
 
 READOUT = 5
 """Side, in cells, of the square from which a vector is read: a face of the layer's anchor covers four."""
@@ -24,7 +21,8 @@ class Embedding:
 
     Attributes:
         dimension: of the vectors.
-        layers: detection layers that have one, from `FIRST_LAYER` on, none left out.
+        layers: detection layers that have one, from `FIRST_LAYER` on, none left out. Its faces have 64
+            pixels; smaller ones show too little of a person.
         width: channels of the blocks.
         depth: how many blocks there are.
     """

@@ -9,9 +9,9 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
-from s3fd.network.branch import AttributeBranch
+from s3fd.network.branch import FIRST_LAYER, AttributeBranch
 from s3fd.network.consensus import consensus
-from s3fd.network.embedding import FIRST_LAYER, Embedding, EmbeddingBranch, flatten
+from s3fd.network.embedding import Embedding, EmbeddingBranch, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import httpx
 
+from s3fd.closing import Closing
 from s3fd.inference.records import Record
 from s3fd.serving.gallery_client import GalleryClient
 from s3fd.serving.transfer import Picture, files, parameters, record
@@ -60,7 +60,7 @@ class Model:
     gallery: bool = False
 
 
-class Client:
+class Client(Closing):
     """Talks to one service and keeps its connections; usable in a ``with`` block and in threads.
 
     Attributes:
@@ -83,16 +83,6 @@ class Client:
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
         self._retries = retries
         self.gallery = GalleryClient(self._ask)
-
-    def __enter__(self) -> Client:
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connections."""
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

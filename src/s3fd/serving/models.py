@@ -10,9 +10,9 @@ from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
     "box": [179.1, 58.7, 271.7, 178.6],
-    "score": 0.9389,
+    "score": 0.9386,
     "gender": "female",
-    "gender_probability": 0.9834,
+    "gender_probability": 0.8024,
 }
 EXAMPLE_PICTURE: dict[str, Any] = {
     "path": "astronaut.jpg",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from s3fd.network.heads import Predictions
+from s3fd.network.heads import Predictions, face_scores
 from s3fd.training.losses import box_overlap
 
 SCORE_POWER = 1.0
@@ -66,7 +66,7 @@ def align(predictions: Predictions, candidates: Candidates, labels: Tensor, anch
         found = predictions.deltas.float().flatten(0, 1)[rows]
         overlap = box_overlap(found.flatten(0, 1), candidates.deltas.flatten(0, 1))[0].view_as(rows)
         overlap = overlap.clamp(min=1e-3) * exists
-        metric = torch.sigmoid(logits[..., 1] - logits[..., 0]) ** SCORE_POWER * overlap**OVERLAP_POWER
+        metric = face_scores(logits) ** SCORE_POWER * overlap**OVERLAP_POWER
         chosen = torch.zeros_like(exists)
         chosen.scatter_(1, metric.topk(min(anchors_per_face, rows.shape[1]), dim=1).indices, True)
         chosen &= exists

@@ -211,3 +211,21 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
         raise ConfigError(f"{path}: too deeply nested") from error
     except (yaml.YAMLError, ValueError) as error:  # a date that is none, or bytes that are no UTF-8
         raise ConfigError(f"{path}: {error}") from error
+
+
+def preset_names(folder: Path) -> list[str]:
+    """Names of the configurations that lie in `folder`."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def read_preset(name: str, folder: Path, kind: type[C]) -> C:
+    """Read a configuration of `kind`: one of `folder` by its name, or any YAML file.
+
+    Raises:
+        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+    """
+    known = preset_names(folder)
+    path = folder / f"{name}.yaml" if name in known else Path(name)
+    if not path.is_file():
+        raise ConfigError(f"{name}: neither a file nor one of {', '.join(known)}")
+    return read_config(path, kind, empty={})

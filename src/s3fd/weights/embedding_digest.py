@@ -7,7 +7,7 @@ import hashlib
 from torch import Tensor, nn
 
 from s3fd.network import S3FD
-from s3fd.network.embedding import FIRST_LAYER
+from s3fd.network.branch import FIRST_LAYER
 from s3fd.network.slim import Slim
 
 

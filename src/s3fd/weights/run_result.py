@@ -1,0 +1,28 @@
+"""What a run that adds a head to a detector leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s3fd.network import S3FD
+from s3fd.weights.atomic import write_atomically
+from s3fd.weights.digest import sha256
+from s3fd.weights.network_file import backbone_of, save_network
+from s3fd.weights.onnx_export import export_onnx
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def write_result(network: S3FD, weights: Path, folder: Path, report: DataclassInstance) -> None:
+    """Write ``weights.safetensors``, the same as ``model.onnx``, and ``report.json`` into `folder`.
+
+    `weights` are those that the run started from. Raises OSError for what cannot be written.
+    """
+    saved = folder / "weights.safetensors"
+    save_network(network, backbone_of(weights), saved)
+    export_onnx(network, folder / "model.onnx", {"weights_sha256": sha256(saved)})
+    write_atomically(folder / "report.json", json.dumps(asdict(report), indent=2).encode())

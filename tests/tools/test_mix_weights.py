@@ -1,0 +1,38 @@
+"""What of two weights is mixed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from s3fd.network import build
+from s3fd.network.attributes import Attribute
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    path = Path(__file__).parents[2] / "tools" / "mix_weights.py"
+    spec = importlib.util.spec_from_file_location("mix_weights", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_detector_is_mixed_and_the_attribute_stays(tool: ModuleType) -> None:
+    torch.manual_seed(0)
+    a = build("slim", attributes=[Attribute("mask", ("no", "yes"), kind="branch", layers=(2, 3))])
+    b = build("slim")
+    before = {name: tensor.clone() for name, tensor in a.state_dict().items()}
+    tool.mix(a, b, 0.4)
+    for name, tensor in a.state_dict().items():
+        if name.startswith("attribute_heads."):
+            assert torch.equal(tensor, before[name])
+        elif tensor.is_floating_point():
+            assert torch.allclose(tensor, 0.4 * before[name] + 0.6 * b.state_dict()[name], atol=1e-6)
+    with pytest.raises(KeyError):
+        tool.mix(build("vgg16"), b, 0.5)

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Mix the detectors of two weights: a step back from what training changed, or an average of two runs.
+
+    python tools/mix_weights.py A.safetensors B.safetensors OUT.safetensors --share 0.4
+
+OUT is A, but its backbone and detection heads are A's by `--share` and B's by the rest. Both have the same
+backbone; attribute heads and embeddings are A's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from s3fd.network import S3FD
+from s3fd.weights.network_file import backbone_of, load_network, save_network
+
+DETECTOR = ("backbone.", "heads.")
+"""How the names of the tensors begin that find faces."""
+
+
+@torch.no_grad()
+def mix(a: S3FD, b: S3FD, share: float) -> None:
+    """Move the detector of `a` towards that of `b`, so that `share` (0–1) of what they differ by is left.
+
+    Raises:
+        KeyError: a network of another kind.
+    """
+    other = b.state_dict()
+    for name, tensor in a.state_dict().items():
+        if name.startswith(DETECTOR) and tensor.is_floating_point():
+            tensor.copy_(other[name] + share * (tensor - other[name]))
+
+
+def main() -> None:
+    """Read, mix, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--share", type=float, default=0.5, help="of A, 0–1")
+    arguments = parser.parse_args()
+    network = load_network(arguments.a)
+    mix(network, load_network(arguments.b), arguments.share)
+    save_network(network, backbone_of(arguments.a), arguments.out)
+
+
+if __name__ == "__main__":
+    main()
