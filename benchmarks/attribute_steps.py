@@ -1,18 +1,21 @@
 """What each step from the published recipe to the bundled weights brings, in equally many optimisation steps.
 
-Run: python benchmarks/attribute_steps.py DATA --target Gender:F=female,M=male --steps 400
+Run: python benchmarks/attribute_steps.py DATA --weights detector.safetensors --target Gender:F=female,M=male
 
 DATA has what tools/locate_faces.py makes, and the pictures of faces that nobody labelled in `OTHERS`. Every
-row starts from the same detector, best one that knows nothing of the attribute yet, and learns from
-DATA/labelled/train.csv: the recipe with copied and with random weights, on pictures as they are; a tower and
-a branch on composed pictures, the detector still frozen; and the branch jointly with the stages it reads,
-while the detector is held. Tested on DATA/labelled/test.csv, at the pictures' own size, faces of 32 pixels
-and more. What joint training does to finding faces is for wider_subset.py to say: --keep leaves the weights.
+row starts from the same detector, which must know nothing of the attribute yet, and learns from
+DATA/labelled/train.csv. The bundled weights will not do: their stages have learnt gender, and a branch
+would start with the features of gender's. What `s3fd train configs/slim-640.yaml` gives will. The rows are
+the recipe with copied and with random weights, on pictures as they are; a tower and a branch on composed
+pictures, the detector still frozen; and the branch jointly with the stages it reads, while the detector is
+held. Tested on DATA/labelled/test.csv, at the pictures' own size, faces of 32 pixels and more. What joint
+training does to finding faces is for wider_subset.py to say: --keep leaves the weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config
 from s3fd.attributes.finetune import finetune
 from s3fd.data import labels as label_files
@@ -31,7 +33,7 @@ from s3fd.evaluation.attributes import summarise
 from s3fd.inference.detector import Detector
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD
-from s3fd.weights.network_file import load_network, save_network
+from s3fd.weights.network_file import backbone_of, load_network, save_network
 
 NAME = "target"
 BATCH = 16
@@ -49,11 +51,15 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--target", default="Gender:F=female,M=male")
-    parser.add_argument("--weights", default="slim", help="detector to start from")
+    parser.add_argument("--weights", type=Path, required=True, help="detector to start from (.safetensors)")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--limit", type=int, default=1000, help="test pictures, chosen evenly")
     parser.add_argument("--keep", type=Path, help="folder for the weights of every row")
     args = parser.parse_args()
+    if known := load_network(args.weights).attributes:
+        parser.error(
+            f"{args.weights} knows {', '.join(a.name for a in known)} already: take a plain detector"
+        )
     target = parse_target(args.target)
     assert isinstance(target, Target), "declare the classes: COLUMN:A=name,B=name"
     learning, testing = (
@@ -71,7 +77,8 @@ def main() -> None:
         seconds = time.perf_counter() - start
         if args.keep:
             args.keep.mkdir(parents=True, exist_ok=True)
-            save_network(network, "slim", args.keep / f"{title.replace(' ', '-')}.safetensors")
+            name = re.sub(r"\W+", "-", title)
+            save_network(network, backbone_of(args.weights), args.keep / f"{name}.safetensors")
         detector = Detector(TorchRuntime(network), size="original", attributes=(NAME,))
         told = observe(detector, NAME, [testing[i] for i in few], target.column).observations
         result = summarise(told.only(told.sizes >= SMALLEST))
@@ -86,18 +93,17 @@ def rows(
     args: argparse.Namespace, target: Target, items: list[LabelledPicture]
 ) -> dict[str, Callable[[], S3FD]]:
     """What trains each row's network, by its title."""
-    weights = run.detector_weights(args.weights)
-    budget = {"batch": BATCH, "epochs": args.steps * BATCH / len(items)}
+    budget = {"batch": BATCH, "epochs": (args.steps - 0.5) * BATCH / len(items)}  # rounded up to --steps
     recipe = load_config("recipe").model_copy(update=budget)
     random = recipe.model_copy(update={"head": recipe.head.model_copy(update={"initial": "random"})})
     tower = load_config("tower").model_copy(update=budget)
     branch = load_config("branch").model_copy(update=budget)
-
     joint = load_config("joint").model_copy(update=budget)
     others = [args.data / name for name in OTHERS if (args.data / name).is_dir()]
 
     def learn(config: FinetuneConfig) -> S3FD:
-        return finetune(load_network(weights), NAME, target, items, config, others=others)
+        network = load_network(args.weights)
+        return finetune(network, NAME, target, items, config, others=others if config.joint else ())
 
     return {
         "recipe, copied weights": partial(learn, recipe),

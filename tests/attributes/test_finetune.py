@@ -1,10 +1,13 @@
+import contextlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from s3fd.attributes import finetune as training
 from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfig
 from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.stream import LabelledStream
@@ -12,8 +15,11 @@ from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.data.labels import Labels, read
 from s3fd.network import S3FD, build
 from s3fd.network.slim import Slim
+from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.config import OptimiserConfig
 from s3fd.training.dataset import normalise
+from s3fd.training.journal import open_journal
+from s3fd.training.trainer import TrainingError
 from s3fd.weights.network_file import load_network
 
 QUICK = FinetuneConfig(
@@ -187,6 +193,85 @@ def fused(network: S3FD, pictures: torch.Tensor) -> list[torch.Tensor]:
     assert isinstance(network.backbone, Slim)
     with torch.no_grad():
         return network.backbone.fuse(network.backbone.bottom_up(pictures))
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(number: int) -> Callable[[Step, int], None]:
+    def stop(step: Step, steps: int) -> None:
+        if step.number == number:
+            raise Stopped
+
+    return stop
+
+
+def continued(
+    folder: Path, detector_file: Path, labels: Labels, config: FinetuneConfig, others: list[Path]
+) -> tuple[S3FD, list[Step]]:
+    """The network of a run in `folder` that was stopped twice, and the steps it took after that."""
+    steps: list[Step] = []
+    for stop in (stop_at(3), stop_at(6), lambda step, count: steps.append(step)):
+        network = load_network(detector_file)
+        with contextlib.suppress(Stopped), open_journal(folder, config, 2, {}) as journal:
+            finetune(
+                network, "colour", labels.targets[0], labels.pictures, config, stop, others, journal=journal
+            )
+    return network, steps
+
+
+def test_a_joint_run_goes_on_as_if_it_had_not_been_stopped(
+    boxed: Labels, coloured: Path, detector_file: Path, tmp_path: Path
+) -> None:
+    others = [coloured / "pictures"]
+    (others[0] / "broken.png").write_bytes(b"no picture")
+    config = joint(1.0).model_copy(update={"ema": 0.9, "epochs": 2})
+    whole = load_network(detector_file)
+    finetune(whole, "colour", boxed.targets[0], boxed.pictures, config, others=others)
+    network, steps = continued(tmp_path / "run", detector_file, boxed, config, others)
+    assert [step.number for step in steps] == [7, 8]
+    assert all(step.held > 0 and step.gradient_norm > 0 for step in steps)
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in whole.state_dict().items())
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_a_step_all_the_same(
+    labels: Labels, detector_file: Path, tmp_path: Path
+) -> None:
+    for item in labels.pictures[:6]:
+        item.path.write_bytes(b"no picture")
+    config = QUICK.model_copy(update={"batch": 1, "epochs": 0.75})
+    whole, seen = load_network(detector_file), []
+    finetune(
+        whole, "colour", labels.targets[0], labels.pictures, config, lambda step, count: seen.append(step)
+    )
+    assert [step.number for step in seen] == list(range(1, 13))
+    assert any(not step.cells for step in seen[:6]) and any(step.cells for step in seen)
+    network, steps = continued(tmp_path / "run", detector_file, labels, config, [])
+    assert [step.number for step in steps] == list(range(7, 13))
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in whole.state_dict().items())
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_before_the_weights_are_lost(
+    labels: Labels, detector_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = load_network(detector_file)
+    monkeypatch.setattr(training, "attribute_loss", lambda *given: attribute_loss(*given) * math.inf)
+    with (
+        pytest.raises(TrainingError, match=r"gradient of step 0 is (nan|inf)(.|\n)*\.png"),
+        open_journal(tmp_path, QUICK, 1, {}) as journal,
+    ):
+        finetune(network, "colour", labels.targets[0], labels.pictures, QUICK, journal=journal)
+    assert not (tmp_path / "checkpoint.pt").exists()
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
+def test_a_frozen_detector_is_not_held(labels: Labels, coloured: Path, detector_file: Path) -> None:
+    network = load_network(detector_file)
+    with pytest.raises(ValueError, match="only a joint run"):
+        finetune(network, "colour", labels.targets[0], labels.pictures, QUICK, others=[coloured / "pictures"])
 
 
 def test_only_a_branch_is_trained_jointly(boxed: Labels, detector_file: Path) -> None:

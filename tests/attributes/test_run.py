@@ -1,17 +1,24 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from killed import train_and_kill
+from typer.testing import CliRunner
 
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
+from s3fd.cli.finetune import app
 from s3fd.evaluation.attributes import Observations
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import build
 from s3fd.network.attributes import Attribute
+from s3fd.training import checkpoint
 from s3fd.training.config import ConfigError
+from s3fd.weights import run_result
 from s3fd.weights.network_file import WeightsError, load_network
 
 QUICK = FinetuneConfig(size=128, batch=4, epochs=2, min_face_score=0.0, held_out=0.25)
@@ -33,6 +40,39 @@ def test_a_run_leaves_weights_a_model_and_a_report(
     ours, theirs = TorchRuntime(network)(picture, ["colour"]), model(picture, ["colour"])
     np.testing.assert_allclose(ours.attributes["colour"], theirs.attributes["colour"], atol=1e-4)
     np.testing.assert_allclose(ours.attributes["colour"].sum(axis=-1), 1, atol=1e-5)
+
+
+RUN = {"size": 128, "batch": 2, "epochs": 10, "min_face_score": 0.0, "held_out": 0.25, "checkpoint_every": 4}
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
+    coloured: Path, detector_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)  # it takes longer than all the rest
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps({**RUN, "ema": 0.9}), encoding="utf-8")
+    arguments = [
+        *(str(coloured / "index.csv"), "--images", str(coloured / "pictures"), "--target", "Colour"),
+        *("--config", str(config), "--weights", str(detector_file), "--out"),
+    ]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train_and_kill(killed, 10, "finetune", *arguments, killed)
+    assert checkpoint.load(killed / "checkpoint.pt")["step"] in range(8, 60)
+    for folder, first in ((whole, "1"), (killed, r"\d+")):
+        done = CliRunner().invoke(app, [*arguments, str(folder)])
+        assert done.exit_code == 0, done.output
+        assert re.search(rf"^fine-tuning: {first} of 60, loss \d\.\d+, 0 times no face$", done.output, re.M)
+    one, two = (load_network(folder / "weights.safetensors").state_dict() for folder in (whole, killed))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    records = [(folder / "metrics.jsonl").read_text() for folder in (whole, killed)]
+    assert records[0] == records[1] and len(records[0].splitlines()) == 60
+    first = json.loads(records[0].splitlines()[0])
+    assert {"loss/colour", "right/colour", "learning_rate", "gradient_norm"} < first.keys()
+    other = CliRunner().invoke(app, [*arguments, str(killed), "--name", "shade"])
+    assert other.exit_code == 2 and "checkpoint.pt was made with another attribute" in other.output
+    config.write_text(json.dumps({**RUN, "ema": 0.8}), encoding="utf-8")
+    other = CliRunner().invoke(app, [*arguments, str(killed)])
+    assert other.exit_code == 2 and "checkpoint.pt was made with another configuration" in other.output
 
 
 def test_calibration_multiplies_the_temperature_that_was_there() -> None:

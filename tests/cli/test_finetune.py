@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from s3fd.cli import app
 from s3fd.weights.network_file import load_network
 
 TARGET = "Gender:F=female,M=male"
@@ -126,6 +128,30 @@ def test_labels_that_cannot_be_used(celebrities: Path, table: Path, target: str,
     answer = s3fd("finetune", table, "--images", images, "--target", target)
     assert answer.returncode == 2
     assert message in answer.stderr and "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--others", "nowhere"], "--others: only a joint run"),
+        (["--hold", "slim"], "--hold: only a joint run"),
+        (["--config", "branch", "--hold", "slim"], "--hold: only a joint run"),
+        (
+            ["--config", "alone.yaml", "--others", "nowhere"],
+            "--others: the configuration has joint.others: 0",
+        ),
+        (["--config", "untested.yaml", "--group", "Tags"], "--group: the configuration has held_out: 0"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused_before_anything_is_read(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alone.yaml").write_text("joint: {others: 0}", encoding="utf-8")
+    (tmp_path / "untested.yaml").write_text("held_out: 0", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["finetune", "nowhere.csv", "--images", "nowhere", "--target", TARGET]
+    answer = CliRunner().invoke(app, [*arguments, *options])
+    assert answer.exit_code == 2 and f"s3fd: {message}" in answer.output
 
 
 def test_calibration_changes_how_sure_the_weights_are(celebrities: Path, run: Path, tmp_path: Path) -> None:

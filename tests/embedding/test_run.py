@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from killed import train_and_kill
 from typer.testing import CliRunner
 
 from s3fd.cli.embed import app
 from s3fd.embedding.config import BranchConfig, EmbedConfig, MarginConfig, load_config, presets
 from s3fd.embedding.faces import cut_out, read_teacher
 from s3fd.embedding.run import agreement, read_faces
-from s3fd.embedding.train import echo, train
+from s3fd.embedding.train import WAITING, Step, echo, train
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
-from s3fd.network import build
+from s3fd.network import S3FD, build
 from s3fd.network.embedding import Embedding
+from s3fd.training import checkpoint
 from s3fd.training.config import OptimiserConfig
+from s3fd.training.journal import open_journal
+from s3fd.weights import run_result
 from s3fd.weights.embedding_digest import embedding_digest
 from s3fd.weights.network_file import load_network, save_network
 
@@ -120,10 +127,87 @@ def test_the_digest_knows_what_makes_the_vectors_and_nothing_else(tmp_path: Path
 
 
 def test_echoes_come_back_a_few_times_each() -> None:
-    items = list(echo(range(50), 3, seed=0))
-    assert len(items) == 150 and set(items) == set(range(50))
-    assert items[0] == 0 and items == list(echo(range(50), 3, seed=0))
-    assert list(echo(range(5), 1, seed=0)) == [0, 1, 2, 3, 4]
+    def items(first: int) -> Iterable[int]:
+        return range(first, 200)
+
+    echoes = list(echo(items, 3, seed=0))
+    assert len(echoes) == 600 and set(echoes) == set(range(200))
+    assert echoes[::3] == list(range(200))
+    ages = [step // 3 - item for step, item in enumerate(echoes)]
+    assert min(ages) == 0 and max(ages) == WAITING - 1
+    assert list(echo(lambda first: range(first, 5), 1, seed=0)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 190, 192, 400, 599, 600])
+def test_echoes_of_a_run_that_goes_on_are_those_that_it_would_have_heard(start: int) -> None:
+    asked = []
+
+    def items(first: int) -> Iterable[int]:
+        asked.append(first)
+        return range(first, 200)
+
+    whole = list(echo(lambda first: range(first, 200), 3, seed=0))
+    assert list(echo(items, 3, 0, start)) == whole[start:]
+    assert asked == [max(0, start // 3 - WAITING + 1)]
+
+
+def test_a_run_goes_on_as_if_it_had_not_been_stopped(portraits: Path, tmp_path: Path) -> None:
+    labels = read_faces(portraits / "index.csv", portraits / "pictures", "Person")
+    teacher = read_teacher(portraits / "teacher.npz", portraits / "pictures")
+    faces = [face for some in cut_out(labels.pictures, "Person", teacher) for face in some]
+    config = QUICK.model_copy(update={"margin": MarginConfig(), "levels": (0.7, 0.3), "epochs": 6, "echo": 3})
+    steps: list[Step] = []
+    whole = train(_detector(), faces, 3, config, lambda step, count: steps.append(step))
+    assert [step.number for step in steps] == list(range(1, 10))
+
+    def stop(step: Step, count: int) -> None:
+        steps.append(step)
+        if step.number == 5:
+            raise KeyboardInterrupt
+
+    for hear in (stop, lambda step, count: steps.append(step)):
+        network = _detector()
+        with contextlib.suppress(KeyboardInterrupt), open_journal(tmp_path, config, 4, {}) as journal:
+            train(network, faces, 3, config, hear, journal)
+    assert [step.number for step in steps[9:]] == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
+    assert steps[14:] == steps[4:9]
+    after = network.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in whole.state_dict().items())
+
+
+def _detector() -> S3FD:
+    torch.manual_seed(0)
+    return build("slim").eval()
+
+
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
+    portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)  # it takes longer than all the rest
+    (portraits / "run.yaml").write_text(
+        "branch: {dimension: 8, layers: [2, 3], width: 16, depth: 1}\nlevels: [0.8, 0.2]\nbatch: 8\n"
+        "epochs: 20\necho: 2\nheld_out: 0.2\nprecision: fp32\ncheckpoint_every: 4\n",
+        encoding="utf-8",
+    )
+    arguments = [
+        *(str(portraits / "index.csv"), "--images", str(portraits / "pictures")),
+        *("--config", str(portraits / "run.yaml"), "--teacher", str(portraits / "teacher.npz"), "--out"),
+    ]
+    whole, killed = portraits / "whole", portraits / "killed"
+    train_and_kill(killed, 10, "embed", *arguments, killed)
+    assert checkpoint.load(killed / "checkpoint.pt")["step"] >= 8
+    for folder, first in ((whole, "1"), (killed, r"\d+")):
+        done = CliRunner().invoke(app, [*arguments, str(folder)])
+        assert done.exit_code == 0, done.output
+        line = rf"^training: {first} of \d+, loss \d+\.\d+, cosine with the teacher -?\d\.\d+$"
+        assert re.search(line, done.output, re.M), done.output
+    one, two = (load_network(folder / "weights.safetensors").state_dict() for folder in (whole, killed))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    records = [(folder / "metrics.jsonl").read_text() for folder in (whole, killed)]
+    assert records[0] == records[1]
+    assert {"loss/total", "loss/margin", "agreement"} < json.loads(records[0].splitlines()[0]).keys()
+    other = CliRunner().invoke(app, [*arguments[:-3], "--out", str(killed)])  # without the teacher
+    assert other.exit_code == 2 and "checkpoint.pt was made with another teacher" in other.output
 
 
 def test_the_configurations_are_valid() -> None:
@@ -132,6 +216,13 @@ def test_the_configurations_are_valid() -> None:
     assert files
     for name in [*presets(), *map(str, files)]:
         assert load_config(name).branch.embedding.dimension == 128
+
+
+def test_a_teacher_is_asked_for_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "idle.yaml").write_text("margin: {weight: 0}", encoding="utf-8")
+    for config in ("teacher", str(tmp_path / "idle.yaml")):
+        done = CliRunner().invoke(app, ["nowhere.csv", "--images", str(tmp_path), "--config", config])
+        assert done.exit_code == 2 and "learns from a teacher" in done.output
 
 
 def test_what_does_not_fit_is_told(portraits: Path) -> None:

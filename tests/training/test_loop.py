@@ -1,10 +1,7 @@
 """The training program end to end, on pictures whose faces are bright squares."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from killed import train_and_kill
 from square_run import curve, labelled, run, settings
 
 from s3fd import boxes as box_ops
@@ -46,22 +44,11 @@ def test_it_learns_to_find_squares(squares: Path, tmp_path: Path) -> None:
 def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(settings(steps=24, workers=1)))
-    command = [sys.executable, "-m", "s3fd", "train", str(config), "--data", str(squares), "--device", "cpu"]
+    arguments = ["train", str(config), "--data", str(squares), "--device", "cpu"]
+    command = [sys.executable, "-m", "s3fd", *arguments]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
-    process = subprocess.Popen(
-        [*command, "--out", str(killed)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    metrics = killed / "metrics.jsonl"
-    while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
-        time.sleep(0.01)
-    assert process.poll() is None, "the run ended before it could be killed"
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (killed / "weights.safetensors").exists()
+    train_and_kill(killed, 8, *arguments, "--out", killed)
     subprocess.run([*command, "--out", str(killed)], check=True, capture_output=True)
     assert [r["step"] for r in curve(killed)] == list(range(24))
     for a, b in zip(curve(whole), curve(killed), strict=True):

@@ -54,6 +54,7 @@ class FinetuneConfig(StrictConfig):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0 is the last")
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "fp32"
+    checkpoint_every: int = Field(500, ge=1, description="steps")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
 
 

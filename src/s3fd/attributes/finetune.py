@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from s3fd.attributes.composed import ComposedStream
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.learners import Frozen, Joint
-from s3fd.attributes.stream import LabelledStream
+from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.data.targets import Target
 from s3fd.inference.threads import ahead
@@ -23,9 +23,12 @@ from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
 from s3fd.network.branch import AttributeBranch
 from s3fd.training.attribute_loss import attribute_loss
+from s3fd.training.checkpoint import Part
 from s3fd.training.composition import Composition
 from s3fd.training.ema import WeightAverage
+from s3fd.training.journal import Journal
 from s3fd.training.schedule import learning_rate, make_optimiser
+from s3fd.training.trainer import TrainingError
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Step:
         cells: how many anchors counted.
         accuracy: share of them whose most probable class is right; NaN if there was none.
         without_face: pictures in which the detector saw no face, which taught nothing.
+        held: loss that holds the detector to what it said, a picture; 0 where it cannot change.
+        gradient_norm: before it was clipped; NaN if nothing was learnt.
+        learning_rate: of the head.
     """
 
     number: int
@@ -45,6 +51,21 @@ class Step:
     cells: int
     accuracy: float
     without_face: int
+    held: float
+    gradient_norm: float
+    learning_rate: float
+
+    def figures(self, name: str) -> dict[str, float]:
+        """What is recorded of it for the attribute `name`."""
+        return {
+            f"loss/{name}": self.loss,
+            "loss/held": self.held,
+            f"right/{name}": self.accuracy,
+            "cells": self.cells,
+            "without_face": self.without_face,
+            "gradient_norm": self.gradient_norm,
+            "learning_rate": self.learning_rate,
+        }
 
 
 def split(
@@ -103,14 +124,17 @@ def finetune(
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     others: Sequence[Path] = (),
     hold: S3FD | None = None,
+    journal: Journal | None = None,
 ) -> S3FD:
     """Train a head for `target` on `items` and return `network` with it; `on_step` hears of every step.
 
     Folders of `others` have pictures without labels, on which a detector that learns as well is held to what
-    `hold`, or else it itself, says before.
+    `hold`, or else it itself, says before. What `journal` has of a run that was killed is continued.
 
     Raises:
-        ValueError: no picture, or a configuration that does not fit the network.
+        ValueError: no picture, a configuration that does not fit the network, `others` or `hold` of a
+            detector that is frozen, or a journal that does not fit.
+        TrainingError: the gradient is not finite.
     """
     if not items:
         raise ValueError("there is no picture to train on")
@@ -118,38 +142,88 @@ def finetune(
     learner: Frozen | Joint = Frozen(network, name, config)
     if config.joint is not None:
         learner = Joint(network, name, config, others, hold)
+    elif others or hold is not None:
+        raise ValueError("only a joint run is held to a detector: this one's is frozen")
     optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
     steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
     average = WeightAverage(network, config.ema) if config.ema else None
+    start = journal.begin(_changing(learner, optimisers, average)) if journal is not None else 0
     network.eval()
     head.train()
-    for number, batch in enumerate(ahead(stream.batches(0, steps, config.batch))):
-        logits, targets, held = learner.compare(batch, number)
-        loss = attribute_loss(logits, targets, config.loss, config.balanced)
-        if (targets != NOT_KNOWN).any():
-            _learn(loss + held, optimisers, learning_rate(number, steps, config.optimiser), config)
-            if average is not None:
-                average.update(network, number)
-        on_step(_report(number + 1, loss, logits, targets), steps)
+    for number, batch in enumerate(ahead(stream.batches(start, steps, config.batch)), start):
+        step = _advance(learner, batch, number, steps, optimisers, config)
+        if average is not None and step.cells:
+            average.update(network, number)
+        if journal is not None:
+            journal.add(step.figures(name), last=step.number == steps)
+        on_step(step, steps)
     if average is not None:
         network.load_state_dict(average.module.state_dict())
     return network.requires_grad_(False).eval()
 
 
+def _changing(
+    learner: Frozen | Joint, optimisers: Sequence[tuple[Optimizer, float]], average: WeightAverage | None
+) -> dict[str, Part]:
+    """All that a step changes."""
+    parts: dict[str, Part] = {f"learning {i}": part for i, (part, _) in enumerate(learner.parts())}
+    parts |= {f"optimiser {i}": optimiser for i, (optimiser, _) in enumerate(optimisers)}
+    return parts if average is None else {**parts, "average": average.module}
+
+
+def _advance(
+    learner: Frozen | Joint,
+    batch: Batch,
+    number: int,
+    steps: int,
+    optimisers: Sequence[tuple[Optimizer, float]],
+    config: FinetuneConfig,
+) -> Step:
+    """Learn from the batch of step `number`, from 0, of so many."""
+    rate = learning_rate(number, steps, config.optimiser)
+    if not len(batch.pictures):
+        return Step(number + 1, math.nan, 0, math.nan, 0, 0.0, math.nan, rate)
+    logits, targets, held = learner.compare(batch, number)
+    loss = attribute_loss(logits, targets, config.loss, config.balanced)
+    counted = targets != NOT_KNOWN
+    cells = int(counted.sum())
+    norm = _learn(loss + held, optimisers, rate, config) if cells else math.nan
+    if cells and not math.isfinite(norm):
+        raise TrainingError(
+            f"the gradient of step {number} is {norm}; its pictures:\n  " + "\n  ".join(batch.names)
+        )
+    right = (logits[counted].argmax(dim=-1) == targets[counted]).sum().item()
+    return Step(
+        number + 1,
+        loss.item() / cells if cells else math.nan,
+        cells,
+        right / cells if cells else math.nan,
+        int((~counted.any(dim=1)).sum()),
+        held.item() / len(batch.pictures),
+        norm,
+        rate,
+    )
+
+
 def _learn(
     loss: Tensor, optimisers: Sequence[tuple[Optimizer, float]], rate: float, config: FinetuneConfig
-) -> None:
-    """One step of every optimiser, at its share of `rate`."""
+) -> float:
+    """One step of every optimiser, at its share of `rate`; returns the gradient's norm, which may be any.
+
+    If it is not finite, nothing is changed.
+    """
     for optimiser, share in optimisers:
         optimiser.zero_grad(set_to_none=True)
         for group in optimiser.param_groups:
             group["lr"] = rate * share
     loss.backward()  # type: ignore[no-untyped-call]
     every = [p for optimiser, _ in optimisers for group in optimiser.param_groups for p in group["params"]]
-    torch.nn.utils.clip_grad_norm_(every, config.optimiser.clip)
-    for optimiser, _ in optimisers:
-        optimiser.step()
+    norm = torch.nn.utils.clip_grad_norm_(every, config.optimiser.clip).item()
+    if math.isfinite(norm):
+        for optimiser, _ in optimisers:
+            optimiser.step()
+    return norm
 
 
 def _stream(
@@ -160,16 +234,3 @@ def _stream(
         policy = Composition(config.size, config.face_sizes, config.distort)
         return ComposedStream(items, column, policy, config.seed)
     return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)
-
-
-def _report(number: int, loss: Tensor, logits: Tensor, targets: Tensor) -> Step:
-    counted = targets != NOT_KNOWN
-    cells = int(counted.sum())
-    right = (logits[counted].argmax(dim=-1) == targets[counted]).sum().item()
-    return Step(
-        number,
-        loss.item() / cells if cells else math.nan,
-        cells,
-        right / cells if cells else math.nan,
-        int((~counted.any(dim=1)).sum()),
-    )

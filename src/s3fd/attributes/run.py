@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.finetune import Step, finetune, split
+from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
 from s3fd.data.labels import LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
@@ -20,6 +22,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import BUNDLED
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD
+from s3fd.training.journal import open_journal
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import load_network
 from s3fd.weights.run_result import write_result
@@ -108,28 +111,29 @@ def run(
     Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
     held to: see `s3fd.attributes.finetune.finetune`.
 
-    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``.
+    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``; while the run goes on, a
+    checkpoint, from which it is continued if it was killed, and ``metrics.jsonl``.
 
     Raises:
-        ValueError: weights, labels or configuration that do not fit.
+        ValueError: weights, labels or configuration that do not fit, or a folder with another run.
         OSError: a file that cannot be read or written.
+        TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
     network = load_network(weights)
     held = load_network(hold) if hold else None
     learning, testing = split(labels.pictures, config.held_out, config.seed, group)
     _need_every_class(learning, target)
-    folder.mkdir(parents=True, exist_ok=True)
-    faceless = 0
-
-    def count(step: Step, steps: int) -> None:
-        nonlocal faceless
-        faceless += step.without_face
-        on_step(step, steps)
-
-    start = time.perf_counter()
-    finetune(network, name, target, learning, config, count, others, held)
-    seconds = time.perf_counter() - start
+    basis = {
+        "other labels": label_files.digest(learning, target.column),
+        "another attribute": json.dumps([name, target.names]),
+        "another detector": sha256(weights),
+        "another detector to be held to": sha256(hold) if hold else "",
+        "other pictures to be held on": _names(others),
+    }
+    with open_journal(folder, config, config.checkpoint_every, basis) as journal:
+        finetune(network, name, target, learning, config, on_step, others, held, journal)
+        seconds = journal.seconds
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)
     summary = summarise(found.observations) if len(found.observations) else None
@@ -141,7 +145,7 @@ def run(
         trained=len(learning),
         held_out=len(testing),
         not_found=found.missed,
-        without_face=faceless,
+        without_face=int(journal.sums["without_face"]),
         summary=summary,
         seconds=seconds,
         backbone_sha256=sha256(weights),
@@ -165,6 +169,12 @@ def calibrate(network: S3FD, name: str, observations: Observations) -> float:
     temperature = before * fit_temperature(logits, observations.labels)
     network.calibrate(name, temperature)
     return temperature
+
+
+def _names(folders: Sequence[Path]) -> str:
+    """SHA-256 of the names of the pictures below `folders`."""
+    names = [[path.name for path in found] for found in pictures_below(folders)]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def _need_every_class(items: list[LabelledPicture], target: Target) -> None:

@@ -66,15 +66,17 @@ class LabelledStream:
     def batches(self, start: int, stop: int, batch: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `stop`; a picture that cannot be read is left out of its own.
 
-        A batch of which nothing is left is not yielded.
+        So a batch may have fewer pictures, and even none.
         """
         for step in range(start, stop):
             found = [self._example(n) for n in range(step * batch, (step + 1) * batch)]
             examples = [example for example in found if example is not None]
-            if examples:
-                pixels, targets, names = zip(*examples, strict=True)
-                stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)
-                yield Batch(stacked, torch.from_numpy(np.stack(targets)), list(names))
+            pixels = np.zeros((len(examples), self.size, self.size, 3), np.uint8)
+            targets = np.zeros((len(examples), len(self._anchors)), np.int64)
+            for i, (shown, told, _) in enumerate(examples):
+                pixels[i], targets[i] = shown, told
+            stacked = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+            yield Batch(stacked, torch.from_numpy(targets), [name for _, _, name in examples])
 
     def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str] | None:
         """Picture number `n` (S, S, 3), the targets of its anchors, and its file."""

@@ -15,8 +15,19 @@ from s3fd.inference.sources import sources
 from s3fd.training.augmentation import Labelled, Picture, cut, distort, flip, paper_window
 
 
+def pictures_below(folders: Sequence[Path]) -> list[list[Path]]:
+    """The pictures below each of `folders`; raises ValueError for one without any."""
+    each = []
+    for folder in folders:
+        found = [Path(source.path) for source in sources([str(folder)]) if source.error is None]
+        if not found:
+            raise ValueError(f"{folder}: no picture in it")
+        each.append(found)
+    return each
+
+
 class UnlabelledStream:
-    """Square windows of pictures; the same seed and steps give the same."""
+    """Square windows of pictures; those of a step are a function of the seed and the step alone."""
 
     def __init__(self, folders: Sequence[Path], size: int, seed: int) -> None:
         """Draw windows of `size` pixels from the pictures below `folders`, from each folder as often.
@@ -26,13 +37,8 @@ class UnlabelledStream:
         """
         self.size = size
         self.seed = seed
-        self._folders = [
-            [Path(source.path) for source in sources([str(folder)]) if source.error is None]
-            for folder in folders
-        ]
-        for folder, found in zip(folders, self._folders, strict=True):
-            if not found:
-                raise ValueError(f"{folder}: no picture in it")
+        self._folders = pictures_below(folders)
+        self._unreadable: set[Path] = set()
 
     def draw(self, step: int, count: int) -> Tensor:
         """Draw the pictures (count, 3, S, S), uint8 BGR, of a step; none where there is no folder."""
@@ -46,11 +52,13 @@ class UnlabelledStream:
         while True:
             folder = self._folders[rng.integers(len(self._folders))]
             path = folder[rng.integers(len(folder))]
+            if path in self._unreadable:  # it stays in the draw, which must not depend on earlier steps
+                continue
             try:
                 picture = pictures.read(path)
             except PictureError:
-                folder.remove(path)  # and is not met again
-                if not folder:
+                self._unreadable.add(path)
+                if self._unreadable.issuperset(folder):
                     raise ValueError(f"{path.parent}: no picture in it can be read") from None
                 continue
             item = Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,21 +38,27 @@ def embed(
     weights: Annotated[
         str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
     ] = "slim",
-    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("runs/embedding"),
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run found there is continued.")] = Path(
+        "runs/embedding"
+    ),
 ) -> None:
     """Teach a trained detector an embedding: faces of one person get vectors that point the same way.
 
     CSV has a row a face. Faces without a name count if the teacher has a vector of them. The folder of the
-    result receives weights.safetensors (the detector with its embedding), the same as model.onnx for `s3fd
-    gallery … --weights …` and `s3fd eval verification`, and report.json.
+    run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl, TensorBoard
+    events and, at the end, weights.safetensors (the detector with its embedding), the same as model.onnx for
+    `s3fd gallery … --weights …` and `s3fd eval verification`, and report.json.
     """
     with needs_extra("train"):
         from s3fd.attributes.run import detector_weights
         from s3fd.embedding import run
         from s3fd.embedding.config import load_config
         from s3fd.embedding.faces import read_teacher
+        from s3fd.training.trainer import TrainingError
     try:
         settings = load_config(config)
+        if teacher is None and (settings.needs_teacher or not settings.margin.weight):
+            fail(f"--config {config} learns from a teacher: give the vectors of one as --teacher")
         labels = run.read_faces(index, images, target)
         report_skipped(labels.problems, "rows")
         taught = None if teacher is None else read_teacher(teacher, images)
@@ -62,7 +69,7 @@ def embed(
             report = run.run(
                 labels, taught, settings, detector_weights(weights), out, figures.step, figures.pictures
             )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
     typer.echo(report.text(), err=True)
     typer.echo(out / "model.onnx")
@@ -83,6 +90,9 @@ class _Figures:
     def step(self, step: Step, steps: int) -> None:
         """Show how far the training is."""
         self._loss.add(step.loss)
-        self._agreement.add(step.agreement)
-        figures = f"loss {self._loss.value:.4f}, cosine with the teacher {self._agreement.value:.4f}"
+        figures = f"loss {self._loss.value:.4f}"
+        if not isnan(step.agreement):
+            self._agreement.add(step.agreement)
+        if not isnan(self._agreement.value):
+            figures += f", cosine with the teacher {self._agreement.value:.4f}"
         self._bar.show(step.number, steps, figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from s3fd.cli.skipped import report_skipped
 from s3fd.cli.training_bar import RunningMean, TrainingBar
 
 if TYPE_CHECKING:
+    from s3fd.attributes.config import FinetuneConfig
     from s3fd.attributes.finetune import Step
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -58,20 +60,27 @@ def finetune(
         typer.Option(help="Detector that joint holds to, such as slim.", show_default="what it starts from"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the result.", show_default="runs/NAME of the attribute")
+        Path | None,
+        typer.Option(
+            help="Folder of the run; a run found there is continued.",
+            show_default="runs/NAME of the attribute",
+        ),
     ] = None,
 ) -> None:
-    """Teach a trained detector to tell a label of every face in the same pass.
+    """Teach a trained detector to tell a label of every face in the same pass, or continue a stopped run.
 
-    The folder of the result receives weights.safetensors (the detector with its new head), the same as
+    The folder of the run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl,
+    TensorBoard events and, at the end, weights.safetensors (the detector with its new head), the same as
     model.onnx for `s3fd detect --weights … --attributes …` and `s3fd classify`, and report.json: what was
     held out, and how much of it is told right.
     """
     with needs_extra("train"):
         from s3fd.attributes import run
         from s3fd.attributes.config import load_config
+        from s3fd.training.trainer import TrainingError
     try:
         settings = load_config(config)
+        _refuse_idle(settings, group, others, hold)
         labels = run.read_labels(index, images, target, group)
         report_skipped(labels.problems, "rows")
         (column,) = labels.targets
@@ -93,14 +102,27 @@ def finetune(
                 others or (),
                 held,
             )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
     typer.echo(report.text(), err=True)
     typer.echo(folder / "model.onnx")
 
 
+def _refuse_idle(
+    settings: FinetuneConfig, group: str | None, others: list[Path] | None, hold: str | None
+) -> None:
+    """End if an option would change nothing with these `settings`."""
+    for option, given in (("--others", others), ("--hold", hold)):
+        if given and settings.joint is None:
+            fail(f"{option}: only a joint run is held to a detector (--config joint); this one's is frozen")
+    if others and settings.joint is not None and not settings.joint.others:
+        fail("--others: the configuration has joint.others: 0, which takes no picture of them")
+    if group is not None and not settings.held_out:
+        fail("--group: the configuration has held_out: 0, so that nobody is tested who could be kept apart")
+
+
 class _Progress(TrainingBar):
-    """A bar with the running mean of the loss; counts pictures without a face."""
+    """Shows the running mean of the loss; counts pictures without a face."""
 
     def __init__(self) -> None:
         super().__init__("fine-tuning")
@@ -111,4 +133,5 @@ class _Progress(TrainingBar):
         if step.cells:
             self._loss.add(step.loss)
         self._faceless += step.without_face
-        self.show(step.number, steps, f"loss {self._loss.value:.3f}, {self._faceless} times no face")
+        loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
+        self.show(step.number, steps, f"{loss}{self._faceless} times no face")

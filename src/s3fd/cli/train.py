@@ -93,17 +93,13 @@ def _nothing(step: int, figures: dict[str, float]) -> None:
 
 
 class _Progress(TrainingBar):
-    """A bar with the running mean of the loss."""
+    """Shows the running mean of the loss."""
 
     def __init__(self, steps: int) -> None:
         super().__init__("training")
         self._steps = steps
         self._loss = RunningMean(0.02)
-        self._show(0)
 
     def __call__(self, step: int, figures: dict[str, float]) -> None:
         self._loss.add(figures["loss/total"])
-        self._show(step)
-
-    def _show(self, step: int) -> None:
         self.show(step, self._steps, f"loss {self._loss.value:.3f}")

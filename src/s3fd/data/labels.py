@@ -7,6 +7,8 @@ is for whoever opens it to check.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
@@ -31,6 +33,9 @@ BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Tried in this order where a file is not there under the very name in the row."""
+
+INVALID = "invalid"
+"""Column that has 1 where nobody can say whether the box is a face."""
 
 NOT_KNOWN = -1
 """Stands for the class where there is no label."""
@@ -63,6 +68,16 @@ class Labels:
     pictures: list[LabelledPicture]
     targets: tuple[Target, ...]
     problems: list[Problem]
+
+
+def digest(items: Sequence[LabelledPicture], column: str) -> str:
+    """SHA-256 of what is to be learnt from `items` of `column`, wherever the pictures lie."""
+    sha = hashlib.sha256()
+    for item in items:
+        boxes = None if item.boxes is None else item.boxes.tolist()
+        sha.update(json.dumps([item.path.name, boxes, item.labels[column].tolist()]).encode())
+        sha.update(json.dumps(item.extra.get(INVALID)).encode())
+    return sha.hexdigest()
 
 
 def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:

@@ -42,6 +42,7 @@ class EmbedConfig(StrictConfig):
 
     branch: BranchConfig = BranchConfig()
     margin: MarginConfig = MarginConfig()
+    needs_teacher: bool = Field(False, description="the command is refused without --teacher")
     levels: tuple[float, ...] = Field(
         (0.5, 0.3, 0.2), description="share of the steps on each of the branch's layers"
     )
@@ -51,6 +52,7 @@ class EmbedConfig(StrictConfig):
     held_out: float = Field(0.05, ge=0, lt=1, description="share of the people, or faces, to test on")
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
+    checkpoint_every: int = Field(500, ge=1, description="steps")
     optimiser: OptimiserConfig = OptimiserConfig(rate=3e-3, warmup=200, weight_decay=0.05)
 
 

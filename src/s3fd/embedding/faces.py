@@ -16,6 +16,7 @@ from s3fd.identity.crops import square_crops
 from s3fd.identity.vectors import normalise
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
+from s3fd.weights.digest import sha256
 
 CONTEXT = 0.5
 """What a cut-out shows on each side of the box, in parts of the box's longer side."""
@@ -46,10 +47,17 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """What a recogniser said of faces, by the path of the picture and the box in whole pixels."""
+    """What a recogniser said of faces.
+
+    Attributes:
+        vectors: by the path of the picture and the box in whole pixels.
+        dimension: of the vectors.
+        sha256: of the file that they are from.
+    """
 
     vectors: dict[tuple[str, tuple[int, ...]], FloatArray]
     dimension: int
+    sha256: str
 
     def of(self, path: Path, box: FloatArray) -> FloatArray | None:
         """The vector of a face; None if the teacher did not see it."""
@@ -74,7 +82,7 @@ def read_teacher(file: Path, images: Path) -> Teacher:
         raise ValueError(f"{file}: {len(names)} images, boxes {boxes.shape} and vectors {vectors.shape}")
     apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
     keys = (_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
-    return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1])
+    return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1], sha256(file))
 
 
 def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | None) -> Iterable[list[Face]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from s3fd.embedding.faces import Face, Teacher, cut_out
 from s3fd.embedding.stream import FaceStream
 from s3fd.embedding.train import Step, read, see, train
 from s3fd.network import S3FD
+from s3fd.training.journal import open_journal
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import load_network
 from s3fd.weights.run_result import write_result
@@ -81,12 +81,14 @@ def run(
 ) -> Report:
     """Teach the detector of `weights` an embedding; test it on held-out faces.
 
-    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``. `on_pictures` is put around
-    the cutting out of faces, and `on_step` hears of every step.
+    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``; while the run goes on, a
+    checkpoint, from which it is continued if it was killed, and ``metrics.jsonl``. `on_pictures` is put
+    around the cutting out of faces, and `on_step` hears of every step.
 
     Raises:
-        ValueError: weights, labels, teacher or configuration that do not fit.
+        ValueError: weights, labels, teacher or configuration that do not fit, or a folder with another run.
         OSError: a file that cannot be read or written.
+        TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
     if teacher is not None and teacher.dimension != config.branch.dimension:
@@ -96,12 +98,16 @@ def run(
         )
     network = load_network(weights)
     learning, testing = split(labels.pictures, config.held_out, config.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    faces = _faces(learning, target.column, teacher, on_pictures)
-    held_out = _faces(testing, target.column, teacher, on_pictures)
-    start = time.perf_counter()
-    train(network, faces, len(target.names), config, on_step)
-    seconds = time.perf_counter() - start
+    basis = {
+        "other labels": label_files.digest(learning, target.column),
+        "another detector": sha256(weights),
+        "another teacher": teacher.sha256 if teacher is not None else "",
+    }
+    with open_journal(folder, config, config.checkpoint_every, basis) as journal:
+        faces = _faces(learning, target.column, teacher, on_pictures)
+        held_out = _faces(testing, target.column, teacher, on_pictures)
+        train(network, faces, len(target.names), config, on_step, journal)
+        seconds = journal.seconds
     report = Report(
         faces=len(faces),
         people=len({face.person for face in faces if face.person >= 0}),

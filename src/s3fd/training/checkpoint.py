@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
+from s3fd.training.config import StrictConfig
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.fingerprint import update
 
@@ -18,6 +20,58 @@ CHECKSUM = "sha256"
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names the file."""
+
+
+class Part(Protocol):
+    """Something of a run that changes, such as a network, a weight average or an optimiser."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it is."""
+
+    def load_state_dict(self, state_dict: Any) -> Any:
+        """Become what it was."""
+
+
+def save_run(
+    path: Path,
+    step: int,
+    config: StrictConfig,
+    parts: Mapping[str, Part],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a run with `config` after so many steps: the states of its parts, and `more` that it keeps."""
+    states = {name: part.state_dict() for name, part in parts.items()}
+    save(path, {"step": step, "config": config.model_dump_json(), **states, **(more or {})})
+
+
+def load_run(path: Path, config: StrictConfig) -> dict[str, Any]:
+    """Read the checkpoint of a run with `config`.
+
+    Raises:
+        CheckpointError: the file is damaged, or belongs to a run with another configuration.
+    """
+    state = load(path)
+    if not _same(config, state.get("config", "")):
+        raise of_another_run(path, "another configuration")
+    return state
+
+
+def of_another_run(path: Path, what: str) -> CheckpointError:
+    """The error of a checkpoint that was made with `what`, such as another configuration."""
+    return CheckpointError(f"{path} was made with {what}: this run needs another folder")
+
+
+def restore(path: Path, state: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
+    """Give `parts` the states that they have in `state`, which was read from `path`.
+
+    Raises:
+        CheckpointError: a part is missing or does not fit.
+    """
+    for name, part in parts.items():
+        try:
+            part.load_state_dict(state[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{path} does not fit this run: {name}: {error}") from error
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -42,6 +96,14 @@ def load(path: Path) -> dict[str, Any]:
     if CHECKSUM in state and state.pop(CHECKSUM) != _checksum(state):  # earlier versions wrote none
         raise CheckpointError(f"{path} is damaged: its checksum is another")
     return state
+
+
+def _same(config: StrictConfig, saved: str) -> bool:
+    """Whether a saved configuration says the same; an earlier version's may lack fields with defaults."""
+    try:
+        return type(config).model_validate_json(saved) == config
+    except ValueError:
+        return False
 
 
 def _checksum(state: dict[str, Any]) -> str:

@@ -7,14 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from s3fd import boxes as box_ops
-from s3fd.data.labels import NOT_KNOWN, LabelledPicture
+from s3fd.data.labels import INVALID, NOT_KNOWN, LabelledPicture
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled
 from s3fd.training.composition import Composition, LabelledFaces
-
-INVALID = "invalid"
-"""Column of a label file that has 1 where nobody can say whether the box is a face."""
 
 
 class Composer:

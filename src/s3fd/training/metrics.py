@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from s3fd.boxes import FloatArray
 from s3fd.training.augmentation import Picture
 from s3fd.training.dataset import Batch
 from s3fd.training.matching import FACE
+from s3fd.weights.atomic import write_atomically
 
 GREEN_BGR, ORANGE_BGR = (80, 200, 60), (0, 140, 255)
 
@@ -29,14 +32,15 @@ class Metrics:
         if path.exists():
             complete = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
             kept = [line for line in complete if json.loads(line)["step"] < step]
-        path.write_text("".join(kept))
+        write_atomically(path, "".join(kept).encode())
         self._file = path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder), purge_step=step)
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Record the named values of one step."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Record the named values of one step; those that are not finite, which JSON lacks, are left out."""
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
+        for name, value in finite.items():
             self._board.add_scalar(name, value, step)
 
     def pictures(self, step: int, batch: Batch, scores: FloatArray, boxes: FloatArray) -> None:

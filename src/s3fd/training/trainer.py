@@ -199,15 +199,16 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
-        state = {
-            "step": self.step,
-            "config": self.config.model_dump_json(),
-            "network": self.network.state_dict(),
-            "average": self.average.module.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "scaler": self.scaler.state_dict(),
+        checkpoint.save_run(path, self.step, self.config, self._parts())
+
+    def _parts(self) -> dict[str, checkpoint.Part]:
+        """What a step changes."""
+        return {
+            "network": self.network,
+            "average": self.average.module,
+            "optimiser": self.optimiser,
+            "scaler": self.scaler,
         }
-        checkpoint.save(path, state)
 
     def start_from(self, path: Path) -> None:
         """Take the weights of a trained network of the same kind.
@@ -235,13 +236,8 @@ class Trainer:
         Raises:
             CheckpointError: the file is damaged, or belongs to a run with another configuration.
         """
-        state = checkpoint.load(path)
-        if not _same(self.config, state["config"]):
-            raise checkpoint.CheckpointError(f"{path} was made with another configuration")
-        self.network.load_state_dict(state["network"])
-        self.average.module.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.scaler.load_state_dict(state["scaler"])
+        state = checkpoint.load_run(path, self.config)
+        checkpoint.restore(path, state, self._parts())
         self.step = state["step"]
 
     def agree(self) -> None:
@@ -257,11 +253,3 @@ class Trainer:
                 f"process {self.processes.rank} would go on at step {self.step} and others elsewhere: "
                 "the folder of the run must be one that all machines share"
             )
-
-
-def _same(config: TrainConfig, saved: str) -> bool:
-    """Whether a saved configuration says the same; an earlier version's may lack fields with defaults."""
-    try:
-        return TrainConfig.model_validate_json(saved) == config
-    except ValueError:
-        return False
