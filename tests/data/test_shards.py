@@ -174,6 +174,15 @@ def test_a_damaged_header_loses_nothing_in_silence(samples: list[Sample], tmp_pa
             shards.read(path)
 
 
+def test_a_header_that_tarfile_stumbles_over_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("1.png")
+        member.pax_headers = {"GNU.sparse.map": "a,b"}
+        tar.addfile(member)
+    with pytest.raises(shards.ShardError, match=r"x\.tar: not a whole uncompressed tar"):
+        shards.read(tmp_path / "x.tar")
+
+
 def test_a_compressed_shard_is_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "x.tar.gz", {"1.png": picture(), "1.json": boxes()}, "w:gz")
     with pytest.raises(ValueError, match=r"x\.tar\.gz: not a whole uncompressed tar"):

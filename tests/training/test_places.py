@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from s3fd.cli.train import app
 from s3fd.data import shards
-from s3fd.data.location import Location, UnreachableError, locate
+from s3fd.data.location import Location, locate
 from s3fd.training import loop
 from s3fd.training.config import TrainConfig
 from s3fd.training.processes import Processes
@@ -54,7 +54,8 @@ class Ranges(SimpleHTTPRequestHandler):
         wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         file = Path(self.translate_path(self.path))
         if wanted is None or not file.is_file():
-            return super().do_GET()
+            super().do_GET()
+            return
         data, (first, last) = file.read_bytes(), map(int, wanted.groups())
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {first}-{min(last, len(data) - 1)}/{len(data)}")
@@ -118,7 +119,7 @@ def test_a_run_on_shards_goes_on_where_it_was_stopped(places: Path, plain: Path,
 def test_several_processes_see_every_picture_once_an_epoch(places: Path) -> None:
     config = TrainConfig.model_validate(settings(data=SHARDS, batch=4, steps=6))
     seen: list[list[str]] = [[], []]
-    for rank in range(3 - 1):
+    for rank in range(2):
         samples, _ = loop.read_data(config.data, places)  # as each process does for itself
         for step, batch in enumerate(loop.batches(config, samples, [], 0, Processes(rank, 2))):
             seen[step // 3] += batch.names
@@ -131,7 +132,7 @@ def test_several_processes_see_every_picture_once_an_epoch(places: Path) -> None
 def test_the_command_reads_urls_in_its_workers(served: str, places: Path, tmp_path: Path) -> None:
     """A connection of the process that started the workers is of no use to them."""
     data = [*SHARDS, {"format": "wider", "images": served, "annotations": "gt.txt"}]
-    run(places, tmp_path / "plain", data=[*SHARDS, *settings()["data"]], **BRIEF)  # type: ignore[misc]
+    run(places, tmp_path / "plain", data=[*SHARDS, *settings()["data"]], **BRIEF)
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(settings(data=data, workers=2, **BRIEF)))
     place = ["--data", served, "--out", str(tmp_path / "run"), "--device", "cpu"]
@@ -149,10 +150,8 @@ def test_the_command_names_what_cannot_be_read(places: Path, tmp_path: Path) -> 
         assert done.exit_code == 2, done.output
         return done.stderr
 
-    assert "memory://nowhere/gt.txt does not exist" in told(settings()["data"], "memory://nowhere").replace(  # type: ignore[arg-type]
-        "memory://nowhere does not", "memory://nowhere/gt.txt does not"
-    )
-    assert "nowhere://x: " in told(SHARDS, "nowhere://x")
+    assert "memory://nowhere does not exist" in told(settings()["data"], "memory://nowhere")
+    assert "'nowhere'" in told(SHARDS, "nowhere://x")
     assert "000003.tar does not exist" in told(
         [{**SHARDS[0], "images": "shards/{000001..000003}.tar"}], places
     )

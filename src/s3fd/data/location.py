@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from upath import UPath
 
-    Location = Path | UPath
+Location: TypeAlias = "Path | UPath"
+"""A file or folder, on the disk or at a URL."""
 
 
 class UnreachableError(Exception):

@@ -6,18 +6,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from s3fd.boxes import FloatArray
-from s3fd.data.location import Part, read_bytes
+from s3fd.data.location import Location, Part, read_bytes
 from s3fd.inference.pictures import DECODE_ERRORS
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 ROTATED = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""

@@ -24,20 +24,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from s3fd.data.location import Part, is_there, reaching, read_bytes
+from s3fd.data.location import Location, Part, is_there, reaching, read_bytes
 from s3fd.data.sample import Dataset, Problem, RawBox, Sample, header_size, make_sample
 from s3fd.inference.sources import PICTURE_SUFFIXES
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 """Numbers in braces, as a shell expands them."""
 
 MEMBER = re.compile(r"(?P<stem>(?:.*/)?[^./][^./]*)(?P<suffix>\.[^/]+)", re.DOTALL)
 """A member's name by WebDataset's rule."""
+
+
+class ShardError(ValueError):
+    """A shard that cannot be understood; the message names it, and the member where it is about one."""
 
 
 def read(pattern: Location) -> Dataset:
@@ -48,8 +49,8 @@ def read(pattern: Location) -> Dataset:
     be a face become problems.
 
     Raises:
-        ValueError: a shard that is damaged, cut off or compressed, a JSON file of another content, or a
-            sample with two of either; with the names of both files.
+        ShardError: a shard that is damaged, cut off or compressed, a JSON file of another content, or a
+            sample with two of either.
         FileNotFoundError: a shard that is not there.
         UnreachableError: a URL that cannot be asked.
     """
@@ -127,20 +128,22 @@ def _entries(shard: Location, file: IO[bytes]) -> dict[str, _Entry]:
         file.seek(end)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes anything for the end
             raise tarfile.ReadError(f"damaged or cut off at byte {end}")
-    except tarfile.TarError as error:
-        raise ValueError(f"{shard}: not a whole uncompressed tar: {error}") from error
+    except ShardError:
+        raise
+    except (tarfile.TarError, ValueError) as error:  # tarfile lets some errors of int() through
+        raise ShardError(f"{shard}: not a whole uncompressed tar: {error}") from error
     return entries
 
 
 def _take_boxes(entry: _Entry, part: Part, data: bytes) -> None:
     if entry.boxes is not None:
-        raise ValueError(f"{part}: the second JSON file of its sample")
+        raise ShardError(f"{part}: the second JSON file of its sample")
     entry.annotation, entry.boxes = part, _boxes(part, data)
 
 
 def _take_picture(entry: _Entry, part: Part, content: IO[bytes]) -> None:
     if entry.picture is not None:
-        raise ValueError(f"{part}: the second picture of its sample")
+        raise ShardError(f"{part}: the second picture of its sample")
     entry.picture = part
     if not isinstance(part.file, Path):  # a failing connection must not look like a damaged picture
         content = io.BytesIO(content.read())
@@ -161,7 +164,7 @@ def _boxes(part: Part, data: bytes) -> list[RawBox]:
         pairs = zip(boxes, ignored, strict=True)
         return [RawBox((x1, y1, x2, y2), 0, flag) for (x1, y1, x2, y2), flag in pairs]
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f'{part}: expected {{"boxes": [[x1, y1, x2, y2], …], "ignored": […]}}') from error
+        raise ShardError(f'{part}: expected {{"boxes": [[x1, y1, x2, y2], …], "ignored": […]}}') from error
 
 
 def _add(found: Dataset, shard: Location, stem: str, entry: _Entry) -> None:

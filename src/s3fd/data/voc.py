@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from s3fd.data.location import find, read_bytes
+from s3fd.data.location import Location, find, read_bytes
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 
 class _LineBuilder(ElementTree.TreeBuilder):

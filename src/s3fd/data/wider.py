@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from s3fd.data.location import Location
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 INVALID_COLUMN = 7
 """The flag WIDER's annotators set on boxes that are no usable face."""

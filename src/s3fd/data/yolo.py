@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from s3fd.data.location import find, is_there
+from s3fd.data.location import Location, find, is_there
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 

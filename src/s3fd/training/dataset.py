@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from s3fd.data.labels import NOT_KNOWN
-from s3fd.data.location import Part, read_bytes
+from s3fd.data.location import Location, Part, read_bytes
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
@@ -22,9 +22,6 @@ from s3fd.training.augmentation import Augmentation, Labelled
 from s3fd.training.composer import Composer
 from s3fd.training.config import MatchingConfig
 from s3fd.training.targets import TargetMaker, label_anchors
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 
 class Example(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import torch
@@ -14,7 +13,7 @@ from torch.utils.data import DataLoader
 from s3fd.data import labels as label_files
 from s3fd.data import shards, voc, wider, yolo
 from s3fd.data.labels import LabelledPicture
-from s3fd.data.location import below, is_there
+from s3fd.data.location import Location, below, is_there
 from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD
 from s3fd.network.decoder import decode
@@ -28,9 +27,6 @@ from s3fd.training.metrics import Metrics
 from s3fd.training.processes import ALONE, Processes, together
 from s3fd.training.trainer import Trainer
 from s3fd.weights.network_file import save_network
-
-if TYPE_CHECKING:
-    from s3fd.data.location import Location
 
 READERS: dict[str, Callable[[Location, Location], Dataset]] = {
     "wider": wider.read,
