@@ -36,7 +36,7 @@ def pack(config: DataConfig, out: Path, pictures: int) -> str:
         raise ValueError(f"{config.images}: no pictures")
     written = shards.write(track(samples, description="packing"), out, pictures)
     first, last = written[0].stem, written[-1].stem
-    return f'{{format: shards, images: "{out}/{{{first}..{last}}}.tar"}}'
+    return f'{{format: shards, images: "{out.resolve()}/{{{first}..{last}}}.tar"}}'
 
 
 def main() -> None:

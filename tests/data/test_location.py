@@ -85,6 +85,27 @@ def test_part_of_a_file(tmp_path: Path, memory: MemoryFileSystem) -> None:
             read_bytes(Part(place, "y", 8, 4))
 
 
+def test_a_storage_with_versions(memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in s3fs, whose `cat_file` takes a version before the range."""
+    plain = MemoryFileSystem.cat_file
+
+    def versioned(
+        self: MemoryFileSystem,
+        path: str,
+        version: str | None = None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> bytes:
+        assert version is None
+        data: bytes = plain(self, path, start, end)
+        return data
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", versioned)
+    memory.pipe("/x", b"0123456789")
+    assert read_bytes(Part(locate("memory://x"), "y", 3, 4)) == b"3456"
+    assert read_bytes(locate("memory://x")) == b"0123456789"
+
+
 def test_parts_of_a_configuration_lie_below_its_root(tmp_path: Path) -> None:
     url = locate("memory://sets")
     assert below(tmp_path, Path("a/b")) == tmp_path / "a" / "b"

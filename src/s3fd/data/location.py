@@ -128,5 +128,6 @@ def _read(file: Location, offset: int, size: int | None) -> bytes:
     with reaching(file):
         # of this very process: a connection that was open in the one it was forked from cannot be used
         storage = fsspec.filesystem(file.protocol, **file.storage_options)
-        data: bytes = storage.cat_file(file.path, offset, None if size is None else offset + size)
+        end = None if size is None else offset + size
+        data: bytes = storage.cat_file(file.path, start=offset, end=end)  # by name: S3's takes a version first
         return data
