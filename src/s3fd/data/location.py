@@ -129,5 +129,7 @@ def _read(file: Location, offset: int, size: int | None) -> bytes:
         # of this very process: a connection that was open in the one it was forked from cannot be used
         storage = fsspec.filesystem(file.protocol, **file.storage_options)
         end = None if size is None else offset + size
-        data: bytes = storage.cat_file(file.path, start=offset, end=end)  # by name: S3's takes a version first
+        data: bytes = storage.cat_file(
+            file.path, start=offset, end=end
+        )  # by name: s3fs takes a version first
         return data
