@@ -1,6 +1,6 @@
 """Tar shards in WebDataset's layout: the files of a sample share the name up to its first dot.
 
-``0001.jpg`` goes with ``0001.json``, which says where its faces are:
+``0001.jpg`` goes with ``0001.json``, which says where its faces are::
 
     {"boxes": [[x1, y1, x2, y2], …], "ignored": [false, …], "name": "a/b.jpg"}
 
