@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from upath import UPath
 
-Location: TypeAlias = "Path | UPath"
-"""A file or folder, on the disk or at a URL."""
+    Location: TypeAlias = Path | UPath
+else:
+    Location = Path  # so that annotations can be read where nobody has universal-pathlib
+    """A file or folder, on the disk or at a URL."""
 
 
 class UnreachableError(Exception):
