@@ -25,7 +25,7 @@ for python in "$@"; do
   rm -rf "$work/env"
   uv venv -q --python "$python" "$work/env"
   uv pip install -q --python "$work/env/bin/python" --resolution "$resolution" \
-    '.[eval,parquet,serve,video]' 'hypothesis>=6.100' 'onnx>=1.16' 'pytest>=8'
+    '.[eval,parquet,remote,serve,video]' 'hypothesis>=6.100' 'onnx>=1.16' 'pytest>=8'
   (cd "$work" && env/bin/s3fd detect "$OLDPWD/examples/astronaut.jpg" --draw found) | tee "$work/answer"
   grep -q '"faces": \[{"box"' "$work/answer" && [ -f "$work/found/astronaut.jpg" ]
   (cd "$work" && for command in anonymize track eval classify serve gallery; do

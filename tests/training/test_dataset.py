@@ -4,12 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from s3fd import boxes as box_ops
 from s3fd.data.sample import Sample
 from s3fd.training.augmentation import Augmentation
 from s3fd.training.config import MatchingConfig
-from s3fd.training.dataset import StepSampler, TrainingStream, collate, normalise
+from s3fd.training.dataset import StepSampler, TrainingStream, collate, load, normalise
 
 BOX = (30.0, 20.0, 70.0, 60.0)
 
@@ -91,6 +92,15 @@ def test_an_unreadable_picture_is_named(samples: list[Sample]) -> None:
     with pytest.raises(OSError, match=r"0\.png"):
         for n in range(5):
             stream(samples)[n]
+
+
+def test_a_picture_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    turned = load(Sample(tmp_path / "turned.png", np.zeros((0, 4), np.float32), np.zeros(0, bool)))
+    np.testing.assert_array_equal(turned.picture, np.rot90(pixels[..., ::-1], -1))
 
 
 def test_no_pictures_is_an_error() -> None:

@@ -22,8 +22,11 @@ def train(
         typer.Argument(metavar="CONFIG", help="YAML file that describes the run, such as configs/slim.yaml."),
     ],
     data: Annotated[
-        Path, typer.Option(help="Folder that the paths in CONFIG are relative to.", file_okay=False)
-    ] = Path(),
+        str,
+        typer.Option(
+            help="Folder that the paths in CONFIG are relative to, or a URL such as s3://BUCKET/SETS."
+        ),
+    ] = ".",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +51,7 @@ def train(
     with needs_extra("train"):
         import torch
 
+        from s3fd.data.location import UnreachableError, locate
         from s3fd.training import loop
         from s3fd.training.config import load_config
         from s3fd.training.processes import launched
@@ -60,8 +64,9 @@ def train(
     processes = launched()
     try:
         settings = load_config(config)
-        samples, problems = loop.read_data(settings.data, data)
-        labelled, unlabelled = loop.read_labelled(settings, data)
+        root = locate(data)
+        samples, problems = loop.read_data(settings.data, root)
+        labelled, unlabelled = loop.read_labelled(settings, root)
         if processes.first:
             report_skipped([*problems, *unlabelled], "annotations")
             faces = sum(int((~sample.ignored).sum()) for sample in samples)
@@ -82,7 +87,7 @@ def train(
                 on_step=progress,
                 processes=processes,
             )
-    except (ValueError, OSError, TrainingError) as error:
+    except (ValueError, OSError, UnreachableError, TrainingError) as error:
         fail(str(error))
     if processes.first:
         typer.echo(folder / "weights.safetensors")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from s3fd.boxes import FloatArray
+from s3fd.data.location import Location, Part, read_bytes
 from s3fd.inference.pictures import DECODE_ERRORS
 
 ROTATED = (5, 6, 7, 8)
@@ -21,7 +24,7 @@ ROTATED = (5, 6, 7, 8)
 class Problem:
     """Something in an annotation file that was skipped: `line` counts from 1, 0 where there is none."""
 
-    file: Path
+    file: Location | Part
     line: int
     message: str
 
@@ -35,13 +38,13 @@ class Sample:
     """A picture and its faces.
 
     Attributes:
-        path: the picture file.
+        path: the picture file, or a member of a tar.
         boxes: (N, 4) float32, xyxy in pixels of the upright picture, each with positive area.
         ignored: (N,) bool, True where nobody can say whether the box is a face: training neither
             rewards nor punishes a detection there.
     """
 
-    path: Path
+    path: Location | Part
     boxes: FloatArray
     ignored: NDArray[np.bool_]
 
@@ -63,20 +66,30 @@ class RawBox:
     ignored: bool = False
 
 
-def picture_size(path: Path) -> tuple[int, int]:
+def picture_size(path: Location) -> tuple[int, int]:
     """Width and height of the upright picture, from its header.
+
+    Raises:
+        OSError: the file is missing or no picture.
+        UnreachableError: a URL that cannot be asked.
+    """
+    return header_size(path if isinstance(path, Path) else io.BytesIO(read_bytes(path)), path)
+
+
+def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
+    """Width and height of the upright picture in a file that is open or to be opened, and called `name`.
 
     Raises:
         OSError: the file is missing or no picture.
     """
     try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            return (height, width) if _orientation(picture) in ROTATED else (width, height)
+        with Image.open(picture) as opened:
+            width, height = opened.size
+            return (height, width) if _orientation(opened) in ROTATED else (width, height)
     except UnidentifiedImageError as error:
-        raise OSError(f"not a picture: {path}") from error
+        raise OSError(f"not a picture: {name}") from error
     except DECODE_ERRORS as error:
-        raise error if isinstance(error, OSError) else OSError(f"{error}: {path}") from error
+        raise error if isinstance(error, OSError) else OSError(f"{error}: {name}") from error
 
 
 def _orientation(picture: Image.Image) -> object:
@@ -87,21 +100,22 @@ def _orientation(picture: Image.Image) -> object:
         return None
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Location) -> str:
     """Read an annotation file.
 
     Raises:
         ValueError: it is not in UTF-8.
         OSError: it cannot be read.
+        UnreachableError: a URL that cannot be asked.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8: {error}") from error
 
 
 def make_sample(
-    path: Path, size: tuple[int, int], raw: Sequence[RawBox], file: Path
+    path: Location | Part, size: tuple[int, int], raw: Sequence[RawBox], file: Location | Part
 ) -> tuple[Sample, list[Problem]]:
     """Check boxes against a picture of `size` (width, height); those that cannot be a face become problems.
 

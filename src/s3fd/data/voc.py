@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from s3fd.data.location import Location, find, read_bytes
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
 
 
@@ -20,7 +20,7 @@ class _LineBuilder(ElementTree.TreeBuilder):
         return element
 
 
-def _parse(file: Path) -> ElementTree.Element:
+def _parse(file: Location) -> ElementTree.Element:
     builder = _LineBuilder()
     parser = expat.ParserCreate()
     builder.parser = parser
@@ -29,7 +29,7 @@ def _parse(file: Path) -> ElementTree.Element:
     parser.CharacterDataHandler = builder.data
     parser.EntityDeclHandler = _refuse_entity
     try:
-        parser.Parse(file.read_bytes(), True)
+        parser.Parse(read_bytes(file), True)
     except expat.ExpatError as error:
         raise ValueError(f"{file}:{error.lineno}: not well-formed XML") from error
     except (ValueError, LookupError) as error:  # an entity, or an encoding that expat does not know
@@ -42,7 +42,7 @@ def _refuse_entity(*_: object) -> None:
     raise ValueError("XML entity declarations are not accepted")
 
 
-def read(annotations: Path, images: Path, label: str = "face") -> Dataset:
+def read(annotations: Location, images: Location, label: str = "face") -> Dataset:
     """Read every XML file below `annotations`; pictures are named by ``filename`` and lie below `images`.
 
     Only objects named `label` count; one marked ``difficult`` is ignored in training. VOC counts pixels from
@@ -50,9 +50,10 @@ def read(annotations: Path, images: Path, label: str = "face") -> Dataset:
 
     Raises:
         ValueError: an XML file that is not well-formed, or a box without its four numbers.
+        UnreachableError: a URL that cannot be asked.
     """
     found = Dataset([])
-    for file in sorted(annotations.rglob("*.xml")):
+    for file in find(annotations, "*.xml"):
         root = _parse(file)
         name = root.findtext("filename") or f"{file.stem}.jpg"
         path = images / name
@@ -68,7 +69,7 @@ def read(annotations: Path, images: Path, label: str = "face") -> Dataset:
     return found
 
 
-def _box(file: Path, item: ElementTree.Element) -> RawBox:
+def _box(file: Location, item: ElementTree.Element) -> RawBox:
     line = int(item.get("line", "0"))
     box = item.find("bndbox")
     try:

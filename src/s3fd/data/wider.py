@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from s3fd.data.location import Location
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
 
 INVALID_COLUMN = 7
@@ -22,7 +22,7 @@ COUNT = "[0-9]{1,9}"
 """A number of boxes; `str.isdigit` takes superscripts too."""
 
 
-def read(annotations: Path, images: Path) -> Dataset:
+def read(annotations: Location, images: Location) -> Dataset:
     """Read a WIDER FACE annotation file whose pictures lie below `images`.
 
     Faces marked invalid are ignored in training. A picture that is missing or unreadable, and a box that
@@ -31,6 +31,7 @@ def read(annotations: Path, images: Path) -> Dataset:
     Raises:
         ValueError: a line that is neither a name, a count nor a box, with its number.
         OSError: the annotation file cannot be read.
+        UnreachableError: a URL that cannot be asked.
     """
     found = Dataset([])
     for name, line, raw in _records(annotations):
@@ -46,7 +47,7 @@ def read(annotations: Path, images: Path) -> Dataset:
     return found
 
 
-def _records(annotations: Path) -> Iterator[tuple[str, int, list[RawBox]]]:
+def _records(annotations: Location) -> Iterator[tuple[str, int, list[RawBox]]]:
     """Yield each picture's name, the line it stands on, and its boxes."""
     lines = read_text(annotations).splitlines()
     i = 0
@@ -70,7 +71,7 @@ def _records(annotations: Path) -> Iterator[tuple[str, int, list[RawBox]]]:
         yield name, start, raw
 
 
-def _box(annotations: Path, number: int, line: str) -> RawBox:
+def _box(annotations: Location, number: int, line: str) -> RawBox:
     try:
         values = [float(v) for v in line.split()]
     except ValueError:

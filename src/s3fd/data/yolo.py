@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from s3fd.data.location import Location, find, is_there
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-def read(annotations: Path, images: Path, label: int = 0) -> Dataset:
+def read(annotations: Location, images: Location, label: int = 0) -> Dataset:
     """Read the text file below `annotations` that goes with each picture below `images`.
 
     The two folders are laid out alike: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
@@ -17,23 +16,24 @@ def read(annotations: Path, images: Path, label: int = 0) -> Dataset:
 
     Raises:
         ValueError: a line that does not hold five numbers, with its number.
+        UnreachableError: a URL that cannot be asked.
     """
     found = Dataset([])
-    for path in sorted(p for p in images.rglob("*") if p.suffix.lower() in SUFFIXES):
-        file = annotations / path.relative_to(images).with_suffix(".txt")
+    for path in (p for p in find(images, "*") if p.suffix.lower() in SUFFIXES):
+        file = annotations.joinpath(*path.parts[len(images.parts) :]).with_suffix(".txt")
         try:
             size = picture_size(path)
         except OSError as error:
             found.problems.append(Problem(file, 0, str(error)))
             continue
-        raw = _boxes(file, size, label) if file.exists() else []
+        raw = _boxes(file, size, label) if is_there(file) else []
         sample, problems = make_sample(path, size, raw, file)
         found.samples.append(sample)
         found.problems.extend(problems)
     return found
 
 
-def _boxes(file: Path, size: tuple[int, int], label: int) -> list[RawBox]:
+def _boxes(file: Location, size: tuple[int, int], label: int) -> list[RawBox]:
     width, height = size
     boxes = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -41,13 +41,25 @@ class NetworkConfig(StrictConfig):
         return self
 
 
+Url = Annotated[str, Field(pattern="://")]
+"""A place that fsspec knows, see `s3fd.data.location`."""
+
+
 class DataConfig(StrictConfig):
     """One annotated set; paths are relative to the data folder given on the command line."""
 
-    format: Literal["wider", "voc", "yolo"]
-    images: Path
-    annotations: Path
+    format: Literal["wider", "voc", "yolo", "shards"]
+    images: Path | Url = Field(description="folder, or shards such as train-{000..009}.tar")
+    annotations: Path | Url | None = Field(None, description="file or folder; shards have theirs inside")
     repeat: int = Field(1, ge=1, description="times each picture counts in an epoch")
+
+    @model_validator(mode="after")
+    def _annotations_in_one_place(self) -> DataConfig:
+        if self.format == "shards" and self.annotations is not None:
+            raise ValueError("shards have their annotations inside: no `annotations`")
+        if self.format != "shards" and self.annotations is None:
+            raise ValueError(f"{self.format} needs `annotations`")
+        return self
 
 
 class MatchingConfig(StrictConfig):

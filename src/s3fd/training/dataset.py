@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from s3fd.data.labels import NOT_KNOWN
+from s3fd.data.location import Location, Part, read_bytes
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
@@ -87,7 +87,7 @@ class TrainingStream(Dataset[Example]):
         self.seed = seed
         self.composing = composing
         self.targets = TargetMaker(augmentation.size, matching)
-        self._cache: dict[Path, Labelled] | None = {} if cache else None
+        self._cache: dict[Location | Part, Labelled] | None = {} if cache else None
 
     def __getitem__(self, n: int) -> Example:
         """Make training picture number `n`."""
@@ -183,8 +183,10 @@ def load(sample: Sample) -> Labelled:
 
     Raises:
         OSError: the file cannot be read or decoded.
+        UnreachableError: a URL that cannot be asked.
     """
-    picture = cv2.imread(str(sample.path), cv2.IMREAD_COLOR)
+    data = np.frombuffer(read_bytes(sample.path), np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if picture is None:
         raise OSError(f"cannot read {sample.path}")
     return Labelled(np.asarray(picture, np.uint8), sample.boxes, sample.ignored)

@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from s3fd.data import labels as label_files
-from s3fd.data import voc, wider, yolo
+from s3fd.data import shards, voc, wider, yolo
 from s3fd.data.labels import LabelledPicture
+from s3fd.data.location import Location, below, is_there
 from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD
 from s3fd.network.decoder import decode
@@ -27,44 +28,57 @@ from s3fd.training.processes import ALONE, Processes, together
 from s3fd.training.trainer import Trainer
 from s3fd.weights.network_file import save_network
 
-READERS: dict[str, Callable[[Path, Path], Dataset]] = {
+READERS: dict[str, Callable[[Location, Location], Dataset]] = {
     "wider": wider.read,
     "voc": voc.read,
     "yolo": yolo.read,
 }
 
 
-def read_data(sets: list[DataConfig], root: Path) -> tuple[list[Sample], list[Problem]]:
+def read_data(sets: list[DataConfig], root: Location) -> tuple[list[Sample], list[Problem]]:
     """Read every set below `root`; returns the samples, repeated as configured, and what was skipped.
 
     Raises:
         ConfigError: a file or folder that does not exist.
-        ValueError: an annotation file that cannot be understood.
+        OSError: an annotation file or a shard that cannot be read.
+        ValueError: an annotation file or a shard that cannot be understood.
+        UnreachableError: a URL that cannot be asked.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
     for config in sets:
-        images, annotations = root / config.images, root / config.annotations
-        for path in (images, annotations):
-            if not path.exists():
-                raise ConfigError(f"data: {path} does not exist")
-        found = READERS[config.format](annotations, images)
+        found = _read_set(config, root)
         samples += found.samples * config.repeat
         problems += found.problems
     return samples, problems
 
 
-def read_labelled(config: TrainConfig, root: Path) -> tuple[list[LabelledPicture], list[Problem]]:
+def _read_set(config: DataConfig, root: Location) -> Dataset:
+    images = below(root, config.images)
+    if config.annotations is None:
+        return shards.read(images)
+    annotations = below(root, config.annotations)
+    for path in (images, annotations):
+        if not is_there(path):
+            raise ConfigError(f"data: {path} does not exist")
+    return READERS[config.format](annotations, images)
+
+
+def read_labelled(config: TrainConfig, root: Location) -> tuple[list[LabelledPicture], list[Problem]]:
     """Read the labelled faces of a run, if it has any, and what was skipped.
 
     Raises:
+        ConfigError: they are not on the disk.
         ValueError: a file that cannot be understood.
         OSError: a file or folder that cannot be read.
     """
     if config.composed is None:
         return [], []
+    table, images = below(root, config.composed.annotations), below(root, config.composed.images)
+    if not (isinstance(table, Path) and isinstance(images, Path)):
+        raise ConfigError("composed: labelled faces are read from the disk; give absolute paths to them")
     targets = [attribute.parsed for attribute in config.attributes]
-    found = label_files.read(root / config.composed.annotations, root / config.composed.images, targets)
+    found = label_files.read(table, images, targets)
     return found.pictures, found.problems
 
 
