@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,10 +51,11 @@ def serve(
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
     ] = None,
     gallery: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            help="Serve these people too, below /v1/gallery; made if there is none.",
+            metavar="GALLERY",
+            help="Serve these people too, below /v1/gallery: a file, or postgresql://… of a database. Made "
+            "if there is none.",
             show_default=False,
         ),
     ] = None,
@@ -111,6 +113,7 @@ def serve(
         with needs_extra("serve"):
             from s3fd.serving.app import create_app
             from s3fd.serving.server import bind, log_to_stderr, server
+        from s3fd.identity.galleries import shown
         from s3fd.inference.runtime import processors
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
@@ -139,7 +142,7 @@ def serve(
             fail(f"--host {host} --port {port}: {error.strerror or error}")
         log_to_stderr(log)
         what = f"{runtime.engine} on {runtime.device}, {at_once} workers"
-        what += f", gallery {gallery}" if gallery is not None else ""
+        what += f", gallery {shown(gallery)}" if gallery is not None else ""
         ready = f"s3fd: {address} ({what}); Ctrl-C ends it"
         application = create_app(
             detector,
@@ -156,36 +159,23 @@ def serve(
     end(run)
 
 
-def _gallery(file: Path | None, model: Path | None, threshold: float | None, threads: int) -> Gallery | None:
-    """The gallery of a file, which is made if there is none; ends the command if it cannot be used."""
-    if file is None:
+def _gallery(place: str | None, model: Path | None, threshold: float | None, threads: int) -> Gallery | None:
+    """The gallery at a place, which is made if there is none; ends the command if it cannot be used."""
+    if place is None:
         if model is not None or threshold is not None:
             fail("--recogniser and --threshold are for a --gallery")
         return None
     if model is None:
         fail("--gallery needs a --recogniser")
+    from s3fd.identity import galleries
     from s3fd.identity.onnx_recogniser import open_recogniser
-    from s3fd.identity.sqlite_store import create_store, open_store
-    from s3fd.identity.store import GalleryError, Store, check_model
     from s3fd.serving.keeper import Gallery
 
     try:
         recogniser = open_recogniser(model, threads)
-        if not file.exists():
-            create_store(file, recogniser.model).close()
-    except (OSError, ValueError) as error:
-        fail(str(error))
-
-    def opened() -> Store:
-        store = open_store(file)
-        try:
-            check_model(store, recogniser.model)
-        except GalleryError:
-            store.close()
-            raise
-        return store
-
-    try:
+        if not galleries.exists(place):
+            galleries.create(place, recogniser.model).close()
+        opened = partial(galleries.open_gallery, place, recogniser.model)
         opened().close()
     except (OSError, ValueError) as error:
         fail(str(error))
