@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,16 @@ class Server:
         self.execute(f"CREATE SCHEMA {schema}")
         # public is where the extension is; new tables go to the first of the path.
         return f"{self._server.get_uri()}&options={quote(f'-c search_path={schema},public')}"
+
+    @property
+    def folder(self) -> str:
+        """Where its socket is: the host of a URL."""
+        return str(self._server.get_postmaster_info().socket_dir)
+
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs."""
+        return Path(self._server.bin_path)
 
     def execute(self, statement: str) -> list[Any]:
         """Run a statement; return the rows, if it gives some."""

@@ -54,7 +54,7 @@ def place(postgres: Any) -> str:
 
 @pytest.fixture(scope="module")
 def service(home: Home, place: str) -> Iterator[Process]:
-    process = Process("--gallery", place, "--recogniser", str(home.recogniser), "--workers", "1")
+    process = Process("--gallery", place, "--recogniser", str(home.recogniser), "--deadline", "60")
     yield process
     assert process.process.poll() is None, "a request took the service down"
     process.stop()

@@ -44,11 +44,13 @@ class Gallery:
     Attributes:
         open: opens its store, in the thread that will use it; bound to the recogniser's model.
         recogniser: used in several threads at a time.
+        embeddings: whether the recogniser reads what the detector has to give its faces in the same pass.
         threshold: least score, for requests that give none; None for those it is calibrated to.
     """
 
     open: Callable[[], Store]
     recogniser: Recogniser
+    embeddings: bool = False
     threshold: float | None = None
 
 
