@@ -40,7 +40,7 @@ INTERRUPTED = 130
 FRAMES_OF_CAMERA = 4
 
 NEEDS_BASH = re.compile(r"[|<>;$`*?\[(]|(?<!&)&(?!&)")
-"""What a line has, outside of quotes, that is more than commands with arguments; `$` counts in double ones."""
+"""What a line has, outside of quotes, that is more than commands with arguments; `$` also within double."""
 
 
 class Shell:
