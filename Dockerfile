@@ -4,7 +4,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
-RUN python -m venv /opt/s3fd && /opt/s3fd/bin/pip install '.[serve]'
+RUN python -m venv /opt/s3fd && /opt/s3fd/bin/pip install '.[serve,postgres]'
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd \

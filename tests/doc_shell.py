@@ -40,7 +40,7 @@ INTERRUPTED = 130
 FRAMES_OF_CAMERA = 4
 
 NEEDS_BASH = re.compile(r"[|<>;$`*?\[(]|(?<!&)&(?!&)")
-"""What a line has, outside of quotes, that is more than commands with arguments."""
+"""What a line has, outside of quotes, that is more than commands with arguments; `$` also within double."""
 
 
 class Shell:
@@ -77,7 +77,7 @@ class Shell:
 
     def _line(self, line: str) -> str:
         line = line.removeprefix("$ ")
-        bare = re.sub(r"'[^']*'|\"[^\"]*\"", "''", line).partition(" #")[0]
+        bare = re.sub(r"'[^']*'|\"[^\"$`]*\"", "''", line).partition(" #")[0]
         if not bare.strip() or bare.startswith("#"):
             return ""
         if NEEDS_BASH.search(bare):

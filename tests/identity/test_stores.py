@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -11,7 +12,7 @@ import pytest
 
 from s3fd.identity import galleries
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match
+from s3fd.identity.store import Calibration, GalleryError, GalleryUnavailable, Match
 from s3fd.identity.vectors import normalise
 
 MODEL = Model("test", "0" * 64, 8)
@@ -107,9 +108,77 @@ def test_where_there_is_none(place: str) -> None:
 
 def test_a_server_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
-    with pytest.raises(GalleryError, match=r"^PostgreSQL: ") as told:
+    with pytest.raises(GalleryUnavailable, match=r"^PostgreSQL: ") as told:
         galleries.open_gallery(f"postgresql://me:secret@/people?host={quote(str(tmp_path))}")
     assert "secret" not in str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://me:secret@db.example:5433/people", "PostgreSQL database people on db.example:5433"),
+        ("postgres://me:se%2Fcr%40et@db.example/people", "PostgreSQL database people on db.example"),
+        ("postgresql://me:se?cret#@db.example/people", "PostgreSQL database people on db.example"),
+        (
+            "postgresql://db.example/people?user=me&password=secret",
+            "PostgreSQL database people on db.example",
+        ),
+        ("postgresql:///people?host=/run/pg", "PostgreSQL database people on /run/pg"),
+        ("postgresql://", "PostgreSQL database"),
+        (str(Path("folder") / "people.db"), str(Path("folder") / "people.db")),
+    ],
+)
+def test_a_place_is_told_without_its_password(url: str, told: str) -> None:
+    pytest.importorskip("psycopg")
+    assert galleries.shown(url) == told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:se@cret@db.example/people",
+        "postgresql://me:secret/secret@db.example/people",
+        "postgresql://me:12/secret@db.example/people",
+        "postgresql://me:secret%@db.example/people",
+        "postgresql://me:x@secret/secret@db.example/people",
+        "postgresql://me@corp:secret@db.example/people",
+        "postgresql://me:secret",
+        "postgresql://me@db.example/people?passwort=secret",
+        "postgresql://me@db.example/people?secret",
+    ],
+)
+def test_a_url_that_is_mistaken_is_not_repeated(url: str) -> None:
+    pytest.importorskip("psycopg")
+    for use in (galleries.open_gallery, galleries.exists, galleries.shown):
+        with pytest.raises(GalleryError, match="not the URL of a database") as refused:
+            use(url)
+        everything = "".join(traceback.format_exception(refused.value))
+        assert not any(part in everything.partition("GalleryError:")[2] for part in ("secret", "cret"))
+
+
+def test_a_lost_gallery_is_noticed(gallery: str, request: pytest.FixtureRequest) -> None:
+    with galleries.open_gallery(gallery) as store:
+        store.check()
+        if galleries.is_server(gallery):
+            request.getfixturevalue("postgres").execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 's3fd'"
+            )
+            lost: type[OSError] = GalleryUnavailable
+        else:
+            Path(gallery).unlink()
+            lost = FileNotFoundError
+        with pytest.raises(lost):
+            store.check()
+
+
+def test_what_postgresql_cannot_keep_is_no_failure(postgres: Callable[[], str]) -> None:
+    place = postgres()
+    galleries.create(place, MODEL).close()
+    with galleries.open_gallery(place) as store:
+        store.add("Ada", unit(0, 1), ["a\0b.jpg"])
+        with pytest.raises(GalleryError, match="nobody in this gallery"):
+            store.remove("Ada\0")
+        assert store.people() == {"Ada": 1}
 
 
 def test_nothing_of_a_removed_person_stays_in_the_tables(postgres: Callable[[], str]) -> None:

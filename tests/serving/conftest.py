@@ -46,7 +46,7 @@ class Process:
         line = self.process.stderr.readline()
         address = re.search(r"http://\S+", line)
         assert address is not None, line + self.process.stderr.read()
-        self.url = address[0]
+        self.said, self.url = line, address[0]
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self.lines.extend, args=(self.process.stderr,), daemon=True)
         self._reader.start()

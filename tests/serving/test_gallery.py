@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +267,7 @@ def test_without_a_threshold_nobody_is_identified(own: Home) -> None:
 def test_the_services_threshold_goes_before_the_gallerys(own: Home) -> None:
     gallery = own.served()
     with (
-        running(open_runtime("slim", 1), gallery=Gallery(gallery.open, gallery.recogniser, 0.9)) as url,
+        running(open_runtime("slim", 1), gallery=replace(gallery, threshold=0.9)) as url,
         Client(url) as client,
     ):
         assert client.gallery.card().threshold == 0.9
@@ -431,7 +432,7 @@ def test_a_gallery_that_cannot_be_served_says_why(home: Home, tmp_path: Path, se
     (tmp_path / "no.db").write_bytes(b"no gallery, but a file that is long enough to look like one")
     model = ("--recogniser", str(home.recogniser))
     for options, message in [
-        (["--gallery", str(tmp_path / "g.db")], "--gallery needs a --recogniser"),
+        (["--gallery", str(tmp_path / "g.db")], "slim has no embedding of its own"),
         (list(model), "for a --gallery"),
         (["--gallery", str(tmp_path / "g.db"), "--recogniser", "missing.onnx"], "no such"),
         (["--gallery", str(home.gallery), "--recogniser", str(other)], "cannot be compared"),

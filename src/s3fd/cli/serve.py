@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
 
 if TYPE_CHECKING:
+    from s3fd.identity.recogniser import Recogniser
+    from s3fd.inference.runtime import Runtime
     from s3fd.serving.keeper import Gallery
 
 KEY = "S3FD_API_KEY"
@@ -50,10 +53,11 @@ def serve(
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
     ] = None,
     gallery: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE",
-            help="Serve these people too, below /v1/gallery; made if there is none.",
+            metavar="GALLERY",
+            help="Serve these people too, below /v1/gallery: a file, or postgresql://… of a database. Made "
+            "if there is none.",
             show_default=False,
         ),
     ] = None,
@@ -62,7 +66,7 @@ def serve(
         typer.Option(
             metavar="FILE",
             help="Embedding model of the gallery (.onnx), with its card (.json) beside it.",
-            show_default=False,
+            show_default="the embedding of the weights",
         ),
     ] = None,
     threshold: Annotated[
@@ -111,6 +115,7 @@ def serve(
         with needs_extra("serve"):
             from s3fd.serving.app import create_app
             from s3fd.serving.server import bind, log_to_stderr, server
+        from s3fd.identity.galleries import shown
         from s3fd.inference.runtime import processors
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
@@ -130,8 +135,16 @@ def serve(
         except ValueError as error:
             fail(str(error))
         at_once = workers or processors()
-        people = _gallery(gallery, recogniser, threshold, max(1, (threads or at_once) // at_once))
+        if gallery is None and (recogniser is not None or threshold is not None):
+            fail("--recogniser and --threshold are for a --gallery")
         runtime = open_runtime(weights, threads or at_once, engine, device, precision, at_once)
+        people = None
+        if gallery is not None:
+            try:
+                faces = _recogniser(runtime, weights, recogniser, max(1, (threads or at_once) // at_once))
+                people = _gallery(gallery, faces, recogniser is None, threshold)
+            except (OSError, ValueError) as error:
+                fail(str(error))
         detector = open_detector(runtime, "vga", 0.5)
         try:
             bound, address = bind(host, port)
@@ -139,7 +152,7 @@ def serve(
             fail(f"--host {host} --port {port}: {error.strerror or error}")
         log_to_stderr(log)
         what = f"{runtime.engine} on {runtime.device}, {at_once} workers"
-        what += f", gallery {gallery}" if gallery is not None else ""
+        what += f", gallery {shown(gallery)}" if gallery is not None else ""
         ready = f"s3fd: {address} ({what}); Ctrl-C ends it"
         application = create_app(
             detector,
@@ -156,40 +169,27 @@ def serve(
     end(run)
 
 
-def _gallery(file: Path | None, model: Path | None, threshold: float | None, threads: int) -> Gallery | None:
-    """The gallery of a file, which is made if there is none; ends the command if it cannot be used."""
-    if file is None:
-        if model is not None or threshold is not None:
-            fail("--recogniser and --threshold are for a --gallery")
-        return None
+def _recogniser(runtime: Runtime, weights: str, model: Path | None, threads: int) -> Recogniser:
+    """The embedding of a `model`, or else that of the weights; raises OSError or ValueError for none."""
     if model is None:
-        fail("--gallery needs a --recogniser")
+        from s3fd.identity.own_recogniser import own_recogniser
+
+        return own_recogniser(runtime, weights)
     from s3fd.identity.onnx_recogniser import open_recogniser
-    from s3fd.identity.sqlite_store import create_store, open_store
-    from s3fd.identity.store import GalleryError, Store, check_model
+
+    return open_recogniser(model, threads)
+
+
+def _gallery(place: str, recogniser: Recogniser, own: bool, threshold: float | None) -> Gallery:
+    """The gallery at a place, made if there is none; raises OSError or ValueError for one that is wrong."""
+    from s3fd.identity import galleries
     from s3fd.serving.keeper import Gallery
 
-    try:
-        recogniser = open_recogniser(model, threads)
-        if not file.exists():
-            create_store(file, recogniser.model).close()
-    except (OSError, ValueError) as error:
-        fail(str(error))
-
-    def opened() -> Store:
-        store = open_store(file)
-        try:
-            check_model(store, recogniser.model)
-        except GalleryError:
-            store.close()
-            raise
-        return store
-
-    try:
-        opened().close()
-    except (OSError, ValueError) as error:
-        fail(str(error))
-    return Gallery(opened, recogniser, threshold)
+    if not galleries.exists(place):
+        galleries.create(place, recogniser.model).close()
+    opened = partial(galleries.open_gallery, place, recogniser.model)
+    opened().close()
+    return Gallery(opened, recogniser, embeddings=own, threshold=threshold)
 
 
 def _key(file: Path | None) -> str | None:

@@ -25,7 +25,7 @@ def create(place: str, model: Model) -> Store:
 
     Raises:
         GalleryError: one that cannot be made.
-        OSError: a file that cannot be written.
+        OSError: a file that cannot be written; GalleryUnavailable: a server that does not answer.
     """
     if is_server(place):
         store: Store = _postgres().create_postgres(place, model)
@@ -39,6 +39,7 @@ def open_gallery(place: str, model: Model | None = None) -> Store:
     Raises:
         FileNotFoundError: there is no such file.
         GalleryError: no gallery, or one of another model.
+        GalleryUnavailable: a server that does not answer.
     """
     store: Store = _postgres().open_postgres(place) if is_server(place) else open_store(place)
     try:
@@ -53,6 +54,11 @@ def open_gallery(place: str, model: Model | None = None) -> Store:
 def is_server(place: str) -> bool:
     """Whether `place` is the URL of a database."""
     return place.startswith(SERVERS)
+
+
+def shown(place: str) -> str:
+    """What may be told of a place: of a URL, no password. Raises GalleryError for a URL that is none."""
+    return str(_postgres().shown(place)) if is_server(place) else place
 
 
 def _postgres() -> ModuleType:

@@ -9,7 +9,7 @@ from pathlib import Path
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.identity.enrolment import Quality, Refusal, only_face
-from s3fd.identity.own_recogniser import OwnRecogniser
+from s3fd.identity.own_recogniser import own_recogniser
 from s3fd.identity.recogniser import Recogniser
 from s3fd.inference.detector import Detector, load
 from s3fd.inference.pictures import PictureError, read
@@ -66,13 +66,8 @@ def open_reader(weights: str, recogniser: Path | None = None, size: Size = "vga"
 
         return Reader(load(weights, size=size), open_recogniser(recogniser))
     runtime = open_runtime(weights)
-    if runtime.embedding is None:
-        raise ValueError(
-            f"{weights} has no embedding of its own: give a model with --recogniser, or weights of s3fd embed"
-        )
-    return Reader(
-        Detector(runtime, size=size, embeddings=True), OwnRecogniser(runtime.embedding, Path(weights).stem)
-    )
+    own = own_recogniser(runtime, weights)
+    return Reader(Detector(runtime, size=size, embeddings=True), own)
 
 
 def people_in(path: Path, name: str | None = None) -> list[tuple[str, list[Path]]]:

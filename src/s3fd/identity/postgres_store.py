@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import psycopg
 from pgvector.psycopg import register_vector
+from psycopg.conninfo import conninfo_to_dict
 
 from s3fd.boxes import FloatArray
 from s3fd.closing import Closing
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match, check_query, check_vectors
+from s3fd.identity.store import (
+    Calibration,
+    GalleryError,
+    GalleryUnavailable,
+    Match,
+    check_query,
+    check_vectors,
+)
 
 FORMAT = "s3fd gallery 1"
 
@@ -40,6 +48,17 @@ SELECT name, score FROM (
 """``<#>`` is the negative inner product: vectors of length 1 have their cosine in it."""
 
 
+WAITING = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}
+"""libpq's parameters, in seconds but for the last, in milliseconds: a server that has vanished without a word
+is given up after so long, and not after the minutes or hours of TCP. The URL may say otherwise."""
+
+
 class PostgresStore(Closing):
     """A `s3fd.identity.store.Store` in the tables ``s3fd_…`` of a database; used in a ``with`` block.
 
@@ -55,6 +74,11 @@ class PostgresStore(Closing):
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def check(self) -> None:
+        """Raise GalleryUnavailable if the connection is lost."""
+        with _told():
+            self._connection.execute("SELECT 1")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of length 1 of a person: once this returns they are on the server's disk.
@@ -73,7 +97,10 @@ class PostgresStore(Closing):
                 raise GalleryError(f"{name!r} was removed at this moment")
             cursor.executemany(
                 "INSERT INTO s3fd_vector (person, source, vector) VALUES (%s, %s, %s)",
-                [(row[0], source, vector) for source, vector in zip(sources, vectors, strict=True)],
+                [
+                    (row[0], source.replace("\0", "\ufffd"), vector)
+                    for source, vector in zip(sources, vectors, strict=True)
+                ],
             )
 
     def remove(self, name: str) -> int:
@@ -144,7 +171,9 @@ class PostgresStore(Closing):
 
     def _person(self, name: str) -> int:
         """The number of a person."""
-        row = self._connection.execute("SELECT id FROM s3fd_person WHERE name = %s", (name,)).fetchone()
+        row = None
+        if "\0" not in name:  # which no text in PostgreSQL has
+            row = self._connection.execute("SELECT id FROM s3fd_person WHERE name = %s", (name,)).fetchone()
         if row is None:
             raise GalleryError(f"nobody in this gallery is called {name!r}")
         return int(row[0])
@@ -154,10 +183,11 @@ def create_postgres(url: str, model: Model) -> PostgresStore:
     """Make an empty gallery for vectors of `model` in the database at `url`; all of it or nothing.
 
     Raises:
-        GalleryError: there is one already, the server has no pgvector, or it does not answer.
+        GalleryError: there is one already, or the URL is none.
+        GalleryUnavailable: the server does not answer, or has no pgvector.
     """
     with _told():
-        connection = psycopg.connect(url, autocommit=True)
+        connection = _connect(url)
         try:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -176,10 +206,11 @@ def open_postgres(url: str) -> PostgresStore:
     """Open the gallery in the database at `url`.
 
     Raises:
-        GalleryError: there is none, or the server does not answer.
+        GalleryError: there is none, or the URL is none.
+        GalleryUnavailable: the server does not answer.
     """
     with _told():
-        connection = psycopg.connect(url, autocommit=True)
+        connection = _connect(url)
         try:
             if not _exists(connection):
                 raise GalleryError("there is no gallery in this database")
@@ -194,9 +225,41 @@ def open_postgres(url: str) -> PostgresStore:
 
 
 def has_postgres(url: str) -> bool:
-    """Whether there is a gallery in the database at `url`; raises GalleryError if it does not answer."""
-    with _told(), psycopg.connect(url, autocommit=True) as connection:
+    """Whether there is a gallery in the database at `url`; raises as `open_postgres` does."""
+    with _told(), _connect(url) as connection:
         return _exists(connection)
+
+
+def shown(url: str) -> str:
+    """Which database a URL is of, without the password; raises GalleryError for what is no URL."""
+    parts = _parse(url)
+    where = str(parts.get("host", ""))
+    where += f":{parts['port']}" if "port" in parts else ""
+    return f"PostgreSQL database {parts.get('dbname', '')}".rstrip() + (f" on {where}" if where else "")
+
+
+def _connect(url: str) -> psycopg.Connection[Any]:
+    """Connect, each statement being a transaction; raises GalleryError for what is no URL."""
+    parts: dict[str, Any] = {**WAITING, "fallback_application_name": "s3fd", **_parse(url)}
+    return psycopg.connect(autocommit=True, **parts)
+
+
+def _parse(url: str) -> dict[str, Any]:
+    """libpq's parameters in a URL.
+
+    Raises:
+        GalleryError: not a URL, or a password of which a part was taken for host, port or database, which
+            messages would name. This message repeats nothing of it.
+    """
+    with suppress(psycopg.Error):
+        parts = conninfo_to_dict(url)
+        split = any("@" in str(parts.get(name, ""))[1:] for name in ("host", "dbname"))
+        if not split and str(parts.get("port", "0")).replace(",", "").isdigit():
+            return parts
+    raise GalleryError(
+        "not the URL of a database: expected postgresql://USER@HOST/DATABASE, in which @ : / ? # % of a name "
+        "or a password are written %40 %3A %2F %3F %23 %25"
+    )
 
 
 def _exists(connection: psycopg.Connection[Any]) -> bool:
@@ -215,9 +278,12 @@ def _numbers(vector: Any) -> FloatArray:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Make one line of what the server or the client library says is wrong; they never name the password."""
+    """Make one line of what the server or the client library says is wrong.
+
+    They never name the password. Of a row they may name the values, but not in the first line.
+    """
     try:
         yield
     except psycopg.Error as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise GalleryError(f"PostgreSQL: {lines[0]}") from error
+        raise GalleryUnavailable(f"PostgreSQL: {lines[0]}") from error

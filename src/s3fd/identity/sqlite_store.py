@@ -44,8 +44,9 @@ class SqliteStore(Closing):
     The file is the truth. A search reads it into one matrix, again after any process has changed it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, model: Model) -> None:
-        """Use an opened connection; see `create_store` and `open_store`."""
+    def __init__(self, path: Path, connection: sqlite3.Connection, model: Model) -> None:
+        """Use an opened connection to the file at `path`; see `create_store` and `open_store`."""
+        self._path = path
         self._connection = connection
         self.model = model
         self._version: tuple[int, int] | None = None
@@ -56,6 +57,11 @@ class SqliteStore(Closing):
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def check(self) -> None:
+        """Raise FileNotFoundError if the file was deleted: what is added then would be lost with it."""
+        if not self._path.is_file():
+            raise FileNotFoundError(f"{self._path}: no such gallery")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of length 1 of a person: once this returns they are on the disk.
@@ -215,7 +221,7 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
     if about.get("format") != FORMAT:
         connection.close()
         raise GalleryError(f"{path}: not a gallery of this version")
-    return SqliteStore(connection, Model(**json.loads(about["model"])))
+    return SqliteStore(path, connection, Model(**json.loads(about["model"])))
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

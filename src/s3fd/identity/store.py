@@ -17,6 +17,13 @@ class GalleryError(ValueError):
     """A gallery that cannot be used, or a request that it refuses; the message is one line."""
 
 
+class GalleryUnavailable(OSError):
+    """A gallery that cannot be asked now, such as one whose server is away; the message is one line.
+
+    Nothing is wrong with what was asked, which may be asked again.
+    """
+
+
 @dataclass(frozen=True)
 class Match:
     """A person of the gallery, and how alike: the best cosine with any of the person's vectors, -1 to 1."""
@@ -64,6 +71,10 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close the gallery."""
+        ...
+
+    def check(self) -> None:
+        """Raise OSError if the gallery is no longer there, or not now: it must be opened anew then."""
         ...
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:

@@ -57,6 +57,7 @@ def create_app(
     keeper = Keeper(gallery, limits.queue) if gallery is not None else None
     if keeper is not None:
         metrics.watch("s3fd_gallery_waiting", "Questions to the gallery that wait.", lambda: keeper.waiting)
+        metrics.watch("s3fd_gallery_up", "Whether the gallery answers.", lambda: keeper.answers)
     state = {"ready": False}
 
     @asynccontextmanager
@@ -94,10 +95,15 @@ def create_app(
 
     @app.get("/readyz", tags=["operation"], summary="Whether pictures are taken", response_model=None)
     async def ready() -> JSONResponse:
-        """Answer with 503 while the network is loaded, the queue is full or the service is stopping."""
+        """Answer with 503 while the network is loaded, the queue is full or the service is stopping.
+
+        Where there is a gallery, also while it cannot be reached.
+        """
         if not state["ready"]:
             raise Problem(503, "Not ready.", headers={"Retry-After": "1"})
         service.workers.check_room(1)
+        if keeper is not None:
+            await keeper.check()
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus", response_class=Response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -107,7 +107,8 @@ class Desk:
 def router(desk: Desk) -> APIRouter:
     """The routes of the gallery."""
     routes = APIRouter(prefix="/v1/gallery", tags=["gallery"])
-    metrics, limits, detector = desk.service.metrics, desk.service.limits, desk.service.detector
+    metrics, limits = desk.service.metrics, desk.service.limits
+    detector = replace(desk.service.detector, embeddings=desk.gallery.embeddings)
 
     @routes.get("", summary="The gallery as a whole", response_model=None, responses=_answers(GalleryCard))
     async def card() -> Response:
