@@ -103,7 +103,7 @@ def test_a_run_that_ends_anywhere_is_gone_on_with(planned: Plan, detector: Detec
     assert before == {
         n: (Path(archive.folder.url) / f"{part(n)}.parquet").stat().st_mtime_ns for n in complete
     }
-    assert [done for done in job.make(again, detector)] == []
+    assert list(job.make(again, detector)) == []
 
 
 def test_a_partition_without_its_last_line_is_made_again(planned: Plan, detector: Detector) -> None:
