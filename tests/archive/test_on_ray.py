@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 SOURCE = Path(__file__).parents[2] / "src"
-PICTURES = 24
+PICTURES = 16
 PARTITION = 2
 
 
@@ -95,7 +95,8 @@ def test_a_node_dies_and_nothing_is_lost(tiny: Path, photos: Path, tmp_path: Pat
         assert complete < PICTURES / PARTITION, "killed too late to prove anything"
         printed, said = run.communicate(timeout=600)
     assert run.returncode == 1, said
-    assert said == "s3fd: 1 unreadable: `error` in their rows says why\n"
+    assert said.endswith("s3fd: 1 unreadable: `error` in their rows says why\n"), said
+    assert "Traceback" not in said
     single = subprocess.run(command(tiny, photos, alone, "--threads", "1"), capture_output=True, text=True)
     assert single.stdout.replace(str(alone), str(out)) == printed
     files = sorted(path.name for path in alone.glob("part-*.parquet"))

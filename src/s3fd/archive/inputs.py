@@ -8,13 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from s3fd.archive.storage import absolute, answering, file_system, is_local, local_path
+from s3fd.archive.storage import READERS, absolute, answering, file_system, is_local, local_path
 from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, sources
 from s3fd.inference.threads import in_order
-
-READERS = 16
-"""Files that are fetched at the same time. A request to an object store takes some tens of milliseconds,
-about as long as the network takes for a picture on a processor: so many keep several of those busy."""
 
 MAGIC = re.compile(r"[*?\[]")
 

@@ -25,7 +25,8 @@ from itertools import islice
 from typing import Any
 
 from s3fd.archive.rows import to_parquet
-from s3fd.archive.storage import Folder
+from s3fd.archive.storage import READERS, Folder
+from s3fd.inference.threads import in_order
 
 VERSION = 1
 """Of the layout above."""
@@ -137,6 +138,15 @@ class Archive:
         except FileNotFoundError:
             return None
         return Done(told["pictures"], told["faces"], told["unreadable"])
+
+    def total(self) -> Done:
+        """What is in all complete partitions.
+
+        Raises:
+            OSError: that cannot be read.
+        """
+        each = in_order(self.done, range(self.partitions), READERS)
+        return sum((done for done in each if done is not None), Done())
 
     def commit(self, number: int, rows: Sequence[dict[str, Any]]) -> Done:
         """Write a partition, in place of one that was left, and then that it is complete.

@@ -12,8 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from s3fd.archive.job import make_partition
@@ -59,47 +58,52 @@ class Worker:
     """Ray's actor: holds a detector, and makes the partitions that it is given."""
 
     def __init__(self, archive: Archive, pool: Pool) -> None:
-        """Open the detector, which is why Ray keeps actors: once a process, not once a partition."""
+        """Prepare; the detector is opened with the first partition, and kept."""
+        self._archive, self._pool = archive, pool
+        self._detector: Detector | None = None
+
+    def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
+        """Make the partitions with these numbers, and tell what is in each, or why it could not be made."""
+        made = [self._try(int(number)) for number in batch["number"]]
+        return {key: [each[key] for each in made] for key in made[0]}
+
+    def _try(self, number: int) -> dict[str, Any]:
+        """Make one partition. A failure is told like a result: Ray would wrap and repeat what is raised."""
+        try:
+            return asdict(self._make(number)) | {"failure": ""}
+        except (OSError, ValueError, ImportError) as error:
+            return asdict(Done()) | {"failure": str(error) or type(error).__name__}
+
+    def _make(self, number: int) -> Done:
+        """Make one partition, unless a worker that died had completed it."""
+        if (done := self._archive.done(number)) is not None:
+            return done
+        self._detector = self._detector or self._open()
+        made = make_partition(
+            self._archive, number, self._detector, workers=self._pool.threads, batch=self._pool.batch
+        )
+        return next(done for done in made if done is not None)
+
+    def _open(self) -> Detector:
+        """Open the detector of the archive's recipe."""
         import cv2
 
+        pool, recipe = self._pool, self._archive.recipe
         cv2.setNumThreads(1)
         path, _ = locate(pool.weights, None)
-        recipe = archive.recipe
-        if model_digest(Path(path)) != recipe.weights:
+        if model_digest(path) != recipe.weights:
             raise ArchiveError(f"{path} is another model on this machine")
         streams = pool.threads if pool.batch == 1 else 1
         runtime = open_runtime(
             path, pool.threads, device=pool.device, precision=pool.precision, streams=streams
         )
-        self._detector = Detector(
+        return Detector(
             runtime,
             size=parse_size(recipe.size),
             min_score=recipe.min_score,
             attributes=recipe.attributes,
             min_probability=recipe.min_probability,
         )
-        self._archive, self._pool = archive, pool
-
-    def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, list[int]]:
-        """Make the partitions with these numbers, and tell what is in each."""
-        made = [self._make(int(number)) for number in batch["number"]]
-        return {
-            "pictures": [done.pictures for done in made],
-            "faces": [done.faces for done in made],
-            "unreadable": [done.unreadable for done in made],
-        }
-
-    def _make(self, number: int) -> Done:
-        """Make one partition, unless a worker that died had completed it."""
-        if (done := self._archive.done(number)) is not None:
-            return done
-        workers = self._pool.threads
-        for done in make_partition(
-            self._archive, number, self._detector, workers=workers, batch=self._pool.batch
-        ):
-            if done is not None:
-                return done
-        raise AssertionError("a partition ends with what is in it")
 
 
 def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
@@ -133,6 +137,8 @@ def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
             num_gpus=gpus,
         )
         for row in made.iter_rows():
+            if row["failure"]:
+                raise OSError(row["failure"])
             yield Done(row["pictures"], row["faces"], row["unreadable"])
 
 
@@ -161,13 +167,10 @@ def _connected() -> Iterator[None]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Around a run: turn what Ray raises into an OSError with the reason alone."""
+    """Around a run: turn what Ray raises, if no worker can be had any more, into an OSError."""
     import ray.exceptions
 
     try:
         yield
     except ray.exceptions.RayError as error:
-        reason: BaseException = error
-        while (cause := getattr(reason, "cause", None) or reason.__cause__) is not None:
-            reason = cause
-        raise OSError(f"a worker failed: {str(reason).strip().splitlines()[-1]}") from error
+        raise OSError(f"Ray: {str(error).strip().splitlines()[-1]}") from error

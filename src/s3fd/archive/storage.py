@@ -11,6 +11,10 @@ from typing import Any
 
 from s3fd.weights.atomic import write_atomically
 
+READERS = 16
+"""Files that are fetched at the same time. A request to an object store takes some tens of milliseconds,
+about as long as the network takes for a picture on a processor: so many keep several of those busy."""
+
 LOCAL = ("file://", "local://")
 """What a URL of a local file begins with."""
 

@@ -54,6 +54,9 @@ def detect_to_archive(
         import fsspec  # noqa: F401
         import pyarrow.parquet  # noqa: F401
     spread = engine == RAY
+    if spread:
+        with needs_extra("ray"):
+            import ray.data  # noqa: F401
     if spread:  # options are checked here, where there need be no GPU
         engine, at_once = None, 1
         runtime = open_runtime(weights, threads, None, "cpu" if device == "cuda" else device, precision)
@@ -84,8 +87,6 @@ def detect_to_archive(
     )
     made: Iterable[Done | None]
     if spread:
-        with needs_extra("ray"):
-            import ray.data  # noqa: F401
         from s3fd.archive.on_ray import Pool, make_on_ray
 
         everywhere = absolute(weights) if Path(weights).suffix else weights
@@ -115,16 +116,15 @@ def _open(output: str, recipe: Recipe) -> Archive:
 
 def _run(archive: Archive, made: Iterable[Done | None], progress: Progress) -> int:
     """Make what is to be made, count it, and print what is in the archive; return the exit code."""
-    from s3fd.archive.manifest import Done
-
     quiet_decoders()
     with interruptible() as interrupted:
         for done in made:
             if done is not None:
                 progress.add(done.pictures, done.faces, done.unreadable)
             if interrupted():
+                print("s3fd: interrupted; the same command goes on", file=sys.stderr)
                 return INTERRUPTED
-    total = sum((archive.done(number) or Done() for number in range(archive.partitions)), Done())
+    total = archive.total()
     counts = {"partitions": archive.partitions, "pictures": total.pictures, "faces": total.faces}
     record = {"archive": archive.folder.url, **counts, "unreadable": total.unreadable}
     typer.echo(json.dumps(record, ensure_ascii=False))
