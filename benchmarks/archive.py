@@ -66,7 +66,9 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
     options = parser.parse_args()
 
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}  # as nice as this process
+    # As nice as this process, and as long to start as a busy machine takes.
+    os.environ |= {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
     cv2.setNumThreads(1)

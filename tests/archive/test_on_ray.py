@@ -49,6 +49,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PYTHONPATH", str(SOURCE))  # of the workers
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # else they wait for whatever else the machine does
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "300")
     made = Cluster()
     for _ in range(2):
         made.add_node(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False)

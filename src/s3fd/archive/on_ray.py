@@ -154,7 +154,10 @@ def _connected() -> Iterator[None]:
     if not before:
         address = os.environ.get(ADDRESS, "local")
         own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} if address == "local" else {}
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as error:  # it raises that itself, where it does not start in time
+            raise OSError(f"Ray at {address} does not answer: {error}") from error
     context: Any = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
