@@ -23,13 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import pyarrow.dataset
 from documents import put
 from throughput import made
 
 from s3fd.archive.inputs import listed
 from s3fd.archive.job import make
-from s3fd.archive.manifest import PARTITION, Done, Recipe, open_archive
+from s3fd.archive.manifest import PARTITION, Archive, Done, Recipe, open_archive
 from s3fd.archive.on_ray import OBJECT_STORE, Pool, make_on_ray
+from s3fd.archive.rows import to_parquet
 from s3fd.archive.storage import Folder
 from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import locate, open_runtime
@@ -91,11 +93,11 @@ def main() -> None:
                     rates[way].append(measure(make_on_ray(archive, pool), ray_seconds))
                 else:
                     rates[way].append(measure(make(archive, detector, workers=1), time.process_time))
-        kept = sum(path.stat().st_size for path in Path(archive.folder.url).rglob("*.*"))
+        kept = bytes_kept(archive)
     ray.shutdown()
     tables = {
         "rates": rate_table(rates),
-        "a billion": billion_table(rates[WAYS[1]], each, kept / options.pictures, options),
+        "a billion": billion_table(rates[WAYS[1]], each, kept, options),
     }
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
     for name, lines in tables.items():
@@ -112,6 +114,14 @@ def measure(run: Iterable[Done | None], seconds: Callable[[], float]) -> Rate:
             complete.append((done.pictures, time.perf_counter(), seconds()))
     pictures = sum(count for count, _, _ in complete[1:])
     return Rate(pictures, complete[-1][1] - complete[0][1], complete[-1][2] - complete[0][2])
+
+
+def bytes_kept(archive: Archive) -> float:
+    """Bytes that one more picture takes in an archive: of its row in a larger file, and of its name."""
+    names = [name for number in range(archive.partitions) for name in archive.inputs(number)]
+    rows = pyarrow.dataset.dataset(archive.folder.url).to_table().to_pylist()
+    whole, one = len(to_parquet(rows)), len(to_parquet(rows[:1]))
+    return (whole - one) / (len(rows) - 1) + sum(len(f'  "{name}",\n') for name in names) / len(names)
 
 
 def ray_seconds() -> float:
