@@ -15,6 +15,7 @@ import yaml
 from square_run import curve, labelled, run, settings
 
 from s3fd import boxes as box_ops
+from s3fd.network import build
 from s3fd.network.decoder import PictureNetwork
 from s3fd.training import loop
 from s3fd.training.checkpoint import CheckpointError
@@ -223,3 +224,22 @@ def test_the_same_seed_gives_the_same_weights(squares: Path, tmp_path: Path) -> 
     one, two = (load_network(tmp_path / folder / "weights.safetensors") for folder in ("one", "two"))
     pairs = zip(one.state_dict().values(), two.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_frozen_stages_stay_what_they_are_and_the_pyramid_learns(squares: Path, tmp_path: Path) -> None:
+    config = TrainConfig.model_validate(
+        settings(steps=2, network={"backbone": "slim", "frozen_stages": True}, ema=0.0)
+    )
+    samples, _ = loop.read_data(config.data, squares)
+    with pytest.raises(ValueError, match="weights to start from"):
+        loop.train(config, samples, tmp_path / "run")
+    torch.manual_seed(1)
+    before = build("slim")
+    save_network(before, "slim", tmp_path / "start.safetensors")
+    after = loop.train(config, samples, tmp_path / "run", initial=tmp_path / "start.safetensors").state_dict()
+    changed = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+    assert not any(name.startswith(("backbone.stem.", "backbone.stages.")) for name in changed)
+    for part in ("backbone.lateral.", "backbone.smooth.", "heads."):
+        assert any(name.startswith(part) for name in changed)
+    with pytest.raises(ValueError, match="only slim"):
+        TrainConfig.model_validate(settings(network={"backbone": "vgg16", "frozen_stages": True}))

@@ -79,6 +79,11 @@ class Slim(nn.Module):
         """Map a picture batch (B, 3, H, W) to six feature maps at strides 4, 8, 16, 32, 64 and 128."""
         return self.top_down(self.bottom_up(x))
 
+    def freeze_stages(self) -> None:
+        """Keep the bottom-up path as it is, with its statistics; the pyramid on top can still learn."""
+        for part in (self.stem, self.stages):
+            part.requires_grad_(False).eval()
+
     def bottom_up(self, x: Tensor, count: int = 6) -> list[Tensor]:
         """Map a picture batch (B, 3, H, W) to what the first `count` stages give, of `stage_channels`."""
         return self.climb([self.stages[0](self.stem(x))], count)

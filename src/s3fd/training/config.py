@@ -28,6 +28,17 @@ class NetworkConfig(StrictConfig):
         "slim", description="vgg16_bn normalises batches while it is trained; its weights are a plain vgg16's"
     )
     backgrounds: int = Field(3, ge=1, description="max-out background labels of the finest layer; 1 is none")
+    frozen_stages: bool = Field(
+        False,
+        description="slim's pyramid and the heads learn, while its stages, and with them the attributes and "
+        "embeddings that branch off them, stay as they are; for a run that starts from weights",
+    )
+
+    @model_validator(mode="after")
+    def _stages_to_freeze(self) -> NetworkConfig:
+        if self.frozen_stages and self.backbone != "slim":
+            raise ValueError("only slim has stages to freeze")
+        return self
 
 
 class DataConfig(StrictConfig):

@@ -90,8 +90,10 @@ def train(
     Raises:
         TrainingError: the loss is not finite, or the processes see different checkpoints.
         CheckpointError: the checkpoint in `folder` cannot be continued.
-        ValueError: a batch that cannot be shared evenly by the processes.
+        ValueError: a batch that cannot be shared evenly by the processes; random stages to freeze.
     """
+    if config.network.frozen_stages and initial is None and not (folder / "checkpoint.pt").exists():
+        raise ValueError("frozen_stages asks for weights to start from: random ones would stay random")
     loader = partial(batches, config, samples, labelled, processes=processes)
     loader(0)  # refuses what cannot be shared, before anything is written
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from s3fd.data.labels import NOT_KNOWN
 from s3fd.network import build
 from s3fd.network.heads import Predictions
+from s3fd.network.slim import Slim
 from s3fd.training import checkpoint
 from s3fd.training.alignment import Candidates, align
 from s3fd.training.attribute_loss import attribute_loss
@@ -57,6 +58,9 @@ class Trainer:
         attributes = [a.attribute for a in config.attributes]
         network = build(config.network.backbone, config.network.backgrounds, attributes)
         self.network = network.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        if config.network.frozen_stages:
+            assert isinstance(self.network.backbone, Slim)
+            self.network.backbone.freeze_stages()
         self.average = WeightAverage(self.network, config.ema)
         self.parallel: DistributedDataParallel | None = None
         if processes.count > 1:

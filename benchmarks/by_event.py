@@ -1,0 +1,36 @@
+"""Average precision event by event, of result folders of ``s3fd eval wider``.
+
+Run: python benchmarks/wider_subset.py yunet_n --results OUT
+     python benchmarks/by_event.py GROUND_TRUTH IMAGES OUT/*
+
+An event is a folder of WIDER FACE's pictures, such as ``0--Parade``.
+"""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+from s3fd.evaluation import results, wider
+
+
+def main() -> None:
+    """Read, compare, print."""
+    truth_folder, images, *folders = (Path(argument) for argument in sys.argv[1:])
+    names = [f"{file.parent.name}/{file.stem}" for file in sorted(images.glob("*/*.jpg"))]
+    truth = wider.load(truth_folder).only(names)
+    pictures = Counter(name.split("/")[0] for name in names)
+    print(
+        "| event | pictures | faces | detector | easy | medium | hard |\n|---|---:|---:|---|---:|---:|---:|"
+    )
+    for event, count in pictures.items():
+        own = [name for name in names if name.startswith(f"{event}/")]
+        part = truth.only(own)
+        faces = sum(int(picture.required["hard"].sum()) for picture in part.pictures.values())
+        for folder in folders:
+            curves = wider.evaluate(results.read_all(folder, own), part).values()
+            figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
+            print(f"| {event} | {count} | {faces:,} | {folder.name} | {figures} |")
+
+
+if __name__ == "__main__":
+    main()
