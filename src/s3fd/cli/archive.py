@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,7 @@ def _open(output: str, recipe: Recipe) -> Archive:
 def _run(archive: Archive, made: Iterable[Done | None], progress: Progress) -> int:
     """Make what is to be made, count it, and print what is in the archive; return the exit code."""
     quiet_decoders()
-    with interruptible() as interrupted:
+    with interruptible() as interrupted, redirect_stdout(sys.stderr):  # Ray prints there what it has to say
         for done in made:
             if done is not None:
                 progress.add(done.pictures, done.faces, done.unreadable)
