@@ -55,5 +55,8 @@ def _unpack(script: Path, name: str) -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as work:
         subprocess.run([sys.executable, script, work, name], check=True, stdout=subprocess.DEVNULL)
-        if not (CACHE / name / ".complete").exists():
+        try:
             (Path(work) / name).rename(CACHE / name)
+        except OSError:  # another run was first
+            if not (CACHE / name / ".complete").exists():
+                raise

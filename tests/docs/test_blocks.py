@@ -19,9 +19,9 @@ from s3fd.training.config import load_config
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
 
-NOT_RUN = 16
-"""Blocks that say why they are not run: containers, servers, GPUs, others' weights and pictures,
-environments, minutes, the site, the tests."""
+NOT_RUN = 19
+"""Blocks that say why they are not run: accounts, clusters, containers, servers, GPUs, others' weights and
+pictures, environments, minutes, the site, the tests."""
 
 
 class Page:

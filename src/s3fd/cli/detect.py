@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s3fd.cli.engine import Device, Engine, Precision, Workers
+from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
@@ -23,14 +23,29 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def detect(
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
             help="A picture, a folder (with all below it), a quoted pattern such as 'photos/**/*.jpg', "
-            "a video file, or the number of a camera.",
+            "a video file, or the number of a camera. With --output also a URL, such as s3://bucket/photos.",
             show_default=False,
         ),
-    ],
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="PATH", help="The same as PATH.", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="Write an archive of any number of pictures to a folder, here or at a URL: Parquet in "
+            "partitions, which the same command goes on with after a crash (pip install 's3fd\\[archive]').",
+        ),
+    ] = None,
+    partition: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Pictures of each partition of --output.")
+    ] = 5000,
     csv: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +95,16 @@ def detect(
         int | None,
         typer.Option(min=1, help="Threads of the network.", show_default="one a processor"),
     ] = None,
-    engine: Engine = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="onnx|openvino|torch|ray",
+            help="What runs the network: ONNX Runtime, OpenVINO (s3fd\\[openvino]), PyTorch (s3fd\\[train]); "
+            "or, with --output, ray: --workers processes of --threads each, on the cluster of RAY_ADDRESS or "
+            "on this machine (s3fd\\[ray]).",
+            show_default="what the weights are for",
+        ),
+    ] = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     workers: Workers = None,
@@ -112,21 +136,52 @@ def detect(
     A box is left, top, right, bottom in pixels of the upright picture. Frames of a video also have a number
     and a time in seconds. An attribute gives a face two more fields, such as "gender" and
     "gender_probability". What cannot be read gives {"path": …, "error": …}, and the run goes on.
+    With --output these are rows of an archive, and one line says how many there are.
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
     """
+    named = [*(paths or ()), *(inputs or ())]
+    if not named:
+        fail("detect needs a PATH: a picture, a folder, a pattern, a video or the number of a camera")
+    told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+    if output is not None:
+        if csv or parquet or draw or crop:
+            fail("--output stands for itself: --csv, --parquet, --draw and --crop need another run")
+        from s3fd.cli.archive import detect_to_archive
+
+        end(
+            lambda: detect_to_archive(
+                output,
+                named,
+                weights=weights,
+                threads=threads,
+                engine=engine,
+                device=device,
+                precision=precision,
+                workers=workers,
+                batch=batch,
+                partition=partition,
+                size=size,
+                min_score=min_score,
+                min_size=min_size,
+                attributes=told,
+                min_probability=min_probability,
+            )
+        )
+    if engine == "ray":
+        fail("--engine ray makes archives: it needs --output")
+
     from s3fd.cli.progress import Progress
     from s3fd.inference.job import detect as detect_all
     from s3fd.inference.sources import sources
 
     def run() -> int:
-        outputs = _open_outputs(paths, draw, crop)
-        told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
-        at_once = workers or choose_workers(paths, threads, size)
+        outputs = _open_outputs(named, draw, crop)
+        at_once = workers or choose_workers(named, threads, size)
         streams = at_once if batch == 1 else 1
         runtime = open_runtime(weights, threads, engine, device, precision, streams)
         detector = open_detector(runtime, size, min_score, told, min_probability)
-        pictures = sources(paths, exclude=[folder for folder in (outputs.copies, outputs.crops) if folder])
+        pictures = sources(named, exclude=[folder for folder in (outputs.copies, outputs.crops) if folder])
         with ExitStack() as stack:
             writers = [stack.enter_context(writer) for writer in _open_writers(csv, parquet, told)]
             to_terminal = sys.stdout.isatty() and (csv == "-" or not (csv or parquet))

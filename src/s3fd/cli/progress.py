@@ -47,12 +47,16 @@ class Progress:
 
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
-        self.pictures += 1
-        self.faces += record.found
         if record.error is not None:
-            self.failed += 1
             path = record.path.encode("utf-8", "backslashreplace").decode("utf-8")
             self._say(f"s3fd: {path}: {record.error}")
+        self.add(1, record.found, int(record.error is not None))
+
+    def add(self, pictures: int, faces: int, failed: int) -> None:
+        """Count some pictures, their faces, and how many of them could not be read."""
+        self.pictures += pictures
+        self.faces += faces
+        self.failed += failed
         if self._line is not None:
             self._line.status.update(self._counts())
 

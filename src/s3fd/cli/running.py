@@ -123,7 +123,7 @@ def end(run: Callable[[], int]) -> NoReturn:
 
 def write(records: Iterable[Record | None], writers: list[Writer], progress: Progress) -> int:
     """Write and count all records; return the exit code. None says that a longer one is on its way."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd but readable files
+    quiet_decoders()
     with interruptible() as interrupted:
         for record in records:
             if record is not None:
@@ -133,6 +133,11 @@ def write(records: Iterable[Record | None], writers: list[Writer], progress: Pro
             if interrupted():
                 return INTERRUPTED
     return SOME_FAILED if progress.failed else 0
+
+
+def quiet_decoders() -> None:
+    """Let Pillow be silent about odd but readable files."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from s3fd.inference import draw, pictures
 from s3fd.inference.anonymize import Style
 from s3fd.inference.anonymize import anonymize as hide
 from s3fd.inference.batches import Shape, in_batches
-from s3fd.inference.detector import Detector
+from s3fd.inference.detector import Detector, needed
 from s3fd.inference.pictures import Picture, PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
@@ -131,6 +131,8 @@ def _prepare(detector: Detector, source: Source) -> Picture | str:
     if source.error is not None:
         return source.error
     try:
+        if source.data is not None:
+            return pictures.load(source.data, needed(detector.size))
         return detector.prepare(source.path if source.pixels is None else source.pixels)
     except PictureError as error:
         return error.reason

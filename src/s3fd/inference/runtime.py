@@ -138,7 +138,7 @@ def open_runtime(
             raise EngineError(f"unknown {what} {value!r}: choose {', '.join(known)}")
     if streams < 1:
         raise ValueError(f"a network runs in one stream or more, not {streams}")
-    path, engine = _locate(weights, engine)
+    path, engine = locate(weights, engine)
     with _installed(engine):
         if engine == "torch":
             from s3fd.inference.torch_runtime import open_torch
@@ -197,8 +197,12 @@ def parse_embedding(text: str | None) -> EmbeddingOutput | None:
     return EmbeddingOutput(int(said["dimension"]), tuple(said["layers"]), str(said["digest"]))
 
 
-def _locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, str]:
-    """The file that stands for `weights`, and the engine that opens it."""
+def locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, str]:
+    """The file that stands for `weights`, and the engine that opens it.
+
+    Raises:
+        ValueError: an unknown name or kind of file, or one that this engine does not open.
+    """
     path = Path(weights)
     if str(weights) in bundled():
         engine = engine or "onnx"

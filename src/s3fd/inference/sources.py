@@ -48,6 +48,7 @@ class Source:
         time: of the frame, in seconds from the start.
         error: why there is no picture.
         video: whether this is a whole video, whose frames are not yet decoded.
+        data: all of the file, where `path` is none of this machine's.
     """
 
     path: str
@@ -57,6 +58,7 @@ class Source:
     time: float | None = None
     error: str | None = None
     video: bool = False
+    data: bytes | None = None
 
 
 def sources(

@@ -128,7 +128,7 @@ class ParquetWriter:
     def write(self, record: Record) -> None:
         """Write a record's rows, a batch at a time."""
         for row in record.to_rows():
-            texts = {name: _valid(row[name]) for name in ("path", "error")}
+            texts = {name: valid_text(row[name]) for name in ("path", "error")}
             self._rows.append(row | texts)
         if len(self._rows) >= PARQUET_BATCH:
             self._flush()
@@ -154,6 +154,6 @@ class ParquetWriter:
             self._rows = []
 
 
-def _valid(text: str | None) -> str | None:
+def valid_text(text: str | None) -> str | None:
     """Text that UTF-8 can hold, from a file name that need not be."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

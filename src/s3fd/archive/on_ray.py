@@ -1,0 +1,179 @@
+"""The partitions of an archive made by many processes, on this machine or on a cluster, with Ray Data.
+
+What goes through Ray are the partitions' numbers and what is in each when it is complete: every worker reads
+its pictures from where they are, and writes its partitions where they belong (`s3fd.archive.job`). So no
+picture and no row goes over the network twice, and nothing is large in Ray's memory. If a worker or its
+machine dies, Ray gives its partitions to another, which leaves those alone that were complete by then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from s3fd.archive.job import make_partition
+from s3fd.archive.manifest import Archive, ArchiveError, Done
+from s3fd.inference.detector import Detector
+from s3fd.inference.resize import parse_size
+from s3fd.inference.runtime import locate, open_runtime
+from s3fd.weights.digest import model_digest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ADDRESS = "RAY_ADDRESS"
+"""Environment variable with the cluster's address; without it, Ray is started on this machine."""
+
+OBJECT_STORE = 100 * 2**20
+"""Bytes of Ray's shared memory on this machine; its own default is a third of all memory."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The processes that make partitions.
+
+    Attributes:
+        weights: name of a bundled model, or a path that leads to the same file on every machine.
+        workers: processes at most; None for as many as the cluster has processors for, or GPUs.
+        threads: processors of each.
+        device: ``auto`` or ``cpu``; or ``cuda``, with a GPU a process.
+        precision: as for `s3fd.inference.runtime.open_runtime`.
+        batch: pictures of one size that share a pass.
+    """
+
+    weights: str
+    workers: int | None = None
+    threads: int = 1
+    device: str = "auto"
+    precision: str = "fp32"
+    batch: int = 1
+
+
+class Worker:
+    """Ray's actor: holds a detector, and makes the partitions that it is given."""
+
+    def __init__(self, archive: Archive, pool: Pool) -> None:
+        """Prepare; the detector is opened with the first partition, and kept."""
+        self._archive, self._pool = archive, pool
+        self._detector: Detector | None = None
+
+    def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
+        """Make the partitions with these numbers, and tell what is in each, or why it could not be made."""
+        made = [self._try(int(number)) for number in batch["number"]]
+        return {key: [each[key] for each in made] for key in made[0]}
+
+    def _try(self, number: int) -> dict[str, Any]:
+        """Make one partition. A failure is told like a result: Ray would wrap and repeat what is raised."""
+        try:
+            return asdict(self._make(number)) | {"failure": ""}
+        except (OSError, ValueError, ImportError) as error:
+            return asdict(Done()) | {"failure": str(error) or type(error).__name__}
+
+    def _make(self, number: int) -> Done:
+        """Make one partition, unless a worker that died had completed it."""
+        if (done := self._archive.done(number)) is not None:
+            return done
+        self._detector = self._detector or self._open()
+        made = make_partition(
+            self._archive, number, self._detector, workers=self._pool.threads, batch=self._pool.batch
+        )
+        return next(done for done in made if done is not None)
+
+    def _open(self) -> Detector:
+        """Open the detector of the archive's recipe."""
+        import cv2
+
+        pool, recipe = self._pool, self._archive.recipe
+        cv2.setNumThreads(1)
+        path, _ = locate(pool.weights, None)
+        if model_digest(path) != recipe.weights:
+            raise ArchiveError(f"{path} is another model on this machine")
+        streams = pool.threads if pool.batch == 1 else 1
+        runtime = open_runtime(
+            path, pool.threads, device=pool.device, precision=pool.precision, streams=streams
+        )
+        return Detector(
+            runtime,
+            size=parse_size(recipe.size),
+            min_score=recipe.min_score,
+            attributes=recipe.attributes,
+            min_probability=recipe.min_probability,
+        )
+
+
+def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
+    """Make every partition that is not complete, in any order, and yield what is in each.
+
+    Raises:
+        ImportError: Ray is missing.
+        OSError: a worker failed; complete partitions stay.
+    """
+    pending = archive.pending()
+    if not pending:
+        return
+    with _connected(), _told():
+        import ray
+        import ray.data
+
+        gpus = 1 if pool.device == "cuda" else 0
+        free = ray.cluster_resources()
+        there = int(free.get("GPU", 0)) if gpus else int(free.get("CPU", 1)) // pool.threads
+        workers = min(pool.workers or max(1, there), len(pending))
+        # A block a partition: what is lost with a worker, and what a row comes back for.
+        numbers = ray.data.from_items(
+            [{"number": number} for number in pending], override_num_blocks=len(pending)
+        )
+        made = numbers.map_batches(
+            Worker,
+            fn_constructor_args=(archive, pool),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
+            num_cpus=pool.threads,
+            num_gpus=gpus,
+        )
+        for row in made.iter_rows():
+            if row["failure"]:
+                raise OSError(row["failure"])
+            yield Done(row["pictures"], row["faces"], row["unreadable"])
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Be connected to a cluster: that of `ADDRESS`, or one that lives as long as this."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what ends a run is raised
+    import ray
+    import ray.data
+
+    before = ray.is_initialized()
+    if not before:
+        address = os.environ.get(ADDRESS, "local")
+        own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} if address == "local" else {}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as error:  # it raises that itself, where it does not start in time
+            raise OSError(f"Ray at {address} does not answer: {error}") from error
+    context: Any = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        if not before:
+            ray.shutdown()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Around a run: turn what Ray raises, if no worker can be had any more, into an OSError."""
+    import ray.exceptions
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise OSError(f"Ray: {str(error).strip().splitlines()[-1]}") from error
