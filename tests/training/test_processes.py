@@ -45,7 +45,7 @@ def test_two_processes_take_the_steps_of_one(
         composed=told.composed and told.composed.model_dump(),
     )
     configs = [TrainConfig.model_validate({**common, **kind}) for kind in kinds]
-    exactly(0, [ALONE], configs, squares, tmp_path / "1.pt")
+    torch.multiprocessing.spawn(exactly, ([ALONE], configs, squares, tmp_path / "1.pt"), nprocs=1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", free_port()), ("WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
