@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ from s3fd.training import loop
 from s3fd.training.config import TrainConfig
 from s3fd.training.processes import Processes
 from s3fd.weights.network_file import load_network
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("S3FD_ALONE") != "1",
+    reason="its worker processes do not go with all that other tests load: S3FD_ALONE=1, and this file alone",
+)
 
 SHARDS = [{"format": "shards", "images": "shards/{000000..000002}.tar"}]
 BRIEF = {"steps": 4, "checkpoint_every": 2, "pictures_every": 9}
