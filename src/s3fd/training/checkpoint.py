@@ -14,6 +14,9 @@ from s3fd.training.config import StrictConfig
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.fingerprint import update
 
+NAME = "checkpoint.pt"
+"""What the checkpoint is called in the folder of its run."""
+
 CHECKSUM = "sha256"
 """Key of the state that has the checksum of the rest."""
 

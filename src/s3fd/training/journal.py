@@ -14,8 +14,6 @@ from s3fd.training.checkpoint import Part
 from s3fd.training.config import StrictConfig
 from s3fd.training.metrics import Metrics
 
-NAME = "checkpoint.pt"
-
 
 class Journal:
     """The checkpoint of a run, ``metrics.jsonl`` and TensorBoard events; see `open_journal`.
@@ -56,7 +54,7 @@ class Journal:
             OSError: the folder cannot be written to.
         """
         if self._saved is not None:
-            checkpoint.restore(self._folder / NAME, self._saved, parts)
+            checkpoint.restore(self._folder / checkpoint.NAME, self._saved, parts)
             self._saved = None  # two of it would be in memory
         self._parts = parts
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +76,7 @@ class Journal:
         self.step += 1
         if last or self.step % self._every == 0:
             more = {"basis": self._basis, "seconds": self.seconds, "sums": self.sums}
-            checkpoint.save_run(self._folder / NAME, self.step, self._config, self._parts, more)
+            checkpoint.save_run(self._folder / checkpoint.NAME, self.step, self._config, self._parts, more)
 
     def close(self) -> None:
         """Close the files."""
@@ -102,7 +100,7 @@ def open_journal(
     Raises:
         CheckpointError: the checkpoint in `folder` is damaged, or was made with something else.
     """
-    path = folder / NAME
+    path = folder / checkpoint.NAME
     saved = checkpoint.load_run(path, config) if path.exists() else None
     if saved is not None:
         for what, value in basis.items():

@@ -18,6 +18,7 @@ from s3fd.data.sample import Dataset, Problem, Sample
 from s3fd.network import S3FD
 from s3fd.network.decoder import decode
 from s3fd.network.vgg16 import VGG16
+from s3fd.training import checkpoint
 from s3fd.training.augmentation import Augmentation
 from s3fd.training.composer import Composer
 from s3fd.training.composition import Composition
@@ -106,14 +107,14 @@ def train(
         CheckpointError: the checkpoint in `folder` cannot be continued.
         ValueError: a batch that cannot be shared evenly by the processes; random stages to freeze.
     """
-    if config.network.frozen_stages and initial is None and not (folder / "checkpoint.pt").exists():
+    saved = folder / checkpoint.NAME
+    if config.network.frozen_stages and initial is None and not saved.exists():
         raise ValueError("frozen_stages asks for weights to start from: random ones would stay random")
     loader = partial(batches, config, samples, labelled, processes=processes)
     loader(0)  # refuses what cannot be shared, before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     with together(processes, device) as own:
         trainer = Trainer(config, own, processes)
-        saved = folder / "checkpoint.pt"
         if saved.exists():
             trainer.restore(saved)
         elif initial is not None:
