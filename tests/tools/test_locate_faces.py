@@ -1,12 +1,11 @@
 """Which face gets the label of a picture, and who is kept for testing."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -14,12 +13,7 @@ TOOLS = Path(__file__).parents[2] / "tools"
 @pytest.fixture
 def locate_faces(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location("locate_faces", TOOLS / "locate_faces.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "locate_faces", module)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(TOOLS / "locate_faces.py")
 
 
 def boxes(*rows: tuple[float, ...]) -> np.ndarray:

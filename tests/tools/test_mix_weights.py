@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from scripts import load_script
 
 from s3fd.network import build
 from s3fd.network.attributes import Attribute
@@ -15,12 +15,7 @@ from s3fd.network.attributes import Attribute
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "mix_weights.py"
-    spec = importlib.util.spec_from_file_location("mix_weights", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(__file__).parents[2] / "tools" / "mix_weights.py")
 
 
 def test_the_detector_is_mixed_and_the_attribute_stays(tool: ModuleType) -> None:

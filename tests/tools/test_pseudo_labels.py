@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "pseudo_labels.py"
-    spec = importlib.util.spec_from_file_location("pseudo_labels", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(__file__).parents[2] / "tools" / "pseudo_labels.py")
 
 
 def test_a_face_is_in_the_middle_with_a_quarter_of_it_around_it(tool: ModuleType) -> None:

@@ -1,25 +1,19 @@
 """A teacher's vectors: who is asked about, how a face is turned upright, and weights in 8 bits."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(TOOLS))
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, name, module)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(TOOLS / f"{name}.py")
 
 
 def test_nobody_who_tests_is_learnt_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

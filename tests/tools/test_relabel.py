@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 from s3fd.faces import Faces
 
@@ -14,12 +14,7 @@ A, B, C = (10, 10, 30, 30), (50, 50, 80, 80), (12, 8, 33, 31)
 
 @pytest.fixture(scope="module")
 def relabel() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "relabel.py"
-    spec = importlib.util.spec_from_file_location("relabel", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(__file__).parents[2] / "tools" / "relabel.py")
 
 
 def array(*boxes: tuple[int, ...]) -> np.ndarray:

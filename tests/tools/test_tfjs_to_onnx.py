@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +13,14 @@ import onnxruntime as ort
 import pytest
 import torch
 import torch.nn.functional as F
+from scripts import load_script
 
 SIDE = 12
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "tfjs_to_onnx.py"
-    spec = importlib.util.spec_from_file_location("tfjs_to_onnx", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(Path(__file__).parents[2] / "tools" / "tfjs_to_onnx.py")
 
 
 def text(value: str) -> str:
