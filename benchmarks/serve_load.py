@@ -70,7 +70,7 @@ class Generator:
         """Send the picture and count the answer; a connection that breaks counts as status 0."""
         start = time.perf_counter()
         try:
-            reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+            reader, writer = await self._connection()
             writer.write(self._request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
@@ -85,6 +85,15 @@ class Generator:
             writer.close()
         else:
             self._idle.append((reader, writer))
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection that is idle and that the service has not closed meanwhile, or a new one."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(*self._address)
 
     async def keep(self, at_once: int, seconds: float) -> Load:
         """Have so many requests open, for so long."""

@@ -12,6 +12,11 @@ from pathlib import Path
 import torch
 
 
+def as_many_threads() -> dict[str, str]:
+    """The environment of a process that sums in the same order as this one: with as many threads."""
+    return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+
 def train_and_kill(folder: Path, after: int, *arguments: object) -> None:
     """Run ``s3fd`` and kill it, with all its processes, once ``metrics.jsonl`` in `folder` has `after` lines.
 
@@ -22,7 +27,7 @@ def train_and_kill(folder: Path, after: int, *arguments: object) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        env=as_many_threads(),
     )
     metrics = folder / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= after):

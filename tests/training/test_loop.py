@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from killed import train_and_kill
+from killed import as_many_threads, train_and_kill
 from square_run import curve, labelled, run, settings
 
 from s3fd import boxes as box_ops
@@ -47,9 +48,10 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_pa
     arguments = ["train", str(config), "--data", str(squares), "--device", "cpu"]
     command = [sys.executable, "-m", "s3fd", *arguments]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    alike = partial(subprocess.run, env=as_many_threads(), check=True, capture_output=True)
+    alike([*command, "--out", str(whole)])
     train_and_kill(killed, 8, *arguments, "--out", killed)
-    subprocess.run([*command, "--out", str(killed)], check=True, capture_output=True)
+    alike([*command, "--out", str(killed)])
     assert [r["step"] for r in curve(killed)] == list(range(24))
     for a, b in zip(curve(whole), curve(killed), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
