@@ -45,7 +45,9 @@ def test_no_face_is_pasted() -> None:
     """The source's face is its only bright part, and things are darkened to 0 or brightened by little."""
     source = picture(0, (50, 50, 150, 150))
     source.picture[50:150, 50:150] = BRIGHT
-    made = [add_objects(picture(0), lambda: source, np.random.default_rng(seed)).picture for seed in range(50)]
+    made = [
+        add_objects(picture(0), lambda: source, np.random.default_rng(seed)).picture for seed in range(50)
+    ]
     assert max(m.max() for m in made) <= 32  # what colours are shifted by, at most
 
 

@@ -1,8 +1,8 @@
-"""Imitation: the network's maps learn to say what another detector's maps say, on every cell of every picture.
+"""Imitation: a network's maps learn to say what another detector's maps say, on every cell of every picture.
 
-Boxes say of a picture where faces are. A teacher's maps say at each of its cells what that teacher sees there, and so
-hand on what it has learnt on pictures that this run does not have. After FitNets (Romero et al., ICLR 2015), with the
-error of a channel counted as a share of its variance.
+Boxes say where in a picture faces are. A teacher's maps say of each cell what the teacher sees there, and so
+hand on what it has learnt from pictures that this run does not have. After FitNets (Romero et al., ICLR
+2015), with a channel's error counted as a share of its variance.
 """
 
 from __future__ import annotations
@@ -76,20 +76,25 @@ class Teacher:
         try:
             answers = [self._run(picture[None]) for picture in single]
         except Exception as error:
-            raise TeacherError(f"{self._path} does not take pictures of {single.shape[2:]}: {error}") from error
+            raise TeacherError(
+                f"{self._path} does not take pictures of {single.shape[2:]}: {error}"
+            ) from error
         return [torch.from_numpy(np.concatenate(maps)) for maps in zip(*answers, strict=True)]
 
 
 class Imitation(nn.Module):
     """What a network's maps lack of a teacher's, through a 1×1 convolution that is thrown away afterwards."""
 
-    def __init__(self, heads: DetectionHeads, channels: Sequence[int], teacher: Teacher, layers: Sequence[int]) -> None:
+    def __init__(
+        self, heads: DetectionHeads, channels: Sequence[int], teacher: Teacher, layers: Sequence[int]
+    ) -> None:
         """Watch the maps that `heads` get, of so many `channels`; the teacher's maps belong to `layers`."""
         super().__init__()
         self._teacher = teacher
         self._layers = tuple(layers)
         self.adapters = nn.ModuleList(
-            nn.Conv2d(channels[layer], count, 1) for layer, count in zip(layers, teacher.channels, strict=True)
+            nn.Conv2d(channels[layer], count, 1)
+            for layer, count in zip(layers, teacher.channels, strict=True)
         )
         for number, count in enumerate(teacher.channels):
             self.register_buffer(f"mean{number}", torch.zeros(count))
@@ -104,8 +109,8 @@ class Imitation(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Distance (), for the pictures that the network has just seen: uint8 BGR (B, 3, H, W).
 
-        It is the mean over layers and channels of the squared error as a share of the channel's variance: 1 for
-        maps that know nothing but the teacher's mean.
+        It is the mean over layers and channels of the squared error as a share of the channel's variance: 1
+        for maps that know nothing but the teacher's mean.
         """
         wanted = self._teacher(pictures)
         keep = MEMORY if self.batches else 0.0
@@ -118,5 +123,5 @@ class Imitation(nn.Module):
             scale = variance.sqrt().clamp(min=LEAST_DEVIATION)[:, None, None]
             given = self.adapters[number](self._maps[layer].float())
             errors.append((given - (target - mean[:, None, None]) / scale).square().mean())
-        self.batches += 1
+        self.get_buffer("batches").add_(1)
         return torch.stack(errors).mean()

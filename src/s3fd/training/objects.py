@@ -1,9 +1,9 @@
 """Things in the way: pieces of other pictures pasted over a training picture, many of them beside its faces.
 
-A few hundred photographs show faces with the same few things around them. Hats, horns, hands and lettering that no picture
-shows are best told from faces by a network that has seen faces between things of any form, colour and texture, and
-such things without faces. After random erasing and CutMix (Zhong et al., AAAI 2020; Yun et al., ICCV 2019), but with
-faces kept: none is pasted, and of none more is covered than still lets it be told.
+A few hundred photographs show faces with the same few things around them. What tells faces from hats, horns,
+hands and lettering that no picture shows is to have seen them between things of any form, colour and texture,
+and such things by themselves. After random erasing (Zhong et al., AAAI 2020) and CutMix (Yun et al., ICCV
+2019), but with faces kept: none is pasted, and of none is so much covered that it could not be told.
 """
 
 from __future__ import annotations
