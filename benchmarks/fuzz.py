@@ -2,8 +2,8 @@
 
 Run: python benchmarks/fuzz.py TARGET [-runs=N] [-max_total_time=SECONDS] [CORPUS …]
 
-TARGET is wider, voc, yolo, csv, yaml, weights or form; the rest is libFuzzer's. A refusal that names the file
-is what is wanted; anything else ends the run with the input that led to it.
+TARGET is wider, voc, yolo, csv, shards, yaml, weights or form; the rest is libFuzzer's. A refusal that names
+the file is what is wanted; anything else ends the run with the input that led to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import atheris
 with atheris.instrument_imports(include=["s3fd.data", "s3fd.serving.bodies", "python_multipart"]):
     from python_multipart import multipart  # noqa: F401
 
-    from s3fd.data import labels, voc, wider, yolo
+    from s3fd.data import labels, shards, voc, wider, yolo
     from s3fd.serving import bodies
 
 from PIL import Image
@@ -31,7 +31,8 @@ from s3fd.serving.intake import Intake
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
 
-BOUNDARY = b"b"
+TARGETS = ("wider", "voc", "yolo", "csv", "shards", "yaml", "weights", "form")
+
 FORM = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
 LIMITS = Limits(body=5000, held=5000, files=3)
 
@@ -81,10 +82,19 @@ def weights(folder: Path) -> tuple[Callable[[bytes], None], bytes]:
     return annotations(folder, "weights.pth", import_public), seed.read_bytes()
 
 
+def shard(folder: Path) -> tuple[Callable[[bytes], None], bytes]:
+    """The reader of tar shards, and one to start from."""
+    (folder / "gt.txt").write_text("0.png\n1\n9 9 30 30 0 0 0 0 0 0\n")
+    (whole,) = shards.write(wider.read(folder / "gt.txt", folder).samples, folder / "whole", 1)
+    return annotations(folder, "shard.tar", shards.read), whole.read_bytes()
+
+
 def targets(name: str, folder: Path) -> tuple[Callable[[bytes], None], bytes]:
     """What is fuzzed by its name, and a whole input to start from."""
     if name == "weights":
         return weights(folder)
+    if name == "shards":
+        return shard(folder)
     if name == "yaml":
         with atheris.instrument_imports(include=["s3fd.training.config", "yaml"]):
             from s3fd.training.config import load_config
@@ -102,7 +112,7 @@ def targets(name: str, folder: Path) -> tuple[Callable[[bytes], None], bytes]:
 
 def main() -> None:
     """Fuzz the target that the first argument names."""
-    if len(sys.argv) < 2 or sys.argv[1] not in ("wider", "voc", "yolo", "csv", "yaml", "weights", "form"):
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

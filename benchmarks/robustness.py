@@ -25,6 +25,7 @@ GROUPS = robustness_files.GROUPS | robustness_runs.GROUPS
 RUNS = {
     "pictures": 4600,
     "annotations": 4000,
+    "shards": 2000,
     "configurations": 2000,
     "weights": 300,
     "models": 100,
@@ -38,6 +39,7 @@ RUNS = {
 NAMES = {
     "pictures": "damaged pictures, 23 kinds of file",
     "annotations": "damaged WIDER, VOC, YOLO and CSV files",
+    "shards": "damaged tar shards, and the pictures in them",
     "configurations": "damaged YAML",
     "weights": "damaged weights and checkpoints",
     "models": "damaged ONNX models",

@@ -201,6 +201,31 @@ def damaged_annotations(runs: int, rng: np.random.Generator) -> Tally:
     return tally
 
 
+def damaged_shards(runs: int, rng: np.random.Generator) -> Tally:
+    """Tar shards, read through and their pictures drawn from where they lie."""
+    from s3fd.data import shards, wider
+    from s3fd.data.location import Location
+    from s3fd.training.dataset import load
+
+    def use(pattern: Location) -> None:
+        for sample in shards.read(pattern).samples:
+            load(sample)
+
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number in range(4):
+            Image.new("RGB", (96, 72), (20 * number,) * 3).save(folder / f"{number}.png")
+        (folder / "gt.txt").write_text("".join(f"{n}.png\n1\n9 9 30 30 0 0 0 0 0 0\n" for n in range(4)))
+        samples = wider.read(folder / "gt.txt", folder).samples
+        (whole,) = shards.write(samples, folder / "whole", len(samples))
+        damaged, data = folder / "damaged.tar", whole.read_bytes()
+        for _ in range(runs):
+            damaged.write_bytes(mutate(data, rng))
+            _try(tally, damaged.name, lambda: use(damaged), (ValueError, OSError), damaged.name)
+    return tally
+
+
 def damaged_configurations(runs: int, rng: np.random.Generator) -> Tally:
     """YAML of training runs."""
     from s3fd.training.config import ConfigError, load_config
@@ -281,6 +306,7 @@ def damaged_models(runs: int, rng: np.random.Generator) -> Tally:
 GROUPS: dict[str, Callable[[int, np.random.Generator], Tally]] = {
     "pictures": damaged_pictures,
     "annotations": damaged_annotations,
+    "shards": damaged_shards,
     "configurations": damaged_configurations,
     "weights": damaged_weights,
     "models": damaged_models,

@@ -21,7 +21,14 @@ def files() -> ModuleType:
 
 @pytest.mark.parametrize(
     ("group", "runs"),
-    [("pictures", 690), ("annotations", 800), ("configurations", 300), ("weights", 60), ("folder", 46)],
+    [
+        ("pictures", 690),
+        ("annotations", 800),
+        ("shards", 200),
+        ("configurations", 300),
+        ("weights", 60),
+        ("folder", 46),
+    ],
 )
 def test_damaged_files_are_refused_and_nothing_is_lost(group: str, runs: int) -> None:
     command = [sys.executable, "-W", "ignore", str(BENCHMARKS / "robustness.py"), group, "--here"]
