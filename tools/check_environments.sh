@@ -22,14 +22,16 @@ tests=(tests/data tests/test_boxes.py tests/test_faces.py tests/test_package.py 
 for name in "${inference[@]}"; do tests+=("tests/inference/test_$name.py"); done
 for python in "$@"; do
   echo "== $python, $resolution"
+  case $python in *3.14*) ray= ;; *) ray=,ray ;; esac  # Ray has no wheels for 3.14 yet
   rm -rf "$work/env"
   uv venv -q --python "$python" "$work/env"
   uv pip install -q --python "$work/env/bin/python" --resolution "$resolution" \
-    '.[eval,parquet,remote,serve,video]' 'hypothesis>=6.100' 'onnx>=1.16' 'pytest>=8'
+    ".[eval,parquet,remote,serve,video,archive$ray]" 'hypothesis>=6.100' 'onnx>=1.16' 'pytest>=8'
   (cd "$work" && env/bin/s3fd detect "$OLDPWD/examples/astronaut.jpg" --draw found) | tee "$work/answer"
   grep -q '"faces": \[{"box"' "$work/answer" && [ -f "$work/found/astronaut.jpg" ]
   (cd "$work" && for command in anonymize track eval classify serve gallery; do
     env/bin/s3fd "$command" --help > "$work/help" || { cat "$work/help"; exit 1; }
   done)
   "$work/env/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' "${tests[@]}"
+  "$work/env/bin/python" -m pytest -q -p no:cacheprovider tests/archive
 done
