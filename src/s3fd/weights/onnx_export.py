@@ -14,11 +14,16 @@ import torch
 from s3fd.inference.runtime import EMBEDDING
 from s3fd.network import S3FD
 from s3fd.network.decoder import PictureNetwork
+from s3fd.network.folding import folded
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.embedding_digest import embedding_digest
 
 OPSET = 18
 """Lowest opset that PyTorch's exporter writes without conversion; ONNX Runtime 1.14 and later run it."""
+
+TRACED = 129
+"""Least height and width while the network is traced, which has two cells at stride 128 then. The graph is
+the same for less; where the exporter has to find this out by itself, it traces twice."""
 
 
 def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -30,7 +35,8 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
     embedding is the output ``embedding`` (N, cells, D), see `s3fd.identity.reading`.
     """
     example = torch.zeros(2, 192, 256, 3, dtype=torch.uint8)
-    dimensions = {0: torch.export.Dim("batch"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    sides = {1: torch.export.Dim("height", min=TRACED), 2: torch.export.Dim("width", min=TRACED)}
+    dimensions = {0: torch.export.Dim("batch"), **sides}
     outputs = ["scores", "boxes", *(attribute.name for attribute in network.attributes)]
     metadata = dict(metadata or {})
     if network.embedding is not None:
@@ -42,7 +48,7 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         raw = Path(folder) / "model.onnx"
         torch.onnx.export(
-            PictureNetwork(network),
+            PictureNetwork(folded(network)),
             (example,),
             raw,
             input_names=["pictures"],
