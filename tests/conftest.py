@@ -43,6 +43,15 @@ def wider_val(shared_pack: Callable[[str], Path]) -> Path:
     return shared_pack("wider_val_subset")
 
 
+@pytest.fixture(scope="session")
+def yunet() -> Path:
+    """YuNet's weights, which the project measures itself against, and learns from."""
+    weights = SHARED / "peers" / "yunet_n_640_640.onnx"
+    if not weights.is_file():
+        missing(f"{weights} is not there (S3FD_SHARED says where to look)")
+    return weights
+
+
 def missing(reason: str) -> None:
     """End the test: what it needs is not there."""
     if os.environ.get("CI") == "true":
