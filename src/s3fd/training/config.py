@@ -153,23 +153,6 @@ class LossConfig(StrictConfig):
     )
 
 
-class ImitationConfig(StrictConfig):
-    """Another detector whose maps the network learns to imitate, see `s3fd.training.imitation`."""
-
-    teacher: Path = Field(description="ONNX file that takes BGR pictures, 0–255, of the size of the run")
-    maps: dict[int, str] = Field(
-        min_length=1, description="detection layer, 0–5: the teacher's tensor of the same stride"
-    )
-    weight: float = Field(1.0, gt=0, description="of the distance, beside the loss of finding faces")
-
-    @field_validator("maps")
-    @classmethod
-    def _layers_that_exist(cls, maps: dict[int, str]) -> dict[int, str]:
-        if not all(0 <= layer < 6 for layer in maps):
-            raise ValueError("must be of detection layers 0–5")
-        return maps
-
-
 class OptimiserConfig(StrictConfig):
     """Optimiser and schedule: linear warm-up, then a cosine down to `final` times the rate."""
 
@@ -202,7 +185,6 @@ class TrainConfig(StrictConfig):
     matching: MatchingConfig = MatchingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
-    imitation: ImitationConfig | None = None
     attributes: list[AttributeConfig] = []
     composed: ComposedConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from s3fd.data.labels import NOT_KNOWN
@@ -21,7 +21,6 @@ from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.config import TrainConfig
 from s3fd.training.dataset import Batch, normalise
 from s3fd.training.ema import WeightAverage
-from s3fd.training.imitation import Imitation, Teacher
 from s3fd.training.losses import Losses, detection_loss
 from s3fd.training.processes import ALONE, Processes
 from s3fd.training.schedule import learning_rate, make_optimiser
@@ -67,27 +66,9 @@ class Trainer:
         if processes.count > 1:
             synchronise(self.network, device)
             self.parallel = DistributedDataParallel(self.network)
-        self.imitation = self._imitation()
-        learning = [self.network] if self.imitation is None else [self.network, self.imitation]
-        self.optimiser = make_optimiser(nn.ModuleList(learning), config.optimiser)
+        self.optimiser = make_optimiser(self.network, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.step = 0
-
-    def _imitation(self) -> Imitation | None:
-        """The distance from a teacher's maps, if the run has one.
-
-        Raises:
-            TeacherError: a file that cannot teach these maps.
-            ValueError: several processes.
-        """
-        config = self.config.imitation
-        if config is None:
-            return None
-        if self.processes.count > 1:
-            raise ValueError("a teacher is imitated by one process only")
-        teacher = Teacher(config.teacher, list(config.maps.values()), torch.get_num_threads())
-        channels = self.network.backbone.out_channels
-        return Imitation(self.network.heads, channels, teacher, list(config.maps)).to(self.device)
 
     def advance(self, *parts: Batch) -> dict[str, float]:
         """Take one optimisation step, by the sum of the gradients of all parts and processes.
@@ -133,10 +114,6 @@ class Trainer:
             losses = self._losses(predictions, batch, totals)
             loss, figures = self._attribute_losses(predictions, batch, totals)
             loss = loss + losses.total
-            if self.imitation is not None and self.config.imitation is not None:
-                distance = self.imitation(batch.pictures)
-                loss = loss + self.config.imitation.weight * distance
-                figures["loss/imitation"] = distance.detach()
             figures |= {
                 "loss/total": loss.detach(),
                 "loss/classification": losses.classification.detach(),
@@ -226,13 +203,12 @@ class Trainer:
 
     def _parts(self) -> dict[str, checkpoint.Part]:
         """What a step changes."""
-        parts: dict[str, checkpoint.Part] = {
+        return {
             "network": self.network,
             "average": self.average.module,
             "optimiser": self.optimiser,
             "scaler": self.scaler,
         }
-        return parts if self.imitation is None else {**parts, "imitation": self.imitation}
 
     def start_from(self, path: Path) -> None:
         """Take the weights of a trained network of the same kind.
