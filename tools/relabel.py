@@ -29,7 +29,7 @@ from s3fd.boxes import FloatArray
 from s3fd.data import wider
 from s3fd.data.sample import Sample
 from s3fd.faces import Faces
-from s3fd.inference.postprocess import suppress
+from s3fd.inference.suppression import suppress
 from s3fd.inference.voting import vote
 
 LONGEST_SIDES = (320, 640, 1024)

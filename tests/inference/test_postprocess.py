@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from s3fd import boxes as box_functions
-from s3fd.inference.postprocess import best, select, suppress
+from s3fd.inference.postprocess import best, select
 
 A = [0, 0, 100, 100]
 NEAR_A = [5, 5, 105, 105]
@@ -46,34 +43,9 @@ def test_boxes_are_those_of_the_scores() -> None:
     np.testing.assert_array_equal(select(scores, boxes, min_score=0.5).boxes, [B, A])
 
 
-@pytest.mark.parametrize(("iou", "count"), [(0.5, 2), (0.49, 1)])
-def test_only_an_overlap_over_the_limit_suppresses(iou: float, count: int) -> None:
-    scores, boxes = arrays((0.9, [0, 0, 10, 10]), (0.8, [0, 0, 10, 5]))  # IoU 0.5, no pixel more
-    assert len(suppress(scores, boxes, iou)) == count
-
-
 def test_the_best_are_kept_before_and_after() -> None:
     scores = np.linspace(0.1, 1, 50, dtype=np.float32)
     boxes = np.array([[20 * i, 0, 20 * i + 10, 10] for i in range(50)], np.float32)
     assert select(scores, boxes, min_score=0, before_nms=7).scores == pytest.approx(scores[:-8:-1])
     assert select(scores, boxes, min_score=0, after_nms=3).scores == pytest.approx(scores[:-4:-1])
     assert sorted(best(scores, 0, 2)) == [48, 49]
-
-
-def by_the_book(scores: np.ndarray, boxes: np.ndarray, limit: float) -> list[int]:
-    """Greedy suppression in so many words."""
-    kept: list[int] = []
-    overlap = box_functions.iou(boxes, boxes)
-    for i in np.argsort(-scores):
-        if all(overlap[i, j] <= limit for j in kept):
-            kept.append(int(i))
-    return kept
-
-
-@given(st.integers(0, 2**31), st.integers(0, 60))
-def test_suppression_is_the_greedy_one(seed: int, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    corner = rng.uniform(0, 60, (count, 2))
-    boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (count, 2))], axis=1).astype(np.float32)
-    scores = rng.permutation(np.linspace(0.1, 1, count)).astype(np.float32)
-    assert suppress(scores, boxes, 0.3).tolist() == by_the_book(scores, boxes, 0.3)

@@ -14,9 +14,10 @@ from s3fd import boxes
 from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
+from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.resize import Size, rescale, resize
 from s3fd.inference.runtime import Runtime
+from s3fd.inference.suppression import IOU
 from s3fd.inference.voting import vote
 
 Protocol = Callable[[Runtime, Pixels], Faces]

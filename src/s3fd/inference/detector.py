@@ -18,10 +18,11 @@ from s3fd.identity.reading import at_boxes
 from s3fd.inference import pictures
 from s3fd.inference.batches import in_batches, passes
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
-from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, IOU, select
+from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import looks, merge
 from s3fd.inference.resize import Size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
+from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
 
 MIN_SCORE = 0.5

