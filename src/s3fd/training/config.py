@@ -86,9 +86,6 @@ class AugmentationConfig(StrictConfig):
         (0.4, 0.35, 0.25), description="probabilities of 1, 2 × 2, 3 × 3 pictures"
     )
     distort: bool = True
-    objects: float = Field(
-        0.0, ge=0, le=1, description="share of pictures with pieces of others between and beside the faces"
-    )
 
     @field_validator("grids")
     @classmethod

@@ -21,7 +21,6 @@ from s3fd.training.alignment import Candidates
 from s3fd.training.augmentation import Augmentation, Labelled
 from s3fd.training.composer import Composer
 from s3fd.training.config import MatchingConfig
-from s3fd.training.objects import add_objects
 from s3fd.training.targets import TargetMaker, label_anchors
 
 
@@ -76,11 +75,8 @@ class TrainingStream(Dataset[Example]):
         seed: int,
         cache: bool = False,
         composing: Composing | None = None,
-        objects: float = 0.0,
     ) -> None:
         """Stream `samples`; `cache` keeps every decoded picture in memory.
-
-        `objects` is the share of pictures, composed ones apart, that get things in the way of faces.
 
         Raises ValueError if there are no samples.
         """
@@ -90,7 +86,6 @@ class TrainingStream(Dataset[Example]):
         self.augmentation = augmentation
         self.seed = seed
         self.composing = composing
-        self.objects = objects
         self.targets = TargetMaker(augmentation.size, matching)
         self._cache: dict[Location | Part, Labelled] | None = {} if cache else None
 
@@ -109,8 +104,6 @@ class TrainingStream(Dataset[Example]):
             return self._load(index)
 
         item = self.augmentation(draw, rng)
-        if self.objects and rng.random() < self.objects:
-            item = add_objects(item, draw, rng)
         kinds = len(self.composing.compose.columns) if self.composing else 0
         unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int8)
         return Example(_tensor(item.picture), *self.targets(item.boxes, item.ignored), unknown, names)

@@ -161,21 +161,13 @@ def batches(
     Raises:
         ValueError: a batch that cannot be shared evenly.
     """
-    augmentation = Augmentation(config.size, **config.augmentation.model_dump(exclude={"objects"}))
+    augmentation = Augmentation(config.size, **config.augmentation.model_dump())
     composing = None
     if config.composed:
         policy = Composition(config.size, config.composed.face_sizes, config.augmentation.distort)
         columns = [attribute.parsed.column for attribute in config.attributes]
         composing = Composing(Composer(labelled, columns, policy), config.composed.share)
-    stream = TrainingStream(
-        samples,
-        augmentation,
-        config.matching,
-        config.seed,
-        config.cache,
-        composing,
-        config.augmentation.objects,
-    )
+    stream = TrainingStream(samples, augmentation, config.matching, config.seed, config.cache, composing)
     share = StepSampler(
         start,
         config.steps,
