@@ -243,6 +243,22 @@ def test_slow_senders_are_told_so(example: Path, monkeypatch: pytest.MonkeyPatch
         assert post(url, content=example.read_bytes(), headers=JPEG).status_code == 200
 
 
+def test_the_second_piece_of_an_answer_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Nagle's algorithm a client that asks for one thing after another waits 40 ms longer for each."""
+    accepted: list[int] = []
+    begin = server.Protocol.connection_made
+
+    def watched(self: server.Protocol, transport: Any) -> None:
+        begin(self, transport)
+        connection = transport.get_extra_info("socket")
+        accepted.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(server.Protocol, "connection_made", watched)
+    with running(Slow(0), Limits()) as url:
+        assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+    assert accepted and all(accepted)
+
+
 def test_who_leaves_is_not_waited_for(example: Path) -> None:
     slow = Slow(0)
     data = example.read_bytes()

@@ -23,7 +23,15 @@ class Protocol(H11Protocol):
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request.
+
+        Answers go out in two pieces, head and body. asyncio turns Nagle's algorithm off for sockets of its
+        own alone, and with it the second piece waits some 40 ms until the client's system has acknowledged
+        the first.
+        """
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         self._wait()
 
