@@ -4,8 +4,8 @@ Run: python benchmarks/speed.py --int8 slim.int8.xml --mediapipe mp/bin/python -
 
 On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all.
 The detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs
-from the resized picture to boxes in its pixels, everything included, with scores from 0.01 on (the peers:
-0.02), as average precision needs them; in use, where scores start at 0.5, suppression has less to do.
+from the resized picture to boxes in its pixels, everything included, with scores from 0.02 on, as average
+precision needs them; in use, where scores start at 0.5, suppression has less to do.
 MediaPipe needs an environment of its own (`mediapipe_peer.py`); its time leaves out the way there and back.
 """
 
