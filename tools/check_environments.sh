@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's main job and the fast tests in a fresh environment of each Python, with the newest versions of what the
+# The README's main job, fast tests and Ray in a fresh environment of each Python, with the newest versions of what the
 # project depends on, or with --lowest the lowest that pyproject.toml allows (and those that pip would choose with them):
 #
 #   tools/check_environments.sh python3.10 python3.13
@@ -33,5 +33,6 @@ for python in "$@"; do
     env/bin/s3fd "$command" --help > "$work/help" || { cat "$work/help"; exit 1; }
   done)
   "$work/env/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' "${tests[@]}"
-  "$work/env/bin/python" -m pytest -q -p no:cacheprovider tests/archive
+  "$work/env/bin/python" -m pytest -q -p no:cacheprovider -m 'not slow' tests/archive
+  [ -z "$ray" ] || (cd "$work" && rm -rf found && env/bin/s3fd detect "$OLDPWD/examples" --output found --engine ray)
 done
