@@ -4,6 +4,7 @@ import resource
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def test_a_file_is_replaced(tmp_path: Path, sync: bool) -> None:
         write_atomically(tmp_path / "a.bin", data, sync=sync)
         assert (tmp_path / "a.bin").read_bytes() == data
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    contents = [bytes([i]) * 100_000 for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: write_atomically(path, contents[i % 4], sync=False), range(400)))
+    assert path.read_bytes() in contents
+    assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "ü" * 127])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
-LONGEST_NAME = 240
+LONGEST_NAME = 230
 """Bytes of a name that leave room, of the 255 of most file systems, for the temporary name's own."""
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write `data` to `path` through a temporary file beside it, so that no reader ever sees a part.
 
+    Of several threads or processes that write the same file at a time, the last leaves its own, whole.
     With `sync` it is on the disk when this returns. Without, which is faster, a loss of power may take it
     away again, where a kill may not. If it cannot be written, nothing is left and `path` stays as it was.
 
@@ -21,7 +23,7 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """
     name = os.fsencode(path.name)
     short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
-    temporary = path.with_name(f".{short}.partial")
+    temporary = path.with_name(f".{short}.{threading.get_native_id()}.partial")
     try:
         with temporary.open("wb") as file:
             file.write(data)
