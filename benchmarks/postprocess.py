@@ -22,6 +22,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.postprocess import select
 from s3fd.inference.resize import network_size, resize
 from s3fd.inference.runtime import open_runtime
+from s3fd.inference.sources import PICTURE_SUFFIXES
 
 ANCHORS = 25_600
 ABOVE = 1_000
@@ -49,7 +50,7 @@ def shares(folder: Path) -> dict[str, float]:
     detector = Detector(open_runtime("slim", 1))
     spent = {"resizing": 0.0, "the network": 0.0, "post-processing": 0.0}
     whole = 0.0
-    for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png"}):
+    for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES):
         picture = pictures.load(file)
         size = network_size(picture.width, picture.height, "vga")
         for counts in (False, True):  # the first time of a shape takes longer

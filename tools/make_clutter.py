@@ -23,7 +23,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from relabel import LOWEST_SCORE, look
 from rich.progress import track
+
+from s3fd.inference.sources import PICTURE_SUFFIXES
 
 Picture = NDArray[np.uint8]
 
@@ -43,21 +46,14 @@ LOOKS_LIKE_A_FACE = 0.5
 """YuNet's score from which a picture is left out."""
 
 TEACHERS_SIDES = (320, 640)
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
 def yunet(path: Path) -> Callable[[Picture], float]:
     """What tells the score of the likeliest face in a picture, with this ONNX file."""
-    detector = cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.3)
+    teacher = cv2.FaceDetectorYN.create(str(path), "", (320, 320), LOWEST_SCORE)
 
     def likeliest(picture: Picture) -> float:
-        best = 0.0
-        for side in TEACHERS_SIDES:
-            resized = _scaled(picture, side / max(picture.shape[:2]))
-            detector.setInputSize(resized.shape[1::-1])
-            faces = detector.detect(resized)[1]
-            best = max(best, 0.0 if faces is None else float(faces[:, 14].max()))
-        return best
+        return max(float(look(teacher, picture, side).scores.max(initial=0)) for side in TEACHERS_SIDES)
 
     return likeliest
 
@@ -86,7 +82,7 @@ def read_places(folder: Path, likeliest: Callable[[Picture], float]) -> Iterator
 
 def _read(folder: Path) -> Iterator[Picture]:
     for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() not in SUFFIXES or "people" in file.parts or not file.is_file():
+        if file.suffix.lower() not in PICTURE_SUFFIXES or "people" in file.parts or not file.is_file():
             continue
         picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if picture is not None and picture.ndim == 3:

@@ -15,8 +15,9 @@ from s3fd.data import wider
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
+@pytest.fixture
+def tool(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
     return load_script(ROOT / "tools" / "make_clutter.py")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_weights
 
 
 class L2Norm(nn.Module):
@@ -79,9 +80,9 @@ class VGG16(nn.Module):
             assert isinstance(conv, nn.Conv2d) and conv.bias is not None
             assert isinstance(norm, nn.BatchNorm2d)
             assert norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-            conv.weight.mul_(scale[:, None, None, None])
-            conv.bias.copy_((conv.bias - norm.running_mean) * scale + norm.bias)
+            conv.weight, conv.bias = fuse_conv_bn_weights(
+                conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+            )
         self.batch_norms = nn.ModuleDict()
 
     def _layer(self, name: str, x: Tensor) -> Tensor:
