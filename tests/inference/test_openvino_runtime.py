@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,9 @@ import openvino
 import pytest
 import torch
 
+from s3fd.boxes import iou
 from s3fd.inference import openvino_runtime
+from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.pictures import Pixels
@@ -149,9 +152,32 @@ def test_shapes_that_come_once_are_forgotten(
 
 @pytest.mark.skipif(not BF16, reason="a processor without bf16")
 def test_bf16_is_near_and_not_the_same() -> None:
-    exact = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1)(pictures(1, 96, 128))
-    found = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16")(pictures(1, 96, 128))
+    exact = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1)(pictures(1, 128, 256))
+    found = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16")(pictures(1, 128, 256))
     assert 1e-4 < np.abs(found.scores - exact.scores).max() < 0.1
+
+
+@pytest.mark.skipif(not BF16, reason="a processor without bf16")
+def test_pictures_of_many_shapes_come_down_to_few_in_bf16(
+    compiled: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_runtime, "RECURRENT", 3)
+    runtime = OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16")
+    for height in (130, 200, 211, 255):
+        runtime(pictures(1, height, 320))
+    assert compiled == [("[?,?,?,3]", 2), ("[1,256,384,3]", 2)]
+
+
+@pytest.mark.skipif(not BF16, reason="a processor without bf16")
+@pytest.mark.parametrize("shape", [(300, 400), (512, 320), (110, 90)])
+def test_padding_moves_no_face(shape: tuple[int, int]) -> None:
+    exact = Detector(OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1), "original", attributes=("gender",))
+    padded = replace(exact, runtime=OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16"))
+    expected, found = (detector(pictures(1, *shape)[0]) for detector in (exact, padded))
+    assert len(found) == len(expected) == 1
+    assert iou(found.boxes, expected.boxes)[0, 0] > 0.9
+    np.testing.assert_allclose(found.scores, expected.scores, atol=0.05)
+    np.testing.assert_array_equal(found.attributes["gender"], expected.attributes["gender"])
 
 
 def test_bf16_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,10 +43,11 @@ def test_a_quantised_model_finds_the_same_face(quantised: Any, tmp_path: Path) -
     faces, expected = found(EXAMPLE), exact(EXAMPLE)
     assert len(faces) == len(expected) == 1
     assert iou(faces.boxes, expected.boxes)[0, 0] > 0.9
-    picture = cv2.resize(cv2.imread(str(EXAMPLE)), (240, 200))[None]
+    picture = cv2.resize(cv2.imread(str(EXAMPLE)), (256, 384))[None]
     mine, theirs = found.runtime(picture).scores[0], exact.runtime(picture).scores[0]
     assert np.abs(mine - theirs).max() > 0
     assert np.corrcoef(mine, theirs)[0, 1] > 0.95
+    assert found.runtime(picture[:, :300, :200]).scores.shape == (1, len(mine))  # padded to 384 × 256
 
 
 def test_convolutions_are_quantised_and_box_decoding_is_not(model: Any, quantised: Any) -> None:
