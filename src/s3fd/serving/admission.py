@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import anyio
 from starlette.requests import ClientDisconnect, Request
 
 from s3fd.inference.detector import Detector
@@ -70,13 +71,11 @@ async def admitted(service: Service, request: Request) -> AsyncIterator[Hold]:
 
 async def unless_gone(request: Request, work: Awaitable[R]) -> R:
     """Await `work`, and cancel it if the client leaves; raises ClientDisconnect then."""
-    working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(request.receive())  # after its body, a request has no other message
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return await working
-    finally:
-        working.cancel()
-        leaving.cancel()
+    with anyio.CancelScope() as scope:
+        leaving.add_done_callback(lambda done: None if done.cancelled() else scope.cancel())
+        try:
+            return await work
+        finally:
+            leaving.cancel()
+    raise ClientDisconnect

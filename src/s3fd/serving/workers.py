@@ -15,6 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
+import anyio
+
 from s3fd.serving.problems import Problem, busy
 
 R = TypeVar("R")
@@ -67,9 +69,9 @@ class Workers:
         end = time.monotonic() + seconds
         futures = [self._submit(call, end) for call in calls]
         try:
-            everything = asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
-            return await asyncio.wait_for(everything, seconds)
-        except (asyncio.TimeoutError, TimeoutError):
+            with anyio.fail_after(seconds):
+                return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
+        except TimeoutError:
             raise _late(seconds) from None
         finally:
             for future in futures:
