@@ -3,7 +3,8 @@
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
 #
-# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it).
+# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it). DATA/backgrounds is what
+# tools/make_clutter.py composes, of things and places that are not among the packs.
 # DATA holds the unpacked sets that the configurations name. Every stage that was stopped goes on where it was when
 # the same command runs again; OUT receives a folder a stage, and slim.safetensors and slim.onnx in the end.
 set -euo pipefail
@@ -34,17 +35,24 @@ others=(--others "$data/wider_train_subset" --others "$data/group_photos/images"
   python "$here/tools/pseudo_labels.py" "$data" "$data/labelled/crowds.csv" --teacher "$gender_teacher" \
     --labels "$data/labelled/train.csv" wider_train_subset group_photos masked_faces
 from=$out/gender/weights.safetensors hold=()
-for stage in gender-crowds gender-held; do
+for stage in gender-crowds gender-held gender-further; do
   if [ $stage = gender-held ]; then
     hold=(--hold "$out/slim-640/weights.safetensors")
     python "$here/tools/mix_weights.py" "$from" "${hold[1]}" "$out/gender-back.safetensors" --share 0.4
     from=$out/gender-back.safetensors
+  elif [ $stage = gender-further ]; then
+    hold=()
+    others+=(--others "$data/lfw_subset/images")
   fi
   [ -f "$out/$stage/weights.safetensors" ] ||
     s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
       --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
   from=$out/$stage/weights.safetensors
 done
-s3fd weights calibrate "$from" "$data/labelled/calibration.csv" --images "$data" \
+stage=slim-statistics
+[ -f "$out/$stage/weights.safetensors" ] ||
+  s3fd train "$here/configs/$stage.yaml" --data "$data" --out "$out/$stage" --from "$from"
+python "$here/tools/mix_weights.py" "$from" "$out/$stage/weights.safetensors" "$out/whole.safetensors" --share 0
+s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

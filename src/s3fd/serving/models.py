@@ -12,7 +12,7 @@ EXAMPLE_FACE: dict[str, Any] = {
     "box": [179.1, 58.7, 271.7, 178.6],
     "score": 0.9386,
     "gender": "female",
-    "gender_probability": 0.8024,
+    "gender_probability": 0.6196,
 }
 EXAMPLE_PICTURE: dict[str, Any] = {
     "path": "astronaut.jpg",

@@ -34,6 +34,12 @@ class NetworkConfig(StrictConfig):
         "embeddings that branch off them, stay as they are; for a run that starts from weights",
     )
 
+    frozen_statistics: bool = Field(
+        False,
+        description="batches are normalised by the statistics that the weights came with, as in use, and not "
+        "by each batch's own; for a run that starts from weights",
+    )
+
     @model_validator(mode="after")
     def _stages_to_freeze(self) -> NetworkConfig:
         if self.frozen_stages and self.backbone != "slim":

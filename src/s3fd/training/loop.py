@@ -105,11 +105,13 @@ def train(
     Raises:
         TrainingError: the loss is not finite, or the processes see different checkpoints.
         CheckpointError: the checkpoint in `folder` cannot be continued.
-        ValueError: a batch that cannot be shared evenly by the processes; random stages to freeze.
+        ValueError: a batch that cannot be shared evenly by the processes; random stages or
+            statistics to freeze.
     """
     saved = folder / checkpoint.NAME
-    if config.network.frozen_stages and initial is None and not saved.exists():
-        raise ValueError("frozen_stages asks for weights to start from: random ones would stay random")
+    for part in ("frozen_stages", "frozen_statistics"):
+        if getattr(config.network, part) and initial is None and not saved.exists():
+            raise ValueError(f"{part} asks for weights to start from: random ones would stay random")
     loader = partial(batches, config, samples, labelled, processes=processes)
     loader(0)  # refuses what cannot be shared, before anything is written
     folder.mkdir(parents=True, exist_ok=True)

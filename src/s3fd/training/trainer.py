@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from s3fd.data.labels import NOT_KNOWN
@@ -46,6 +46,13 @@ class Totals(NamedTuple):
     anchors: Tensor
 
 
+def freeze_statistics(network: nn.Module) -> None:
+    """Let batch normalisation use the statistics it has, as in use; its scale and shift can still learn."""
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eval()
+
+
 class Trainer:
     """The state of a run: network, weight average, optimiser and step."""
 
@@ -66,6 +73,8 @@ class Trainer:
         if processes.count > 1:
             synchronise(self.network, device)
             self.parallel = DistributedDataParallel(self.network)
+        if config.network.frozen_statistics:
+            freeze_statistics(self.network)
         self.optimiser = make_optimiser(self.network, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.step = 0
