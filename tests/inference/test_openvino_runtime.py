@@ -169,15 +169,17 @@ def test_pictures_of_many_shapes_come_down_to_few_in_bf16(
 
 
 @pytest.mark.skipif(not BF16, reason="a processor without bf16")
-@pytest.mark.parametrize("shape", [(300, 400), (512, 320), (110, 90)])
+@pytest.mark.parametrize("shape", [(300, 400), (512, 320), (160, 200)])
 def test_padding_moves_no_face(shape: tuple[int, int]) -> None:
     exact = Detector(OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1), "original", attributes=("gender",))
     padded = replace(exact, runtime=OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1, precision="bf16"))
-    expected, found = (detector(pictures(1, *shape)[0]) for detector in (exact, padded))
+    expected, found = (
+        detector.find_probabilities(detector.prepare(pictures(1, *shape)[0])) for detector in (exact, padded)
+    )
     assert len(found) == len(expected) == 1
     assert iou(found.boxes, expected.boxes)[0, 0] > 0.9
     np.testing.assert_allclose(found.scores, expected.scores, atol=0.05)
-    np.testing.assert_array_equal(found.attributes["gender"], expected.attributes["gender"])
+    np.testing.assert_allclose(found.attributes["gender"], expected.attributes["gender"], atol=0.05)
 
 
 def test_bf16_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ Box = Annotated[
     Query(
         max_length=100,
         description="Of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
-        examples=["179.1,58.7,271.7,178.6"],
+        examples=["179.7,58.7,271.6,178.5"],
     ),
 ]
 

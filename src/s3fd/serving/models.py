@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
-    "box": [179.1, 58.7, 271.7, 178.6],
-    "score": 0.9386,
+    "box": [179.7, 58.7, 271.6, 178.5],
+    "score": 0.9388,
     "gender": "female",
     "gender_probability": 0.6196,
 }
