@@ -179,10 +179,10 @@ async def measure(url: str, body: bytes, args: argparse.Namespace, seconds: floa
     for _ in range(ROUNDS):
         plain.append(detector(body, args.workers, part))
         capacity.append(await timed(url, generator.keep(2 * args.workers + 1, part)))
-    rate = 2 * float(np.median([load.rate() for load in capacity]))
-    await generator.at_rate(rate, 3)  # what a full queue takes is taken
+    twice = 2 * float(np.median([load.rate() for load in capacity]))
+    await generator.at_rate(twice, 3)  # what a full queue takes is taken
     before = memory(url)
-    overload = await timed(url, generator.at_rate(rate, seconds))
+    overload = await timed(url, generator.at_rate(twice, seconds))
     after = memory(url)
 
     print(f"{args.workers} workers, {len(body)} bytes a picture, deadline {args.deadline:g} s\n")
@@ -193,10 +193,11 @@ async def measure(url: str, body: bytes, args: argparse.Namespace, seconds: floa
         (f"service, {2 * args.workers + 1} requests at a time", capacity),
         ("service, twice as many as it can answer", [overload] * ROUNDS),
     ):
-        rates = [load.rate() for load in loads]
-        share = np.median([load.rate() / other.rate() for load, other in zip(loads, plain, strict=True)])
-        busy = np.median([load.each() / other.each() for load, other in zip(loads, plain, strict=True)])
-        print(f"| {name} | {np.median(rates):.1f} | {share:.2f} | {busy:.2f} |")
+        turns = list(zip(loads, plain, strict=True))
+        rate = np.median([load.rate() for load in loads])
+        share = np.median([load.rate() / alone.rate() for load, alone in turns])
+        busy = np.median([load.each() / alone.each() for load, alone in turns])
+        print(f"| {name} | {rate:.1f} | {share:.2f} | {busy:.2f} |")
     p50, p99 = np.percentile(overload.seconds, [50, 99])
     print(f"\n| at twice its capacity, {seconds:g} s | |\n|---|---:|")
     for status, count in sorted(overload.statuses.items()):

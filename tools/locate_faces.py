@@ -34,7 +34,7 @@ from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 from s3fd.evaluation.verification_pictures import middle
 from s3fd.faces import Faces
-from s3fd.training.augmentation import FILL_BGR
+from s3fd.inference.resize import FILL_BGR
 
 BORDER = 0.3
 """Border around a picture, as a share of its longer side."""

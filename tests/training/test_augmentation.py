@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3fd import boxes as box_ops
+from s3fd.inference.resize import FILL_BGR
 from s3fd.training.augmentation import (
-    FILL_BGR,
     MIN_FACE,
     Augmentation,
     Labelled,

@@ -215,35 +215,30 @@ def test_the_same_seed_gives_the_same_weights(squares: Path, tmp_path: Path) -> 
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_frozen_statistics_stay_while_scale_and_shift_learn(squares: Path, tmp_path: Path) -> None:
+def changed_by_two_steps(squares: Path, folder: Path, frozen: str) -> set[str]:
+    """Tensors that two steps of slim change with this part frozen, which is refused without weights."""
     config = TrainConfig.model_validate(
-        settings(steps=2, network={"backbone": "slim", "frozen_statistics": True}, ema=0.0)
+        settings(steps=2, network={"backbone": "slim", frozen: True}, ema=0.0)
     )
     samples, _ = loop.read_data(config.data, squares)
     with pytest.raises(ValueError, match="weights to start from"):
-        loop.train(config, samples, tmp_path / "run")
+        loop.train(config, samples, folder / "run")
     torch.manual_seed(1)
     before = build("slim")
-    save_network(before, "slim", tmp_path / "start.safetensors")
-    after = loop.train(config, samples, tmp_path / "run", initial=tmp_path / "start.safetensors").state_dict()
-    changed = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+    save_network(before, "slim", folder / "start.safetensors")
+    after = loop.train(config, samples, folder / "run", initial=folder / "start.safetensors").state_dict()
+    return {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+
+
+def test_frozen_statistics_stay_while_scale_and_shift_learn(squares: Path, tmp_path: Path) -> None:
+    changed = changed_by_two_steps(squares, tmp_path, "frozen_statistics")
     assert not any(name.endswith(("running_mean", "running_var")) for name in changed)
     for part in ("backbone.stem.1.", "backbone.stages.0.", "backbone.lateral.0.", "backbone.smooth.0."):
         assert any(name.startswith(part) and name.endswith(".bias") for name in changed)
 
 
 def test_frozen_stages_stay_what_they_are_and_the_pyramid_learns(squares: Path, tmp_path: Path) -> None:
-    config = TrainConfig.model_validate(
-        settings(steps=2, network={"backbone": "slim", "frozen_stages": True}, ema=0.0)
-    )
-    samples, _ = loop.read_data(config.data, squares)
-    with pytest.raises(ValueError, match="weights to start from"):
-        loop.train(config, samples, tmp_path / "run")
-    torch.manual_seed(1)
-    before = build("slim")
-    save_network(before, "slim", tmp_path / "start.safetensors")
-    after = loop.train(config, samples, tmp_path / "run", initial=tmp_path / "start.safetensors").state_dict()
-    changed = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
+    changed = changed_by_two_steps(squares, tmp_path, "frozen_stages")
     assert not any(name.startswith(("backbone.stem.", "backbone.stages.")) for name in changed)
     for part in ("backbone.lateral.", "backbone.smooth.", "heads."):
         assert any(name.startswith(part) for name in changed)

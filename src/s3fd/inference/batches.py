@@ -1,6 +1,7 @@
 """Pictures of different sizes in batches: those that the network sees at the same size share a pass.
 
-Nothing is padded: padding would change what the network finds near it, and take time for no picture's pixels.
+Nothing is padded to the size of another: that would change what the network finds near it, and take time for
+no picture's pixels.
 """
 
 from __future__ import annotations

@@ -138,8 +138,9 @@ class Detector:
         A picture that cannot be read gives its `PictureError` in the place of its faces; the others go on.
 
         Up to `batch` pictures that the network sees at the same size share a pass, and a picture is held back
-        for a while until others of its size come (`s3fd.inference.batches`). Nothing is padded, so that the
-        faces are those of one picture at a time. On a CPU, batches take memory and no less time.
+        for a while until others of its size come (`s3fd.inference.batches`). Nothing is padded to
+        another's size, so that the faces are those of one picture at a time. On a CPU, batches take memory
+        and no less time.
 
         Raises:
             TypeError: at its place, something that is no picture.

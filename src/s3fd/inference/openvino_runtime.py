@@ -16,6 +16,7 @@ import openvino
 from numpy.typing import NDArray
 from openvino.passes import ConstantFolding, Manager
 
+from s3fd.inference.resize import FILL_BGR
 from s3fd.inference.runtime import (
     EMBEDDING,
     INPUT,
@@ -38,9 +39,6 @@ FRAMEWORK = "framework"
 MULTIPLE = 128
 """Sides of pictures are padded to multiples of this where precision is reduced anyway, so that a folder of
 many shapes comes down to a few: at 640 pixels, from 640 × 640 to 640 × 128, to nine."""
-
-FILL_BGR = (104, 117, 123)
-"""Colour of the padding: the mean that the network takes off, so that it sees zeros."""
 
 QUANTISED = "FakeQuantize"
 """The operation that tells a model in 8 bits."""

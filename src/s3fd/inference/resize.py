@@ -22,6 +22,9 @@ VGA = 640
 MAX_INPUT_PIXELS = 16_000_000
 """Most pixels the network sees at once, whatever the one size asked for: this bounds its memory."""
 
+FILL_BGR = (104, 117, 123)
+"""Colour outside the picture: the mean that the network subtracts, so that it sees zeros there."""
+
 SIZES = "auto, vga, original or the longest side in pixels"
 """What a user can ask for, in words."""
 

@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from s3fd.serving.metrics import Metrics
@@ -35,9 +35,6 @@ SECURITY = {
 }
 """Headers of every answer: the page runs its own scripts alone, and no other page may use the service."""
 
-RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
-"""The same, as ASGI has them."""
-
 
 class Gate:
     """ASGI middleware around the whole application."""
@@ -62,10 +59,9 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"], *RAW, (b"x-request-id", request_id.encode())]
-                if all(name != b"cache-control" for name, _ in message["headers"]):
-                    headers.append((b"cache-control", b"no-store"))
-                message = {**message, "headers": headers}
+                headers = MutableHeaders(scope=message)
+                headers.update({**SECURITY, "X-Request-Id": request_id})
+                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         told: dict[str, Any] = {}

@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from s3fd import boxes as box_ops
 from s3fd.anchors import ANCHOR_SIZES
 from s3fd.boxes import FloatArray
+from s3fd.inference.resize import FILL_BGR
 
 Picture = NDArray[np.uint8]
-
-FILL_BGR = (104, 117, 123)
-"""Colour outside the picture: the mean that the network subtracts, so that it sees zeros there."""
 
 PAPER_SCALES = (0.3, 1.0)
 """Side of the paper's random patch as a fraction of the picture's short side (section 3.4)."""

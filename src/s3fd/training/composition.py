@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 from s3fd.data.labels import NOT_KNOWN
+from s3fd.inference.resize import FILL_BGR
 from s3fd.training import augmentation
-from s3fd.training.augmentation import FILL_BGR, MIN_FACE, Labelled, Picture, Window
+from s3fd.training.augmentation import MIN_FACE, Labelled, Picture, Window
 from s3fd.training.layout import Cell, layout
 
 IntArray = NDArray[np.int64]

@@ -64,7 +64,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
 
 
 def synchronise(network: nn.Module, device: torch.device) -> None:
-    """Let every batch normalisation of `network` see the whole batch; names and values stay."""
+    """Let every batch normalisation of `network` see the whole batch; names, values and modes stay."""
     if device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return
@@ -72,4 +72,4 @@ def synchronise(network: nn.Module, device: torch.device) -> None:
         if type(norm) is nn.BatchNorm2d:
             own = SynchronisedNorm(norm.num_features, norm.eps, norm.momentum).to(norm.weight)
             own.load_state_dict(norm.state_dict())
-            network.set_submodule(name, own)
+            network.set_submodule(name, own.train(norm.training))

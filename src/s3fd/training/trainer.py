@@ -68,13 +68,13 @@ class Trainer:
         if config.network.frozen_stages:
             assert isinstance(self.network.backbone, Slim)
             self.network.backbone.freeze_stages()
+        if config.network.frozen_statistics:
+            freeze_statistics(self.network)
         self.average = WeightAverage(self.network, config.ema)
         self.parallel: DistributedDataParallel | None = None
         if processes.count > 1:
             synchronise(self.network, device)
             self.parallel = DistributedDataParallel(self.network)
-        if config.network.frozen_statistics:
-            freeze_statistics(self.network)
         self.optimiser = make_optimiser(self.network, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.step = 0
