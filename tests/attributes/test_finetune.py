@@ -141,6 +141,28 @@ def kept() -> FinetuneConfig:
     return QUICK.model_copy(update={"head": QUICK.head.model_copy(update={"initial": "kept"})})
 
 
+def test_frozen_statistics_of_a_kept_head_stay_while_the_rest_of_it_learns(
+    boxed: Labels, detector_file: Path
+) -> None:
+    branch = InitialHeadConfig(kind="branch", layers=(2, 3), depth=1, initial="random")
+    start = QUICK.model_copy(update={"head": branch, "epochs": 1})
+    network = load_network(detector_file)
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, start)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    go_on = start.model_copy(
+        update={"head": branch.model_copy(update={"initial": "kept"}), "frozen_statistics": True}
+    )
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, go_on)
+    changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert any(name.endswith("down.0.pointwise.1.bias") for name in changed)
+    assert not any(name.endswith(("running_mean", "running_var")) for name in changed)
+
+
+def test_a_new_head_has_no_statistics_to_freeze() -> None:
+    with pytest.raises(ValueError, match="a head that is kept"):
+        FinetuneConfig(frozen_statistics=True)
+
+
 def joint(weight: float, rate: float = 1.0) -> FinetuneConfig:
     return QUICK.model_copy(
         update={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from s3fd.training.config import HeadConfig, OptimiserConfig, StrictConfig, preset_names, read_preset
 
@@ -51,11 +51,22 @@ class FinetuneConfig(StrictConfig):
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
     face_sizes: tuple[float, float] = Field((16, 400), description="pixels, in composed pictures")
+    frozen_statistics: bool = Field(
+        False,
+        description="batches are normalised by the statistics that the kept head came with, as in use, not "
+        "by each batch's own; the detector's never change",
+    )
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0 is the last")
     seed: int = 0
     precision: Literal["bf16", "fp32"] = "fp32"
     checkpoint_every: int = Field(500, ge=1, description="steps")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
+
+    @model_validator(mode="after")
+    def _statistics_to_freeze(self) -> FinetuneConfig:
+        if self.frozen_statistics and self.head.initial != "kept":
+            raise ValueError("frozen_statistics asks for a head that is kept: a new one has none to use")
+        return self
 
 
 def presets() -> list[str]:

@@ -28,7 +28,7 @@ from s3fd.training.composition import Composition
 from s3fd.training.ema import WeightAverage
 from s3fd.training.journal import Journal
 from s3fd.training.schedule import learning_rate, make_optimiser
-from s3fd.training.trainer import TrainingError
+from s3fd.training.trainer import TrainingError, freeze_statistics
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,8 @@ def finetune(
     start = journal.begin(_changing(learner, optimisers, average)) if journal is not None else 0
     network.eval()
     head.train()
+    if config.frozen_statistics:
+        freeze_statistics(head)
     for number, batch in enumerate(ahead(stream.batches(start, steps, config.batch)), start):
         step = _advance(learner, batch, number, steps, optimisers, config)
         if average is not None and step.cells:
