@@ -1,72 +1,96 @@
 """The tables of gender in the card of the bundled weights: by source, by size, and the groups side by side.
 
-Run: python benchmarks/attribute_card.py DATA WIDER_VAL
+Run: python benchmarks/attribute_card.py DATA WIDER_VAL [--docs]
 
-DATA/labelled/test.csv is what tools/locate_faces.py kept for testing, seen at the pictures' own size.
-WIDER_VAL has the crowds (wider_val_demographics.csv and WIDER_val/images), seen at `vga`. Of both only what
-the detector found counts, of the first only faces of 32 pixels and more. --json also writes the accuracy of
-each source.
+DATA/labelled/test.csv is what tools/locate_faces.py kept for testing; WIDER_VAL has the crowds
+(wider_val_demographics.csv and WIDER_val/images). All is seen at the pictures' own size, and of both only
+faces of 32 pixels and more that the detector found count; crowds also as a whole, of every size, at `vga`.
+--docs puts the tables into the card and docs/attributes.md, and the accuracy of each source into slim.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from documents import ROOT, put
 
 import s3fd
 from s3fd.data import labels as label_files
 from s3fd.data.targets import parse_target
 from s3fd.evaluation.attribute_faces import Found, observe
-from s3fd.evaluation.attributes import Observations, by_group, by_size, format_table, summarise
+from s3fd.evaluation.attributes import (
+    Observations,
+    Summary,
+    by_group,
+    by_size,
+    format_table,
+    summarise,
+)
 
 SMALLEST = 32
 """Pixels: under it, portraits and crops hold faces that nobody labelled."""
 
 AGE_EDGES = (13, 20, 40, 60)
 
+CARD = "src/s3fd/weights/slim.md"
+
+SOURCES = {
+    "portraits": "portraits",
+    "lfw_subset": "LFW, press photographs",
+    "aligned_crops": "aligned crops",
+    "group_crops": "crops of group photographs",
+    "crowds": "crowds (WIDER FACE, of a set never trained on)",
+    "crowds_vga": "crowds at `vga`, faces of every size",
+}
+"""What docs/attributes.md calls them."""
+
+Sections = Mapping[str, Mapping[str, Summary]]
+"""By title, and in it by group."""
+
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print, and put it where it belongs if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("wider", type=Path)
     parser.add_argument("--weights", default="slim")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
     args = parser.parse_args()
-    found = look(
-        args.weights,
-        "original",
-        args.data / "labelled" / "test.csv",
-        args.data,
-        "Gender:F=female,M=male",
-        ("pack", "Age", "Ethnicity"),
-    )
-    told = found.observations.only(found.observations.sizes >= SMALLEST)
-    sources = by_group(told, "pack")
-    show(f"by source ({found.missed} faces not found)", format_table(sources))
-    show("by size", format_table(by_size(told)))
+    sections = measure(args.weights, args.data, args.wider)
+    for title, rows in sections.items():
+        print(f"{title}\n\n{format_table(rows)}\n", flush=True)
+    if args.docs:
+        write(sections)
+
+
+def measure(weights: str, data: Path, wider: Path) -> Sections:
+    """All tables of the card."""
+    table = data / "labelled" / "test.csv"
+    target, columns = "Gender:F=female,M=male", ("pack", "Age", "Ethnicity")
+    told = observed(look(weights, "original", table, data, target, columns))
+    crowds = (wider / "wider_val_demographics.csv", wider / "WIDER_val" / "images")
+    target, columns = "gender:Female=female,Male=male", ("age", "skin")
+    crowd = observed(look(weights, "original", *crowds, target, columns))
+    everyone = look(weights, "vga", *crowds, target, columns).observations
+    sources = {**by_group(told, "pack"), "crowds": summarise(crowd), "crowds_vga": summarise(everyone)}
     of_known = told.only(told.groups["Ethnicity"] != "")
-    show("by ethnicity, as its annotators named it", format_table(by_group(of_known, "Ethnicity")))
-    show("by age in years", format_table(by_group(with_age_band(told), "band")))
-    images = args.wider / "WIDER_val" / "images"
-    table = args.wider / "wider_val_demographics.csv"
-    crowd = look(
-        args.weights, "vga", table, images, "gender:Female=female,Male=male", ("gender", "age", "skin")
-    )
-    faces = crowd.observations
-    show(f"crowds ({crowd.missed} faces not found)", format_table({"all": summarise(faces)}))
-    show("crowds, by size in the picture", format_table(by_size(faces)))
-    for column, title in (("age", "apparent age"), ("skin", "skin type (Fitzpatrick)")):
-        show(f"crowds, by {title}", format_table(by_group(faces, column)))
-    if args.json:
-        accuracies = {name: round(summary.accuracy, 3) for name, summary in sources.items()}
-        accuracies["crowds"] = round(summarise(faces).accuracy, 3)
-        args.json.write_text(json.dumps(accuracies, indent=2) + "\n")
+    sections = {
+        "by source": sources,
+        "by size": by_size(told),
+        "by ethnicity": by_group(of_known, "Ethnicity"),
+        "by age": by_group(with_age_band(told), "band"),
+        "crowds, by size": by_size(crowd),
+        "crowds, by apparent age": by_group(crowd, "age"),
+        "crowds, by skin type": by_group(crowd, "skin"),
+        "crowds at vga, by size": by_size(everyone),
+    }
+    return {title: {k: v for k, v in rows.items() if v.count} for title, rows in sections.items()}
 
 
 def look(weights: str, size: str, table: Path, images: Path, target: str, groups: tuple[str, ...]) -> Found:
@@ -74,8 +98,14 @@ def look(weights: str, size: str, table: Path, images: Path, target: str, groups
     detector = s3fd.load(weights, size=size, attributes=("gender",))
     labels = label_files.read(table, images, [parse_target(target)])
     (column,) = labels.targets
-    known = tuple(group for group in groups if group in labels.pictures[0].extra)
-    return observe(detector, "gender", labels.pictures, column.column, known)
+    return observe(detector, "gender", labels.pictures, column.column, groups)
+
+
+def observed(found: Found) -> Observations:
+    """What was told of the faces that are large enough; says how many were not found at all."""
+    faces = found.observations
+    print(f"{found.missed:,} of {found.missed + len(faces):,} labelled faces were not found\n", flush=True)
+    return faces.only(faces.sizes >= SMALLEST)
 
 
 def with_age_band(told: Observations) -> Observations:
@@ -89,9 +119,17 @@ def with_age_band(told: Observations) -> Observations:
     return Observations(told.probabilities, told.labels, told.sizes, {"band": bands})
 
 
-def show(title: str, table: str) -> None:
-    """Print a table under its title."""
-    print(f"{title}\n\n{table}\n", flush=True)
+def write(sections: Sections) -> None:
+    """Put the tables into the card and docs/attributes.md, and the sources into slim.json."""
+    for title, rows in sections.items():
+        put(CARD, f"benchmarks/attribute_card.py {title}", format_table(rows))
+    sources = sections["by source"]
+    named = {name: sources[key] for key, name in SOURCES.items()}
+    put("docs/attributes.md", "benchmarks/attribute_card.py by source", format_table(named))
+    path = ROOT / "src" / "s3fd" / "weights" / "slim.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["gender"] = {key: round(summary.accuracy, 3) for key, summary in sources.items()}
+    path.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -227,3 +227,10 @@ def test_table() -> None:
         "| all   | 1,234 | 80.0 % [49.0–94.3] |            75.0 % |             3.1 % |     5.0 % |",
         r"| a\|b  |     0 |                  – |                 – |                 – |         – |",
     ]
+
+
+def test_a_table_without_abstentions_has_no_column_of_them() -> None:
+    rows = {"all": Summary(10, 0.8, 0.75, (0.49016, 0.94332), 0.0312, 0.0)}
+    assert format_table(rows).splitlines()[0] == (
+        "| group | faces |    accuracy [95 %] | balanced accuracy | calibration error |"
+    )

@@ -236,10 +236,15 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> floa
 
 
 def format_table(rows: Mapping[str, Summary]) -> str:
-    """Write summaries by group as a Markdown table with aligned columns, in percent; – stands for none."""
+    """Write summaries by group as a Markdown table with aligned columns, in percent; – stands for none.
+
+    The column of faces abstained from is there where there are any.
+    """
     header = ("group", "faces", "accuracy [95 %]", "balanced accuracy", "calibration error", "abstained")
     cells = [header, *((name.replace("|", r"\|"), *_cells(summary)) for name, summary in rows.items())]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    if not any(summary.abstained > 0 for summary in rows.values()):
+        cells = [row[:-1] for row in cells]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [
         [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
