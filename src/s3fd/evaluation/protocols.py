@@ -17,7 +17,6 @@ from s3fd.inference.pictures import Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.resize import Size, rescale, resize
 from s3fd.inference.runtime import Runtime
-from s3fd.inference.suppression import IOU
 from s3fd.inference.voting import vote
 
 Protocol = Callable[[Runtime, Pixels], Faces]
@@ -28,6 +27,9 @@ MIN_SCORE = 0.02
 
 PAPER_MIN_SCORE = 0.05
 """Of S³FD's own WIDER FACE evaluation."""
+
+PUBLISHED_IOU = 0.3
+"""Overlap over which the weaker of two boxes of a pass goes, in S³FD's own evaluation."""
 
 MAX_PIXELS = 2_500_000
 """Most pixels of a pass of `multiscale`, which bounds its memory and time."""
@@ -154,7 +156,7 @@ def _run(runtime: Runtime, picture: Pixels, one: Pass, min_score: float) -> Face
         pixels = pixels[:, ::-1]
     scores, raw, *_ = runtime(np.ascontiguousarray(pixels)[None])
     faces = select(
-        scores[0], raw[0], min_score=min_score, iou=IOU, before_nms=BEFORE_NMS, after_nms=AFTER_NMS
+        scores[0], raw[0], min_score=min_score, iou=PUBLISHED_IOU, before_nms=BEFORE_NMS, after_nms=AFTER_NMS
     )
     found = rescale(faces.boxes, seen, (width, height))
     if one.flipped:

@@ -1,0 +1,56 @@
+"""Average precision by the overlap at which suppression takes two boxes for one face: where to set it.
+
+Run: python benchmarks/overlap.py slim WIDER_train/images wider_face_train_bbx_gt.txt
+
+The pictures are ones that were trained on, so that none of the test's decides. The settings are the faces
+over 50, 30 and 10 pixels high, as in `generalisation.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from generalisation import annotated
+
+from s3fd.data import wider as annotations
+from s3fd.evaluation import wider
+from s3fd.evaluation.protocols import MIN_SCORE
+from s3fd.evaluation.wider import GroundTruth
+from s3fd.inference import detector
+from s3fd.inference.detector import Detector
+from s3fd.inference.runtime import open_runtime
+
+OVERLAPS = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6)
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("weights")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("annotations", type=Path, help="in the WIDER FACE layout")
+    parser.add_argument("--size", default="vga", choices=["vga", "original", "auto"])
+    parser.add_argument("--limit", type=int, default=300, help="pictures, chosen evenly")
+    options = parser.parse_args()
+    samples = annotations.read(options.annotations, options.images).samples
+    count = min(options.limit, len(samples))
+    samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+    truth = GroundTruth({str(sample.path): annotated(sample) for sample in samples})
+    runtime = open_runtime(options.weights)
+    print("| overlap | over 50 px | over 30 px | over 10 px | faces at the default score |")
+    print("|---:|---:|---:|---:|---:|")
+    for overlap in OVERLAPS:
+        look = Detector(runtime, options.size, MIN_SCORE, overlap)
+        found = {str(sample.path): look(str(sample.path)) for sample in samples}
+        curves = wider.evaluate(found, truth).values()
+        figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
+        sure = sum(int((faces.scores > detector.MIN_SCORE).sum()) for faces in found.values())
+        print(f"| {overlap} | {figures} | {sure:,} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
