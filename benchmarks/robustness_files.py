@@ -16,7 +16,9 @@ from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.inference.resize import network_size
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "astronaut.jpg"
+HEIC = ROOT / "tests" / "inference" / "telephone.heic"
 
 
 @dataclass
@@ -117,7 +119,7 @@ def seeds() -> list[tuple[str, bytes]]:
         saved("PGM", "PPM", "L"),
         saved("PBM", "PPM", "1"),
     ]
-    return [kind for kind in kinds if kind is not None]
+    return [*(kind for kind in kinds if kind is not None), ("HEIC", HEIC.read_bytes())]
 
 
 def damaged_pictures(runs: int, rng: np.random.Generator) -> Tally:

@@ -11,9 +11,11 @@ import PIL.features
 import pytest
 from PIL import Image
 
-from s3fd.inference import pictures
+from s3fd.inference import heif, pictures
 from s3fd.inference.pictures import PictureError
 
+ROOT = Path(__file__).parents[2]
+TELEPHONE = Path(__file__).with_name("telephone.heic")
 RGB = (200, 100, 50)
 BGR = [50, 100, 200]
 
@@ -306,3 +308,32 @@ def test_a_damaged_avif_is_refused() -> None:
             continue
         refused += 1
     assert refused
+
+
+def test_a_telephones_heic_is_read_and_upright() -> None:
+    """`telephone.heic` is a part of the example photograph, stored on its side; the container turns it."""
+    expected = Image.open(ROOT / "examples" / "astronaut.jpg").convert("RGB").crop((100, 0, 420, 256))
+    for source in (TELEPHONE, TELEPHONE.read_bytes(), io.BytesIO(TELEPHONE.read_bytes())):
+        picture = pictures.load(source)
+        assert (picture.width, picture.height) == (320, 256)
+        assert np.abs(picture.pixels[..., ::-1].astype(int) - np.asarray(expected)).mean() < 5
+    assert pictures.header(TELEPHONE) == pictures.Header("HEIF", 320, 256)
+
+
+def test_a_heic_says_what_is_missing_to_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heif, "register", lambda: False)
+    monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "HEIF"])
+    with pytest.raises(PictureError, match=r"telephone\.heic: HEIC is read with  pip install 's3fd\[heic\]'"):
+        pictures.load(TELEPHONE)
+
+
+def test_a_damaged_heic_is_refused() -> None:
+    whole = TELEPHONE.read_bytes()
+    for cut in (11, 12, 40, 400, len(whole) // 2):
+        with pytest.raises(PictureError):
+            pictures.load(whole[:cut])
+
+
+def test_a_heic_is_not_tried_where_other_formats_are_asked_for() -> None:
+    with pytest.raises(PictureError, match="known format"):
+        pictures.load(TELEPHONE.read_bytes(), formats=("JPEG", "PNG"))

@@ -14,12 +14,15 @@ import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+
+from s3fd.inference import heif
 
 Pixels = NDArray[np.uint8]
 """A picture: (H, W, 3) uint8, blue, green, red."""
@@ -182,11 +185,27 @@ _limit_lock = threading.Lock()
 
 
 def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
-    """Open a picture of these formats, or any, under this module's limit on its size instead of Pillow's.
+    """Open a picture of these formats, or any.
+
+    Raises:
+        PictureError: it is HEIC, and what reads that is not installed.
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        return _opened(file, formats)
+    except UnidentifiedImageError:
+        if formats is not None or not heif.is_heif(_start(file)):
+            raise
+        if not heif.register():
+            raise PictureError(_name(source), heif.MISSING) from None
+        return _opened(file, formats)
+
+
+def _opened(file: str | os.PathLike[str] | BinaryIO, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
+    """Open a file under this module's limit on a picture's size instead of Pillow's.
 
     Pillow's is a global that it looks at while opening: it is put back at once; opening takes microseconds.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
     with _limit_lock:
         theirs = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = 2 * MAX_PIXELS
@@ -194,6 +213,15 @@ def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFil
             return Image.open(file, formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = theirs
+
+
+def _start(file: str | os.PathLike[str] | BinaryIO) -> bytes:
+    """The first bytes of a file."""
+    if isinstance(file, (str, os.PathLike)):
+        with Path(file).open("rb") as opened:
+            return opened.read(heif.PREFIX)
+    file.seek(0)
+    return file.read(heif.PREFIX)
 
 
 def _check(image: ImageFile.ImageFile, name: str) -> None:

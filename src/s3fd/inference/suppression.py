@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from s3fd.boxes import FloatArray
 
 IOU = 0.5
-"""Overlap over which the weaker of two boxes goes. S³FD publishes 0.3, at which faces that stand close together
+"""Overlap over which the weaker of two boxes goes. S³FD publishes 0.3, at which faces that are close together
 are lost: with the bundled weights 0.5 is up to half a point better in average precision on training pictures
 (`benchmarks/overlap.py`), and gives the same faces at the default score."""
 
