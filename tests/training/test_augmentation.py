@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from s3fd.training.augmentation import (
     flip,
     mosaic,
     paper_window,
+    tilt,
 )
 
 GREEN = (0, 255, 0)
@@ -111,6 +113,24 @@ def test_flip_and_mosaic_move_boxes_with_pixels() -> None:
             np.testing.assert_allclose(joined.boxes[0], green_extent(joined.picture))
 
 
+@given(seeds)
+def test_a_box_turns_with_its_face(seed: int) -> None:
+    item = scene(400, 300)
+    cv2.ellipse(item.picture, (150, 120), (30, 45), 0, 0, 360, GREEN, -1)
+    face = np.array([[120, 75, 181, 166]], np.float32)
+    turned = tilt(Labelled(item.picture, face, np.zeros(1, bool)), np.random.default_rng(seed))
+    assert turned.picture.shape == item.picture.shape
+    np.testing.assert_allclose(turned.boxes[0], green_extent(turned.picture), atol=1.5)
+
+
+@given(seeds)
+def test_a_face_that_is_turned_out_of_the_picture_goes(seed: int) -> None:
+    item = scene(200, 160, (0, 0, 20, 20), (180, 140, 200, 160), (90, 70, 110, 90))
+    turned = tilt(item, np.random.default_rng(seed))
+    assert 1 <= len(turned.boxes) == len(turned.ignored)
+    assert (turned.boxes >= 0).all() and (turned.boxes[:, 2:] <= (200, 160)).all()
+
+
 def test_distort_keeps_shape_and_type() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     changed = 0
@@ -122,7 +142,7 @@ def test_distort_keeps_shape_and_type() -> None:
 
 
 def test_one_seed_gives_one_picture() -> None:
-    policy = Augmentation(96, anchor_sampling=0.7, grids=(0.2, 0.4, 0.4), distort=True)
+    policy = Augmentation(96, anchor_sampling=0.7, grids=(0.2, 0.4, 0.4), distort=True, tilt=0.3)
     item = scene(200, 150, (20, 20, 60, 60), (120, 50, 180, 110))
     for seed in range(10):
         a, b = (policy(lambda: item, np.random.default_rng(seed)) for _ in range(2))

@@ -31,6 +31,9 @@ MAX_ENLARGEMENT = 3.0
 MIN_FACE = 6.0
 """Smallest face in pixels, by its geometric mean side, that is trained; smaller ones are ignored."""
 
+LARGEST_TILT = 30.0
+"""Degrees by which `tilt` turns a picture at most: heads that lean on each other, not ones that lie."""
+
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -188,6 +191,24 @@ def flip(item: Labelled) -> Labelled:
     return Labelled(picture, box_ops.flip(item.boxes, picture.shape[1]), item.ignored)
 
 
+def tilt(item: Labelled, rng: np.random.Generator) -> Labelled:
+    """Turn a picture about its centre by up to `LARGEST_TILT`; a face turns as the ellipse in its box.
+
+    A face stays if its centre is still inside, cut at the edges.
+    """
+    height, width = item.picture.shape[:2]
+    angle = rng.uniform(-LARGEST_TILT, LARGEST_TILT)
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
+    picture = cv2.warpAffine(item.picture, matrix, (width, height), borderValue=FILL_BGR)
+    centres = (item.boxes[:, :2] + item.boxes[:, 2:]) / 2
+    turned = (centres - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5  # OpenCV's pixels have their centres at 0
+    half = (item.boxes[:, 2:] - item.boxes[:, :2]) / 2
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    reach = np.hypot(half * cosine, half[:, ::-1] * sine)
+    boxes = np.hstack([turned - reach, turned + reach]).astype(np.float32)
+    return _keep_inside(Labelled(np.asarray(picture, np.uint8), boxes, item.ignored))
+
+
 def distort(picture: Picture, rng: np.random.Generator) -> Picture:
     """Photometric distortion: brightness, contrast, saturation and hue, each half the time; grey sometimes.
 
@@ -227,12 +248,14 @@ class Augmentation:
         anchor_sampling: probability of `anchor_window` instead of `paper_window`.
         grids: probabilities that 1, 2 × 2, 3 × 3, … pictures share the output.
         distort: whether colours are distorted.
+        tilt: probability that a picture is tilted before anything else happens to it.
     """
 
     size: int
     anchor_sampling: float
     grids: tuple[float, ...]
     distort: bool
+    tilt: float = 0.0
 
     def __call__(self, draw: Callable[[], Labelled], rng: np.random.Generator) -> Labelled:
         """Make one training picture of `size` × `size`; `draw` gives the next annotated picture."""
@@ -241,6 +264,8 @@ class Augmentation:
         return mosaic([[self._cell(draw(), (w, h), rng) for w in widths] for h in heights])
 
     def _cell(self, item: Labelled, output: tuple[int, int], rng: np.random.Generator) -> Labelled:
+        if self.tilt and rng.random() < self.tilt:
+            item = tilt(item, rng)
         if (~item.ignored).any() and rng.random() < self.anchor_sampling:
             window = anchor_window(item, output, rng)
         else:

@@ -92,6 +92,7 @@ class AugmentationConfig(StrictConfig):
         (0.4, 0.35, 0.25), description="probabilities of 1, 2 × 2, 3 × 3 pictures"
     )
     distort: bool = True
+    tilt: float = Field(0.0, ge=0, le=1, description="probability that a picture is turned by up to 30°")
 
     @field_validator("grids")
     @classmethod
