@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import s3fd
+from s3fd.cli.application import application
 
 COMMANDS = {
     "detect": ("s3fd.cli.detect", "Find the faces in pictures, folders, videos or a camera."),
@@ -52,7 +53,7 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = application(cls=LazyGroup, no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
@@ -19,7 +20,7 @@ MIN_SCORE = 0.2
 """Lower than for detection, where a false alarm costs as much as a missed face: here it costs a blurred spot,
 and a missed face is somebody who can be recognised."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

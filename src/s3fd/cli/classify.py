@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
 from s3fd.cli.running import choose_workers
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 SOME_FAILED = 1
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from s3fd.inference.job import Outputs
     from s3fd.inference.writers import Writer
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from s3fd.embedding.faces import Face
     from s3fd.embedding.train import Step
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

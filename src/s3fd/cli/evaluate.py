@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.verification import verification
@@ -21,12 +22,7 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 SHOWN_WARNINGS = 20
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Measure a detector against labelled faces.",
-)
+app = application(no_args_is_help=True, help="Measure a detector against labelled faces.")
 
 
 @app.callback()

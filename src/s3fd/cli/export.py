@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 
 if TYPE_CHECKING:
     from s3fd.inference.pictures import Pixels
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Write trained weights as a model for a runtime.",
-)
+app = application(no_args_is_help=True, help="Write trained weights as a model for a runtime.")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from s3fd.attributes.config import FinetuneConfig
     from s3fd.attributes.finetune import Step
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 KEY = "S3FD_API_KEY"
 """Environment variable with the API key: on a command line, every user of the machine could read it."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

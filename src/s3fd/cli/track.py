@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import INTERRUPTED, SOME_FAILED, end, interruptible, open_detector, open_runtime
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from s3fd.video.follow import Following, TrackedFrame, Video
     from s3fd.video.summary import Track
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.skipped import report_skipped
 from s3fd.cli.training_bar import RunningMean, TrainingBar
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = application()
 
 
 @app.command()

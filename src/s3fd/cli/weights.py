@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
+from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="List the bundled weights, import public ones, or calibrate what they tell.",
+app = application(
+    no_args_is_help=True, help="List the bundled weights, import public ones, or calibrate what they tell."
 )
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import typer
-
+from s3fd.cli.application import application
 from s3fd.cli.gallery.asking import identify, verify
 from s3fd.cli.gallery.clustering import cluster
 from s3fd.cli.gallery.people import add, list_people, remove
 from s3fd.cli.gallery.thresholds import calibrate
 
-app = typer.Typer(
+app = application(
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
     help="Keep people in a gallery, and tell whether a face is one of theirs or unknown.",
 )
 

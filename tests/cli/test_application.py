@@ -1,0 +1,24 @@
+import pytest
+from typer.testing import CliRunner
+
+from s3fd.cli import COMMANDS, app
+
+
+def shown(*command: str) -> str:
+    """The help of a command, as on a terminal of 80 columns."""
+    done = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
+    assert done.exit_code == 0
+    return done.output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_list_has_help(command: str) -> None:
+    assert COMMANDS[command][1] in " ".join(shown().replace("│", "").split())
+    assert f"{command} [OPTIONS]" in shown(command)
+
+
+def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
+    """A line of the source does not end one on the screen, and brackets are no markup."""
+    assert "frames and the seconds between which it was there" in shown("track")
+    told = shown("detect")
+    assert '"faces": [{"box": [x1, y1, x2,' in told and "'s3fd[archive]'" in told
