@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,7 +21,14 @@ def convolution(
 
 
 class SeparableBlock(nn.Module):
-    """A depthwise 3×3 and a pointwise convolution, with a skip where the shapes agree."""
+    """A depthwise 3×3 and a pointwise convolution, with a skip where the shapes agree.
+
+    Attributes:
+        drop: probability that a picture takes the skip alone while this is trained (stochastic depth, Huang
+            et al., ECCV 2016); what remains is scaled, so that the mean stays.
+    """
+
+    drop = 0.0
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         """Build a block that divides height and width by `stride`."""
@@ -32,7 +40,12 @@ class SeparableBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, ceil(H / stride), ceil(W / stride))."""
         y: Tensor = self.pointwise(self.depthwise(x))
-        return x + y if self.skip else y
+        if not self.skip:
+            return y
+        if self.training and self.drop:
+            kept = torch.rand(len(x), 1, 1, 1, device=x.device) >= self.drop
+            y = y * (kept.to(y.dtype) / (1 - self.drop))
+        return x + y
 
 
 class Slim(nn.Module):

@@ -40,10 +40,16 @@ class NetworkConfig(StrictConfig):
         "by each batch's own; for a run that starts from weights",
     )
 
+    drop: float = Field(
+        0.0, ge=0, lt=1, description="probability that a picture skips a block of slim's (stochastic depth)"
+    )
+
     @model_validator(mode="after")
-    def _stages_to_freeze(self) -> NetworkConfig:
+    def _of_slim_alone(self) -> NetworkConfig:
         if self.frozen_stages and self.backbone != "slim":
             raise ValueError("only slim has stages to freeze")
+        if self.drop and self.backbone != "slim":
+            raise ValueError("only slim has blocks to skip")
         return self
 
 

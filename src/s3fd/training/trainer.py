@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from s3fd.data.labels import NOT_KNOWN
 from s3fd.network import build
 from s3fd.network.heads import Predictions
-from s3fd.network.slim import Slim
+from s3fd.network.slim import SeparableBlock, Slim
 from s3fd.training import checkpoint
 from s3fd.training.alignment import Candidates, align
 from s3fd.training.attribute_loss import attribute_loss
@@ -70,6 +70,9 @@ class Trainer:
             self.network.backbone.freeze_stages()
         if config.network.frozen_statistics:
             freeze_statistics(self.network)
+        for part in self.network.modules():
+            if isinstance(part, SeparableBlock):
+                part.drop = config.network.drop
         self.average = WeightAverage(self.network, config.ema)
         self.parallel: DistributedDataParallel | None = None
         if processes.count > 1:
