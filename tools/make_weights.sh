@@ -49,10 +49,28 @@ for stage in gender-crowds gender-held gender-further; do
       --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
   from=$out/$stage/weights.safetensors
 done
-stage=slim-statistics
+gender_of=$from
+
+further() { # STAGE FROM: the detector learns on from the weights of another stage
+  [ -f "$out/$1/weights.safetensors" ] ||
+    s3fd train "$here/configs/$1.yaml" --data "$data" --out "$out/$1" --from "$2"
+}
+mix() { # A B OUT SHARE
+  python "$here/tools/mix_weights.py" "$1" "$2" "$3" --share "$4"
+}
+further slim-statistics "$gender_of"
+further slim-whole "$out/slim-statistics/weights.safetensors"
+further slim-dropped "$out/slim-statistics/weights.safetensors"
+further slim-framed "$out/slim-whole/weights.safetensors"
+further slim-tilted "$out/slim-whole/weights.safetensors"
+mix "$out"/slim-{whole,tilted}/weights.safetensors "$out/two.safetensors" 0.5
+mix "$out"/slim-{dropped,framed}/weights.safetensors "$out/other-two.safetensors" 0.5
+mix "$out"/{two,other-two}.safetensors "$out/mean.safetensors" 0.5
+mix "$gender_of" "$out/mean.safetensors" "$out/joined.safetensors" 0 # its gender with that detector
+stage=gender-last
 [ -f "$out/$stage/weights.safetensors" ] ||
-  s3fd train "$here/configs/$stage.yaml" --data "$data" --out "$out/$stage" --from "$from"
-python "$here/tools/mix_weights.py" "$from" "$out/$stage/weights.safetensors" "$out/whole.safetensors" --share 0
-s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
+  s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
+    --config "$here/configs/finetune/$stage.yaml" --weights "$out/joined.safetensors" "${others[@]}"
+s3fd weights calibrate "$out/$stage/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

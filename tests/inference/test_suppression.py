@@ -75,3 +75,10 @@ def test_threads_share_it() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: suppress(scores, boxes).tolist(), range(200)))
     assert all(kept == expected for kept in found)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 60), st.integers(1, 20))
+def test_no_more_boxes_stay_than_are_asked_for(seed: int, count: int, most: int) -> None:
+    boxes = crowd(seed, count)
+    scores = np.random.default_rng(seed).permutation(np.linspace(0.1, 1, count)).astype(np.float32)
+    assert suppress(scores, boxes, IOU, most).tolist() == by_the_book(scores, boxes, IOU)[:most]

@@ -45,7 +45,7 @@ def select(
         Faces, best score first, with the rows of `attributes` that belong to them.
     """
     candidates = best(scores, min_score, before_nms)
-    kept = candidates[suppress(scores[candidates], boxes[candidates], iou)[:after_nms]]
+    kept = candidates[suppress(scores[candidates], boxes[candidates], iou, after_nms)]
     return Faces(boxes[kept], scores[kept], {name: column[kept] for name, column in attributes.items()})
 
 

@@ -20,8 +20,10 @@ GRAPH = Path(__file__).with_name("suppression.onnx")
 """A model of one node, NonMaxSuppression; ``tests/inference/test_suppression.py`` has it as text."""
 
 
-def suppress(scores: FloatArray, boxes: FloatArray, iou: float = IOU) -> NDArray[np.intp]:
-    """Greedy non-maximum suppression: indices of the boxes that stay, best score first.
+def suppress(
+    scores: FloatArray, boxes: FloatArray, iou: float = IOU, most: int | None = None
+) -> NDArray[np.intp]:
+    """Greedy non-maximum suppression: indices of the boxes that stay, best score first, at most `most`.
 
     Of two boxes (N, 4) xyxy that overlap by more than `iou` the one with the lower score (N,) goes, and of
     equal scores the later one. With the thousands of boxes over a low threshold this takes a quarter of the
@@ -34,7 +36,7 @@ def suppress(scores: FloatArray, boxes: FloatArray, iou: float = IOU) -> NDArray
         {
             "boxes": np.asarray(boxes, np.float32)[None],
             "scores": np.asarray(scores, np.float32)[None, None],
-            "most": np.array([len(scores)], np.int64),
+            "most": np.array([len(scores) if most is None else most], np.int64),
             "iou": np.array([iou], np.float32),
         },
     )

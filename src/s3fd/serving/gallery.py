@@ -44,7 +44,7 @@ Box = Annotated[
     Query(
         max_length=100,
         description="Of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
-        examples=["179.7,58.7,271.6,178.5"],
+        examples=["179.6,59.1,271.4,178.3"],
     ),
 ]
 

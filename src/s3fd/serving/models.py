@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
-    "box": [179.7, 58.7, 271.6, 178.5],
-    "score": 0.9388,
+    "box": [179.6, 59.1, 271.4, 178.3],
+    "score": 0.946,
     "gender": "female",
-    "gender_probability": 0.6196,
+    "gender_probability": 0.8682,
 }
 EXAMPLE_PICTURE: dict[str, Any] = {
     "path": "astronaut.jpg",
