@@ -152,7 +152,7 @@ def test_a_picture_that_shows_nobody_well_is_refused_with_the_reason(
 ) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((200, 200, 3), 120, np.uint8))
     cv2.imwrite(str(tmp_path / "blurred.png"), cv2.GaussianBlur(tinted(PLAIN), (0, 0), 4))
-    cv2.imwrite(str(tmp_path / "small.png"), cv2.resize(tinted(PLAIN), (150, 150)))
+    cv2.imwrite(str(tmp_path / "small.png"), cv2.resize(tinted(PLAIN)[:256], (150, 75)))
     for file, reason in [
         (tmp_path / "wall.png", "no face"),
         (home.both, "2 faces: whose picture is it?"),
