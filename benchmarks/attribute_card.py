@@ -22,14 +22,7 @@ import s3fd
 from s3fd.data import labels as label_files
 from s3fd.data.targets import parse_target
 from s3fd.evaluation.attribute_faces import Found, observe
-from s3fd.evaluation.attributes import (
-    Observations,
-    Summary,
-    by_group,
-    by_size,
-    format_table,
-    summarise,
-)
+from s3fd.evaluation.attributes import Observations, Summary, by_group, by_size, format_table, summarise
 
 SMALLEST = 32
 """Pixels: under it, portraits and crops hold faces that nobody labelled."""

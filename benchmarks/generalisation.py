@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from s3fd.data import wider as annotations
 from s3fd.data.sample import Sample
 from s3fd.evaluation import wider
 from s3fd.evaluation.wider import AnnotatedPicture, GroundTruth
+from s3fd.faces import Faces
 
 HEIGHTS = {"easy": 50, "medium": 30, "hard": 10}
 """Least height in pixels of the picture of the faces that a setting asks for."""
@@ -44,15 +46,17 @@ def main() -> None:
     detectors = {"s3fd": make_ours(options.weights, 2), options.peer: make_peer(peers, options.peer)}
     print("| pictures | detector | over 50 px | over 30 px | over 10 px |\n|---|---|---:|---:|---:|")
     for images, file in zip(options.sets[::2], options.sets[1::2], strict=True):
-        samples = annotations.read(file, images).samples
-        count = min(options.limit, len(samples))
-        samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+        samples = evenly(annotations.read(file, images).samples, options.limit)
         truth = GroundTruth({f"{s.path.parent.name}/{s.path.stem}": annotated(s) for s in samples})
         found, _ = measure(detectors, [s.path for s in samples], lambda p: peers.resize(p, "vga"))
         for name, faces in found.items():
-            curves = wider.evaluate(faces, truth).values()
-            figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
-            print(f"| {file.stem} | {name} | {figures} |", flush=True)
+            print(f"| {file.stem} | {name} | {figures(faces, truth)} |", flush=True)
+
+
+def evenly(samples: Sequence[Sample], limit: int) -> list[Sample]:
+    """At most `limit` of the samples, spread over all of them."""
+    count = min(limit, len(samples))
+    return [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
 
 
 def annotated(sample: Sample) -> AnnotatedPicture:
@@ -60,6 +64,12 @@ def annotated(sample: Sample) -> AnnotatedPicture:
     heights = sample.boxes[:, 3] - sample.boxes[:, 1]
     required = {name: ~sample.ignored & (heights >= least) for name, least in HEIGHTS.items()}
     return AnnotatedPicture(sample.boxes, required)
+
+
+def figures(found: Mapping[str, Faces], truth: GroundTruth) -> str:
+    """Average precision of what was found, by `HEIGHTS`, as cells of a table."""
+    curves = wider.evaluate(found, truth).values()
+    return " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
 
 
 if __name__ == "__main__":

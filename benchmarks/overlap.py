@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-from generalisation import annotated
+from generalisation import annotated, evenly, figures
 
 from s3fd.data import wider as annotations
-from s3fd.evaluation import wider
 from s3fd.evaluation.protocols import MIN_SCORE
 from s3fd.evaluation.wider import GroundTruth
 from s3fd.inference import detector
@@ -36,9 +34,7 @@ def main() -> None:
     parser.add_argument("--size", default="vga", choices=["vga", "original", "auto"])
     parser.add_argument("--limit", type=int, default=300, help="pictures, chosen evenly")
     options = parser.parse_args()
-    samples = annotations.read(options.annotations, options.images).samples
-    count = min(options.limit, len(samples))
-    samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+    samples = evenly(annotations.read(options.annotations, options.images).samples, options.limit)
     truth = GroundTruth({str(sample.path): annotated(sample) for sample in samples})
     runtime = open_runtime(options.weights)
     print("| overlap | over 50 px | over 30 px | over 10 px | faces at the default score |")
@@ -46,10 +42,8 @@ def main() -> None:
     for overlap in OVERLAPS:
         look = Detector(runtime, options.size, MIN_SCORE, overlap)
         found = {str(sample.path): look(str(sample.path)) for sample in samples}
-        curves = wider.evaluate(found, truth).values()
-        figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
         sure = sum(int((faces.scores > detector.MIN_SCORE).sum()) for faces in found.values())
-        print(f"| {overlap} | {figures} | {sure:,} |", flush=True)
+        print(f"| {overlap} | {figures(found, truth)} | {sure:,} |", flush=True)
 
 
 if __name__ == "__main__":

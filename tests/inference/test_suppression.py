@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fd import boxes as box_functions
-from s3fd.inference.suppression import GRAPH, IOU, suppress
+from s3fd.inference.suppression import GRAPH, suppress
 
 TEXT = """
 <ir_version: 8, opset_import: ["": 11]>
@@ -60,7 +60,7 @@ def test_suppression_is_the_greedy_one(seed: int, count: int, limit: float) -> N
 def test_of_equal_scores_the_first_goes_first(seed: int, count: int) -> None:
     boxes = crowd(seed, count)
     scores = np.random.default_rng(seed).integers(1, 4, count).astype(np.float32) / 4
-    assert suppress(scores, boxes).tolist() == by_the_book(scores, boxes, IOU)
+    assert suppress(scores, boxes).tolist() == by_the_book(scores, boxes, 0.5)
 
 
 def test_boxes_without_area_and_beyond_the_picture_are_boxes() -> None:
@@ -71,7 +71,7 @@ def test_boxes_without_area_and_beyond_the_picture_are_boxes() -> None:
 
 def test_threads_share_it() -> None:
     boxes, scores = crowd(3, 60), np.linspace(0.1, 1, 60, dtype=np.float32)
-    expected = by_the_book(scores, boxes, IOU)
+    expected = by_the_book(scores, boxes, 0.5)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: suppress(scores, boxes).tolist(), range(200)))
     assert all(kept == expected for kept in found)
@@ -81,4 +81,4 @@ def test_threads_share_it() -> None:
 def test_no_more_boxes_stay_than_are_asked_for(seed: int, count: int, most: int) -> None:
     boxes = crowd(seed, count)
     scores = np.random.default_rng(seed).permutation(np.linspace(0.1, 1, count)).astype(np.float32)
-    assert suppress(scores, boxes, IOU, most).tolist() == by_the_book(scores, boxes, IOU)[:most]
+    assert suppress(scores, boxes, 0.5, most).tolist() == by_the_book(scores, boxes, 0.5)[:most]
