@@ -163,11 +163,11 @@ def test_a_new_head_has_no_statistics_to_freeze() -> None:
         FinetuneConfig(frozen_statistics=True)
 
 
-def joint(weight: float, rate: float = 1.0) -> FinetuneConfig:
+def joint(weight: float, rate: float = 1.0, first_stage: int = 2) -> FinetuneConfig:
     return QUICK.model_copy(
         update={
             "head": InitialHeadConfig(kind="branch", layers=(2, 3), depth=1, initial="random"),
-            "joint": JointConfig(weight=weight, rate=rate, others=2),
+            "joint": JointConfig(weight=weight, rate=rate, others=2, first_stage=first_stage),
             "compose": True,
             "epochs": 4,
         }
@@ -181,18 +181,20 @@ def boxed(coloured: Path) -> Labels:
     return read(coloured / "boxes.csv", coloured / "pictures", ["Colour"])
 
 
-def test_joint_training_changes_only_what_a_branch_reads(
-    boxed: Labels, coloured: Path, detector_file: Path
+@pytest.mark.parametrize("first", [1, 2])
+def test_joint_training_changes_the_stages_that_may_learn_and_no_others(
+    boxed: Labels, coloured: Path, detector_file: Path, first: int
 ) -> None:
     network = load_network(detector_file)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     pictures = [coloured / "pictures"]
-    finetune(network, "colour", boxed.targets[0], boxed.pictures, joint(1.0), others=pictures)
+    config = joint(1.0, first_stage=first)
+    finetune(network, "colour", boxed.targets[0], boxed.pictures, config, others=pictures)
     after = network.state_dict()
     changed = {name.rsplit(".", 1)[0] for name in before if not torch.equal(after[name], before[name])}
     assert changed
     assert {".".join(name.split(".")[:3]) for name in changed} == {
-        f"backbone.{part}.{i}" for part in ("stages", "lateral") for i in (2, 3, 4, 5)
+        f"backbone.{part}.{i}" for part in ("stages", "lateral") for i in range(first, 6)
     }
 
 

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -209,12 +210,49 @@ def test_one_seed_gives_one_picture_and_leaves_its_sources(monkeypatch: pytest.M
     )
     ground = Labelled(noise.copy(), np.array([[10, 10, 90, 90]], np.float32), np.zeros(1, bool))
     for seed in range(8):
-        a, b = (compose(Composition(), seed, item, lambda: ground) for _ in range(2))
+        a, b = (compose(Composition(tilt=0.5, hide=0.5), seed, item, lambda: ground) for _ in range(2))
         np.testing.assert_array_equal(a.picture, b.picture)
         np.testing.assert_array_equal(a.boxes, b.boxes)
         np.testing.assert_array_equal(a.labels["kind"], b.labels["kind"])
     np.testing.assert_array_equal(item.picture, noise)
     np.testing.assert_array_equal(ground.picture, noise)
+
+
+@given(seeds)
+@settings(max_examples=40, deadline=None)
+def test_a_box_turns_with_the_face_of_its_crop(seed: int) -> None:
+    item = crop((200, 160), (80, 60, 121, 111))
+    item.picture[:] = 0
+    cv2.ellipse(item.picture, (100, 85), (20, 25), 0, 0, 360, GREEN, -1)
+    policy = Composition(size=160, face_sizes=(40, 50), distort=False, background=1, tilt=1)
+    result = compose(policy, seed, item)
+    green = result.picture[:, :, 1] > 127
+    assert not green[~inside(result.boxes, -2.01, 160)].any()
+    for x1, y1, x2, y2 in result.boxes:
+        middle = result.picture[int((y1 + y2) / 2), int((x1 + x2) / 2)]
+        assert middle[1] > 127
+        assert (x2 - x1) / (y2 - y1) == pytest.approx(0.8, abs=0.25)
+
+
+def test_a_face_that_would_leave_its_crop_is_not_turned() -> None:
+    item = crop((400, 20), (0, 5, 12, 18))
+    turned = composition._tilt(item, 20)
+    assert turned is item
+    assert not np.array_equal(composition._tilt(crop(), 20).picture, crop().picture)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_part_of_a_face_is_hidden(share: float) -> None:
+    policy = Composition(size=160, face_sizes=(80, 100), distort=False, background=1, hide=share)
+    shown = []
+    for seed in range(20):
+        result = compose(policy, seed, crop())
+        within = inside(result.boxes, 1.01, 160)
+        shown.append((result.picture[within] == GREEN).all(axis=-1).mean())
+    if share:
+        assert 0.6 < np.mean(shown) < 0.95 and max(shown) < 0.99
+    else:
+        assert min(shown) == 1
 
 
 def test_a_picture_without_a_face_is_refused() -> None:

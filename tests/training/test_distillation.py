@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import torch
 
 from s3fd.network import build
@@ -32,9 +33,10 @@ def test_the_distance_is_the_error_as_a_share_of_the_variance() -> None:
     assert torch.isclose(distance(backbone.bottom_up(pictures)), shares.mean() / 4, rtol=1e-3)
 
 
-def test_what_may_learn_is_all_that_gets_a_gradient() -> None:
+@pytest.mark.parametrize("first", [1, 2])
+def test_what_may_learn_is_all_that_gets_a_gradient(first: int) -> None:
     backbone, pictures = slim()
-    distance = Distillation(backbone)
+    distance = Distillation(backbone, first=first)
     backbone.requires_grad_(False)
     distance.learning().requires_grad_(True)
     with torch.no_grad():
@@ -46,19 +48,20 @@ def test_what_may_learn_is_all_that_gets_a_gradient() -> None:
         for name, p in backbone.named_parameters()
         if p.grad is not None
     }
-    assert touched == {f"{part}{i}" for part in ("stages", "lateral") for i in (2, 3, 4, 5)}
+    assert touched == {f"{part}{i}" for part in ("stages", "lateral") for i in range(first, 6)}
 
 
-def test_equal_maps_from_stride_16_on_are_an_equal_detector() -> None:
+@pytest.mark.parametrize("first", [1, 2])
+def test_equal_maps_from_the_first_stage_on_are_an_equal_detector(first: int) -> None:
     torch.manual_seed(0)
     network = build("slim").eval()
     pictures = torch.randn(1, 3, 96, 128) * 50
     other = copy.deepcopy(network)
     assert isinstance(network.backbone, Slim) and isinstance(other.backbone, Slim)
     with torch.no_grad():
-        for stage in list(other.backbone.stages)[2:]:
+        for stage in list(other.backbone.stages)[first:]:
             for parameter in stage.parameters():
                 parameter.zero_()
     stages = network.backbone.bottom_up(pictures)
-    mixed = [*other.backbone.bottom_up(pictures)[:2], *stages[2:]]
+    mixed = [*other.backbone.bottom_up(pictures)[:first], *stages[first:]]
     assert torch.equal(network.heads(network.backbone.top_down(mixed)).logits, network(pictures).logits)

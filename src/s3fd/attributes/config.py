@@ -24,11 +24,17 @@ class InitialHeadConfig(HeadConfig):
 
 
 class JointConfig(StrictConfig):
-    """The detector's stages from stride 16 on learn with a branch, see `s3fd.training.distillation`."""
+    """The detector's coarser stages learn with a branch, see `s3fd.training.distillation`."""
 
     weight: float = Field(2.0, gt=0, description="of the loss that holds the detector to what it said")
     rate: float = Field(0.5, gt=0, le=1, description="of the stages, as a share of the branch's")
     others: int = Field(4, ge=0, description="pictures without labels a step, on which it is held as well")
+    first_stage: int = Field(
+        2,
+        ge=1,
+        le=2,
+        description="first of the stages that learn: 2 is that at stride 16, 1 that at stride 8",
+    )
 
 
 class FinetuneConfig(StrictConfig):
@@ -51,6 +57,12 @@ class FinetuneConfig(StrictConfig):
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
     face_sizes: tuple[float, float] = Field((16, 400), description="pixels, in composed pictures")
+    tilt: float = Field(
+        0.0, ge=0, le=1, description="probability that a face is turned by up to 20°, in composed pictures"
+    )
+    hide: float = Field(
+        0.0, ge=0, le=1, description="probability that a part of a face is hidden, in composed pictures"
+    )
     frozen_statistics: bool = Field(
         False,
         description="batches are normalised by the statistics that the kept head came with, as in use, not "

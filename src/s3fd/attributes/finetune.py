@@ -233,6 +233,8 @@ def _stream(
 ) -> LabelledStream | ComposedStream:
     """Pictures as they are, or composed of their faces."""
     if config.compose:
-        policy = Composition(config.size, config.face_sizes, config.distort)
+        policy = Composition(
+            config.size, config.face_sizes, config.distort, tilt=config.tilt, hide=config.hide
+        )
         return ComposedStream(items, column, policy, config.seed)
     return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)

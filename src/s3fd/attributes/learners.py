@@ -13,7 +13,7 @@ from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.stream import Batch
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.network import S3FD
-from s3fd.network.branch import FIRST_LAYER, AttributeBranch
+from s3fd.network.branch import AttributeBranch
 from s3fd.network.heads import face_scores
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import where_faces
@@ -69,7 +69,7 @@ class Frozen:
 
 
 class Joint:
-    """A branch and the stages that it reads from stride 16 on learn together; the detector is held.
+    """A branch and the detector's coarser stages learn together; the detector is held to what it said.
 
     The statistics by which the detector normalises stay, so that it is the same in training and in use.
     """
@@ -100,7 +100,8 @@ class Joint:
         self._head = head
         self._config = config
         self._joint = joint
-        self._distance = Distillation(network.backbone, _teacher(network.backbone, hold))
+        teacher = _teacher(network.backbone, hold, joint.first_stage)
+        self._distance = Distillation(network.backbone, teacher, joint.first_stage)
         self._others = UnlabelledStream(others, config.size, config.seed)
         self._distance.learning().requires_grad_(True)
 
@@ -118,18 +119,18 @@ class Joint:
         return Compared(logits, batch.targets, held)
 
 
-def _teacher(backbone: Slim, hold: S3FD | None) -> Slim | None:
-    """The backbone of `hold`; raises ValueError if its stages that do not learn are not `backbone`'s."""
+def _teacher(backbone: Slim, hold: S3FD | None, first: int) -> Slim | None:
+    """The backbone of `hold`; raises ValueError if its stages before the `first` are not `backbone`'s."""
     if hold is None:
         return None
-    if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone):
+    if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone, first):
         raise ValueError("a network can only be held to a detector whose first stages it has")
     return hold.backbone
 
 
-def _same_start(a: Slim, b: Slim) -> bool:
-    """Whether two backbones have the same stem and stages up to stride 8."""
-    pairs = [(a.stem, b.stem), *zip(list(a.stages)[:FIRST_LAYER], list(b.stages)[:FIRST_LAYER], strict=True)]
+def _same_start(a: Slim, b: Slim, first: int) -> bool:
+    """Whether two backbones have the same stem and stages before the `first`."""
+    pairs = [(a.stem, b.stem), *zip(list(a.stages)[:first], list(b.stages)[:first], strict=True)]
     return all(
         torch.equal(one, other)
         for left, right in pairs

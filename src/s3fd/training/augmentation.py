@@ -196,17 +196,24 @@ def tilt(item: Labelled, rng: np.random.Generator) -> Labelled:
 
     A face stays if its centre is still inside, cut at the edges.
     """
-    height, width = item.picture.shape[:2]
-    angle = rng.uniform(-LARGEST_TILT, LARGEST_TILT)
+    picture, boxes = turn(item.picture, item.boxes, rng.uniform(-LARGEST_TILT, LARGEST_TILT))
+    return _keep_inside(Labelled(picture, boxes, item.ignored))
+
+
+def turn(picture: Picture, boxes: FloatArray, angle: float) -> tuple[Picture, FloatArray]:
+    """Turn a picture about its centre by `angle` degrees, anticlockwise; `FILL_BGR` comes in at the corners.
+
+    Of each of `boxes` (N, 4), xyxy, the ellipse inside is turned, and may then reach beyond the edges.
+    """
+    height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
-    picture = cv2.warpAffine(item.picture, matrix, (width, height), borderValue=FILL_BGR)
-    centres = (item.boxes[:, :2] + item.boxes[:, 2:]) / 2
-    turned = (centres - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5  # OpenCV's pixels have their centres at 0
-    half = (item.boxes[:, 2:] - item.boxes[:, :2]) / 2
+    turned = cv2.warpAffine(picture, matrix, (width, height), borderValue=FILL_BGR)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    moved = (centres - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5  # OpenCV's pixels have their centres at 0
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     reach = np.hypot(half * cosine, half[:, ::-1] * sine)
-    boxes = np.hstack([turned - reach, turned + reach]).astype(np.float32)
-    return _keep_inside(Labelled(np.asarray(picture, np.uint8), boxes, item.ignored))
+    return np.asarray(turned, np.uint8), np.hstack([moved - reach, moved + reach]).astype(np.float32)
 
 
 def distort(picture: Picture, rng: np.random.Generator) -> Picture:

@@ -35,6 +35,12 @@ DEGRADED = 0.2
 OVERHANG = 0.07
 """Share of a face that its cell may cut off along each axis: 0.93² = 86 % of the box stay visible."""
 
+LARGEST_TILT = 20.0
+"""Degrees by which a crop is turned at most."""
+
+HIDDEN = (0.05, 0.25)
+"""Share of a face's box that is hidden, where a part of it is (random erasing, Zhong et al., AAAI 2020)."""
+
 CERTAIN, GONE = 0.5, 0.15
 """A face beside the main one is ignored below the first visible share, and dropped below the second."""
 
@@ -68,12 +74,16 @@ class Composition:
         distort: whether colours are distorted, those of each crop and of the background by themselves.
         background: probability that a real picture lies under the faces, where there are any to draw; else
             it is `FILL_BGR` or a blur of the colours of one of the crops.
+        tilt: probability that a crop is turned by up to `LARGEST_TILT`.
+        hide: probability that a part of a face is hidden under one colour.
     """
 
     size: int = 320
     face_sizes: tuple[float, float] = (16, 400)
     distort: bool = True
     background: float = 0.5
+    tilt: float = 0.0
+    hide: float = 0.0
 
     def __call__(
         self,
@@ -91,7 +101,7 @@ class Composition:
             ValueError: `draw` gave a picture without a face that is not ignored.
         """
         cells = layout(self.size, self.face_sizes, rng)
-        crops = [draw() for _ in cells]
+        crops = [self._vary(draw(), rng) for _ in cells]
         backdrop = self._backdrop(crops[0].picture, draw_background, rng)
         pasted = [
             _paste(backdrop.picture, crop, cell, self.distort, rng)
@@ -101,6 +111,14 @@ class Composition:
         covered = box_ops.intersection(backdrop.boxes, areas).sum(axis=1)  # cells do not overlap
         under = backdrop.boxes[covered <= box_ops.area(backdrop.boxes) / 2]
         return _join(backdrop.picture, [p.faces for p in pasted], under)
+
+    def _vary(self, crop: LabelledFaces, rng: np.random.Generator) -> LabelledFaces:
+        """Turn a crop, and hide parts of its faces, as often as the policy says."""
+        if self.tilt and rng.random() < self.tilt:
+            crop = _tilt(crop, rng.uniform(-LARGEST_TILT, LARGEST_TILT))
+        if self.hide:
+            crop = _hide(crop, rng.random(len(crop.boxes)) < self.hide, rng)
+        return crop
 
     def _backdrop(
         self, crop: Picture, draw_background: Callable[[], Labelled] | None, rng: np.random.Generator
@@ -124,6 +142,29 @@ class Composition:
             few = cv2.resize(crop, (4, 4), interpolation=cv2.INTER_AREA)
             picture = np.asarray(cv2.resize(few, output, interpolation=cv2.INTER_CUBIC), np.uint8)
         return Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
+
+
+def _tilt(crop: LabelledFaces, angle: float) -> LabelledFaces:
+    """Turn a crop by `angle` degrees, or leave it where a face's middle would leave the picture."""
+    picture, boxes = augmentation.turn(crop.picture, crop.boxes, angle)
+    width, height = picture.shape[1::-1]
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    if not ((centres > 0) & (centres < (width, height))).all():
+        return crop
+    return LabelledFaces(picture, box_ops.clip(boxes, width, height), crop.labels, crop.ignored)
+
+
+def _hide(crop: LabelledFaces, chosen: NDArray[np.bool_], rng: np.random.Generator) -> LabelledFaces:
+    """Hide a part of each of the `chosen` faces (N,) under a rectangle of one colour."""
+    picture = crop.picture.copy() if chosen.any() else crop.picture
+    for x1, y1, x2, y2 in crop.boxes[chosen].tolist():
+        share, aspect = rng.uniform(*HIDDEN), math.exp(rng.uniform(-math.log(3), math.log(3)))
+        width = min(1.0, math.sqrt(share * aspect)) * (x2 - x1)
+        height = min(1.0, math.sqrt(share / aspect)) * (y2 - y1)
+        left, top = rng.uniform(x1, x2 - width), rng.uniform(y1, y2 - height)
+        area = slice(round(top), round(top + height)), slice(round(left), round(left + width))
+        picture[area] = rng.integers(0, 256, 3)
+    return LabelledFaces(picture, crop.boxes, crop.labels, crop.ignored)
 
 
 class _Pasted(NamedTuple):

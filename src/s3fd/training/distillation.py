@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from s3fd.network.branch import FIRST_LAYER
 from s3fd.network.slim import Slim
 
 LEAST_VARIANCE = 1e-4
@@ -18,27 +17,31 @@ LEAST_VARIANCE = 1e-4
 class Distillation:
     """The distance of a backbone's maps from those of a teacher, such as it was when this was made.
 
-    The stages up to stride 8 do not learn, nor does what is behind the fused maps, smoothing and heads. So if
-    the fused maps from stride 16 on stay as they were, so do the finer ones, each made of a stage and the
-    next coarser map, and with them everything that the detector says.
+    The stages before the `first` do not learn, nor does what is behind the fused maps, smoothing and heads.
+    So if the fused maps from that stage on stay as they were, so do the finer ones, each made of a stage and
+    the next coarser map, and with them everything that the detector says.
     """
 
-    def __init__(self, backbone: Slim, teacher: Slim | None = None) -> None:
-        """Keep a copy of `teacher`, or of `backbone` itself; both have the same stages up to stride 8."""
+    def __init__(self, backbone: Slim, teacher: Slim | None = None, first: int = 2) -> None:
+        """Keep a copy of `teacher`, or of `backbone` itself; both have the same stages before the `first`.
+
+        `first` is 1, the stage at stride 8, or more.
+        """
         self._student = backbone
         self._teacher = copy.deepcopy(teacher or backbone).eval().requires_grad_(False)
+        self._first = first
 
     def learning(self) -> nn.Module:
-        """The parts that may learn: the stages from stride 16 on, and their way into the fused maps."""
+        """The parts that may learn: the stages from the first on, and their way into the fused maps."""
         stages, laterals = list(self._student.stages), list(self._student.lateral)
-        return nn.ModuleList([*stages[FIRST_LAYER:], *laterals[FIRST_LAYER:]])
+        return nn.ModuleList([*stages[self._first :], *laterals[self._first :]])
 
     def __call__(self, stages: Sequence[Tensor]) -> Tensor:
         """Distance for the student's `stages`: mean squared error, as a share of each channel's variance."""
         with torch.no_grad():
-            before = self._teacher.climb(list(stages[:FIRST_LAYER]))
-            wanted = self._teacher.fuse(before, FIRST_LAYER)
-        given = self._student.fuse(stages, FIRST_LAYER)
+            before = self._teacher.climb(list(stages[: self._first]))
+            wanted = self._teacher.fuse(before, self._first)
+        given = self._student.fuse(stages, self._first)
         return torch.stack(
             [_distance(a.float(), b.float()) for a, b in zip(given, wanted, strict=True)]
         ).mean()
