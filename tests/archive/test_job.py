@@ -166,6 +166,8 @@ def test_another_recipe_or_a_foreign_folder_is_refused(planned: Plan, tmp_path: 
     archive = planned("archive")
     with pytest.raises(ArchiveError, match=r"begun with min_score 0\.9, not 0\.8"):
         open_archive(archive.folder, replace(archive.recipe, min_score=0.8), [])
+    with pytest.raises(ArchiveError, match="begun with precision 'fp32', not 'bf16'"):
+        open_archive(archive.folder, replace(archive.recipe, precision="bf16"), [])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
     with pytest.raises(ArchiveError, match="holds files, but no archive"):

@@ -87,6 +87,13 @@ def test_split_keeps_groups_apart(labels: Labels) -> None:
     assert not {p.extra["Batch"][0] for p in learning} & {p.extra["Batch"][0] for p in testing}
 
 
+def test_split_holds_someone_out_wherever_it_is_to(labels: Labels) -> None:
+    assert len(split(labels.pictures, 0.01, 0)[1]) == 1
+    assert len(split(labels.pictures, 0.01, 0, "Batch")[1]) == 4
+    assert split(labels.pictures, 0, 0)[1] == []
+    assert split(labels.pictures[:1], 0.1, 0)[1] == []
+
+
 def test_labels_of_boxes_go_to_the_anchors_on_them(coloured: Path) -> None:
     table = coloured / "boxes.csv"
     table.write_text(

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +93,35 @@ def test_threads_may_share_it(runtimes: dict[str, Runtime]) -> None:
     with ThreadPoolExecutor(4) as pool:
         for found, alone in zip(pool.map(runtimes["openvino"], batches), expected, strict=True):
             assert_same(found, alone)
+
+
+BOTH_AT_ONCE = """
+import threading
+import numpy as np
+from s3fd.inference.runtime import open_runtime
+
+runtime = open_runtime("slim", 2, engine="openvino", streams=2)
+start = threading.Barrier(2)
+
+def look() -> None:
+    start.wait()
+    runtime(np.zeros((1, 64, 64, 3), np.uint8))
+
+threads = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+print(sum(thread.is_alive() for thread in threads))
+"""
+
+
+def test_the_first_pictures_of_a_process_may_come_in_two_threads() -> None:
+    """Two of thirteen processes hung for ever where OpenVINO was not prepared before."""
+    for _ in range(3):
+        command = [sys.executable, "-c", BOTH_AT_ONCE]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout == "0\n"
 
 
 @pytest.fixture

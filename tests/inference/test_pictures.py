@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
 import threading
 import warnings
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 
 from s3fd.inference import heif, pictures
 from s3fd.inference.pictures import PictureError
+from s3fd.serving.client import ServiceError
+from s3fd.video.frames import VideoError
 
 ROOT = Path(__file__).parents[2]
 TELEPHONE = Path(__file__).with_name("telephone.heic")
@@ -268,6 +271,15 @@ def test_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(Image.new("L", (2000, 900)), "PNG")
     with pytest.raises(PictureError, match="limit of 1 megapixels"):
         pictures.read(data)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PictureError("a.jpg", "no picture"), VideoError("a.mp4", "cut off"), ServiceError(429, "busy", 2.0)],
+)
+def test_an_error_can_be_raised_in_another_process(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error) and str(copy) == str(error) and vars(copy) == vars(error)
 
 
 def test_a_pillow_picture_is_taken_as_a_file_is(tmp_path: Path) -> None:

@@ -2,33 +2,12 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
-import numpy as np
 import pytest
+from clips import Capture
 
 from s3fd.video.camera import Camera
 from s3fd.video.frames import VideoError
-
-
-class Capture:
-    """Gives so many frames, of a brightness that counts them, as fast as a camera of 200 frames/s."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.given, self.released = count, 0, False
-
-    def read(self) -> tuple[bool, Any]:
-        time.sleep(0.005)
-        if self.given == self.count:
-            return False, None
-        self.given += 1
-        return True, np.full((4, 6, 3), self.given, np.uint8)
-
-    def get(self, _: int) -> float:
-        return 200.0
-
-    def release(self) -> None:
-        self.released = True
 
 
 def test_whoever_is_slow_sees_the_latest_frame() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import tracemalloc
 from collections.abc import Sequence
 from fractions import Fraction
@@ -13,6 +14,7 @@ from square_finder import SquareFinder
 
 import s3fd
 from s3fd.video import follow as follow_module
+from s3fd.video.camera import Camera
 from s3fd.video.follow import Follower, Following, TrackedFrame, track
 from s3fd.video.frames import Frame, VideoError, VideoFormat
 
@@ -192,6 +194,17 @@ def test_the_public_name_follows_a_file(tmp_path: Path) -> None:
     assert numbers(frames) == [[1, 2]] * 20
     assert frames[7].time == pytest.approx(7 / 25)
     assert frames[7].pixels.shape == (96, 160, 3)
+
+
+def test_a_cameras_frames_do_not_grow_old() -> None:
+    capture = clips.Capture(100)
+    with Camera(0, capture) as camera:
+        frames = follow_module.follow(camera, clips.detector(), Following(delay=0))
+        with pytest.raises(VideoError, match="the camera stopped"):
+            for frame in frames:
+                assert capture.given - int(frame.pixels[0, 0, 0]) <= 3
+                time.sleep(0.03)
+    assert capture.given == 100
 
 
 def test_a_video_that_is_cut_off_gives_all_frames_first(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Recipe:
         attributes: what else is told of every face.
         min_probability: an attribute less probable than this is left open.
         partition: pictures of a partition.
+        precision: in which the network computes.
     """
 
     paths: tuple[str, ...]
@@ -66,6 +67,7 @@ class Recipe:
     attributes: tuple[str, ...] = ()
     min_probability: float = 0.0
     partition: int = PARTITION
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,13 @@ def split(
     """Split pictures into those to train on and a `share` to test on.
 
     With `group`, a column such as a person's name, no value of it is on both sides; a picture's first box
-    decides.
+    decides. Where there is a share to test on and something to choose from, at least one is held out.
     """
     keys = [item.extra[group][0] if group else str(item.path) for item in items]
     names = sorted(set(keys))
     order = np.random.default_rng(seed).permutation(len(names))
-    test = {names[i] for i in order[: round(share * len(names))]}
+    count = max(round(share * len(names)), 1 if share and len(names) > 1 else 0)
+    test = {names[i] for i in order[:count]}
     return (
         [item for item, key in zip(items, keys, strict=True) if key not in test],
         [item for item, key in zip(items, keys, strict=True) if key in test],

@@ -84,6 +84,7 @@ def detect_to_archive(
             attributes=attributes,
             min_probability=min_probability,
             partition=partition,
+            precision=precision,
         ),
     )
     made: Iterable[Done | None]

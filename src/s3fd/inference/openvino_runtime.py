@@ -88,6 +88,7 @@ class OpenVinoRuntime:
         self._core = openvino.Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError("this processor does not compute in bf16")
+        _touch_a_tensor()
         self._options = _options(threads or processors(), precision, streams)
         self._streams = streams
         try:
@@ -185,6 +186,15 @@ def open_openvino(
     if device == "cuda":
         raise EngineError("the engine openvino has no CUDA: onnx and torch do")
     return OpenVinoRuntime(path, threads, precision, streams)
+
+
+def _touch_a_tensor() -> None:
+    """Let OpenVINO prepare for NumPy's arrays in this thread.
+
+    It does so when a tensor is first read, holding a lock of its own while it waits for Python's; if two
+    threads do that at once, each waits for the other for ever (OpenVINO 2026.4).
+    """
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
 
 
 def _said(model: Any, key: str) -> str | None:

@@ -76,6 +76,10 @@ class PictureError(ValueError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
+        """Let another process raise it: an exception is copied by its message alone otherwise."""
+        return type(self), (self.name, self.reason)
+
 
 @dataclass(frozen=True)
 class Picture:

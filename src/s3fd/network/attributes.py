@@ -13,6 +13,10 @@ from s3fd.network.heads import DetectionHeads
 from s3fd.network.layer_logits import LayerLogits
 from s3fd.network.slim import SeparableBlock
 
+REPORTED = ("path", "frame", "time", "width", "height", "face", "x1", "y1", "x2", "y2", "score", "error")
+TAKEN = {*REPORTED, "box", "faces", "out", "track", "pictures", "boxes", "scores", "embedding"}
+"""Names that mean something else in what is reported of a face, or among a model's inputs and outputs."""
+
 MIDDLE_LAYERS = (1, 2, 3, 4)
 """The detection layers that carry a head: all but the first and the last (the published exercise)."""
 
@@ -41,7 +45,9 @@ class Attribute:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for fewer than two classes, a class named twice, or layers that do not exist."""
+        """Raise ValueError for a name that is taken, too few or equal classes, or layers that are none."""
+        if not self.name or "." in self.name or self.name in TAKEN or hasattr(nn.ModuleDict(), self.name):
+            raise ValueError(f"an attribute cannot be called {self.name!r}: give it another name")
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"{self.name} needs two or more different classes, not {self.classes}")
         if (

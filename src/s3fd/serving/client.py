@@ -34,6 +34,10 @@ class ServiceError(Exception):
         self.detail = detail
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[type[ServiceError], tuple[int, str, float | None]]:
+        """Let another process raise it: an exception is copied by its message alone otherwise."""
+        return type(self), (self.status, self.detail, self.retry_after)
+
 
 @dataclass(frozen=True)
 class Model:

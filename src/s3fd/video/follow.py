@@ -159,13 +159,13 @@ def open_video(source: str | os.PathLike[str] | int) -> AbstractContextManager[V
 
 
 def follow(video: Video, detector: Detector, following: Following) -> Generator[TrackedFrame, None, None]:
-    """Follow the faces of an open video, decoding ahead in a thread; every frame comes once and in order.
+    """Follow the faces of an open video; every frame comes once and in order.
 
     Raises:
         VideoError: once all frames are given out, if the video is cut off or damaged.
     """
     follower = Follower(detector, video.format, following)
-    with closing(ahead(_ended(video), DECODED_AHEAD)) as frames:
+    with closing(_decoded(video)) as frames:
         for frame in frames:
             if isinstance(frame, Exception):
                 yield from follower.rest()
@@ -174,7 +174,12 @@ def follow(video: Video, detector: Detector, following: Following) -> Generator[
     yield from follower.rest()
 
 
-def _ended(video: Iterable[Frame]) -> Iterator[Frame | Exception]:
+def _decoded(video: Video) -> Generator[Frame | Exception, None, None]:
+    """The frames of a video; a file's are decoded ahead in a thread, while a camera's would grow old."""
+    return _ended(video) if isinstance(video, Camera) else ahead(_ended(video), DECODED_AHEAD)
+
+
+def _ended(video: Iterable[Frame]) -> Generator[Frame | Exception, None, None]:
     """The frames of a video, and what it raises as the last item, since earlier ones are still in use."""
     try:
         yield from video

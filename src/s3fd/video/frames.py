@@ -28,6 +28,10 @@ class VideoError(ValueError):
         self.name = name
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[VideoError], tuple[str, str]]:
+        """Let another process raise it: an exception is copied by its message alone otherwise."""
+        return type(self), (self.name, self.reason)
+
 
 @dataclass(frozen=True)
 class Frame:
