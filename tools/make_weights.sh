@@ -67,10 +67,14 @@ mix "$out"/slim-{whole,tilted}/weights.safetensors "$out/two.safetensors" 0.5
 mix "$out"/slim-{dropped,framed}/weights.safetensors "$out/other-two.safetensors" 0.5
 mix "$out"/{two,other-two}.safetensors "$out/mean.safetensors" 0.5
 mix "$gender_of" "$out/mean.safetensors" "$out/joined.safetensors" 0 # its gender with that detector
-stage=gender-last
-[ -f "$out/$stage/weights.safetensors" ] ||
-  s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
-    --config "$here/configs/finetune/$stage.yaml" --weights "$out/joined.safetensors" "${others[@]}"
-s3fd weights calibrate "$out/$stage/weights.safetensors" "$data/labelled/calibration.csv" --images "$data" \
+from=$out/joined.safetensors hold=()
+for stage in gender-last gender-fine gender-finer; do
+  [ $stage = gender-finer ] && hold=(--hold "$out/gender-last/weights.safetensors")
+  [ -f "$out/$stage/weights.safetensors" ] ||
+    s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
+      --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
+  from=$out/$stage/weights.safetensors
+done
+s3fd weights calibrate "$from" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

@@ -1,0 +1,94 @@
+"""How right gender is by the size at which the network sees one and the same face.
+
+Run: python benchmarks/attribute_sizes.py DATA [--every N] [--docs]
+
+Every labelled face of DATA/labelled/test.csv (tools/locate_faces.py) is seen at each of `SIZES`, its picture
+enlarged or reduced for it. A size does not count the faces that are not found at it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from documents import put
+from rich.progress import track
+
+import s3fd
+from s3fd import boxes as box_ops
+from s3fd.boxes import FloatArray
+from s3fd.data import labels as label_files
+from s3fd.data.targets import parse_target
+from s3fd.inference import pictures
+from s3fd.inference.pictures import Pixels
+
+SIZES = (32, 45, 64, 90, 128, 180)
+"""Geometric mean sides of the face as the network sees it, in pixels."""
+
+SMALLEST = 32
+"""Pixels of the picture: under it, portraits and crops hold faces that nobody labelled."""
+
+SAME_FACE = 0.3
+"""IoU from which a face that is found is the labelled one."""
+
+MIN_SCORE = 0.1
+"""Low, so that nearly every face is found at every size."""
+
+
+def main() -> None:
+    """Measure and print, and put it where it belongs if asked to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--weights", default="slim")
+    parser.add_argument("--every", type=int, default=1, help="look at every so many-th picture")
+    parser.add_argument("--docs", action="store_true", help="put the table into docs/attributes.md")
+    args = parser.parse_args()
+    detector = s3fd.load(args.weights, size="original", min_score=MIN_SCORE, attributes=("gender",))
+    target = parse_target("Gender:F=female,M=male")
+    labels = label_files.read(args.data / "labelled" / "test.csv", args.data, [target])
+    right: dict[str, list[list[float]]] = defaultdict(list)
+    for item in track(labels.pictures[:: args.every], description="looking"):
+        picture = pictures.read(item.path)
+        known = item.labels["Gender"] >= 0
+        if item.boxes is None or known.sum() != 1:
+            continue
+        (box,), (label,) = item.boxes[known], item.labels["Gender"][known]
+        side = float(np.sqrt(np.prod(box[2:] - box[:2])))
+        if side >= SMALLEST:
+            row = [is_right(detector, picture, box, size / side, label) for size in SIZES]
+            right[item.extra["pack"][0]].append(row)
+    table = format_table({pack: np.array(rows) for pack, rows in right.items()})
+    print(table)
+    if args.docs:
+        put("docs/attributes.md", "benchmarks/attribute_sizes.py", table)
+
+
+def is_right(detector: s3fd.Detector, picture: Pixels, box: FloatArray, scale: float, label: int) -> float:
+    """Whether the face in `box` is told rightly in the picture at `scale`: 0, 1, NaN if it is not found."""
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    seen = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method), np.uint8)
+    faces = detector.find_probabilities(detector.prepare(seen))
+    overlap = box_ops.iou(box[None] * np.float32(scale), faces.boxes)[0]
+    if not len(overlap) or overlap.max() < SAME_FACE:
+        return float("nan")
+    return float(faces.attributes["gender"][overlap.argmax()].argmax() == label)
+
+
+def format_table(right: Mapping[str, FloatArray]) -> str:
+    """A row a pack of faces (N, sizes), right 1 and wrong 0, as shares in per cent."""
+    sizes = " | ".join(f"{size} px" for size in SIZES)
+    lines = [f"| faces of | number | {sizes} |", "|:---|---:|" + "---:|" * len(SIZES)]
+    for pack, rows in sorted(right.items()):
+        shares = " | ".join(f"{100 * share:.1f} %" for share in np.nanmean(rows, axis=0))
+        lines.append(f"| {pack} | {len(rows):,} | {shares} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
