@@ -23,6 +23,7 @@ import pytest
 from PIL import Image
 from serving.conftest import Process, Slow, check_problem, metric, running, until
 
+from s3fd.inference.pyramid import looks
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies, server
 from s3fd.serving.settings import Limits
@@ -109,14 +110,22 @@ def test_one_damaged_picture_of_several_has_a_record_of_its_own(service: Process
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "known format"),
         (b"\xff\xd8\xff", 415, "known format"),
         (png(60_000, 60_000), 413, "50,000,000"),
+        (png(49_000_000, 1), 413, "65,535"),
         (png(300, 300), 422, ""),
         (b"", 422, "no picture"),
     ],
-    ids=["pdf", "postscript", "three bytes", "bomb", "truncated", "nothing"],
+    ids=["pdf", "postscript", "three bytes", "bomb", "line", "truncated", "nothing"],
 )
 def test_what_is_no_picture_is_refused(service: Process, body: bytes, status: int, detail: str) -> None:
     assert detail in check_problem(post(service.url, content=body, headers=JPEG), status)
     assert httpx.get(f"{service.url}/readyz", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("width", [7_071, 10_000, 24_400, 40_000, 65_535])
+def test_a_picture_of_any_shape_is_seen_in_few_tiles(width: int) -> None:
+    limits = Limits()
+    assert width <= limits.side
+    assert len(looks(width, limits.pixels // width)) <= 64
 
 
 def test_damaged_and_polyglot_pictures_leave_the_service_up(service: Process, example: Path) -> None:

@@ -68,7 +68,8 @@ def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = Fals
 
     Raises:
         PictureError: damaged.
-        Problem: with status 413 (too many pixels), 415 (no picture that is taken) or 422 (too many scans).
+        Problem: with status 413 (too many pixels, or a side that is too long), 415 (no picture that is taken)
+            or 422 (too many scans).
     """
     try:
         header = pictures.header(data, formats=FORMATS)
@@ -80,6 +81,8 @@ def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = Fals
     width, height = header.width, header.height
     if width * height > limits.pixels:
         raise Problem(413, f"{width} × {height} pixels are over the limit of {limits.pixels:,}")
+    if max(width, height) > limits.side:
+        raise Problem(413, f"{width} × {height} pixels: a side is over the limit of {limits.side:,}")
     if detector.size != "auto":
         seen = network_size(width, height, detector.size)
         if seen[0] * seen[1] > limits.seen:

@@ -21,6 +21,8 @@ class Limits:
         held: bytes of all requests that are being read or worked on (503).
         files: pictures of one request (413).
         pixels: of one picture, by its header, before anything is decoded (413).
+        side: pixels of its longer side (413), which bounds the tiles that ``auto`` sees it in, and what is
+            padded beside a line. JPEG allows no more either.
         seen: most pixels the network sees at once, which bounds its memory at about 500 MB a worker (413).
         queue: pictures that wait for a worker (503).
         per_client: requests of one address at a time (429); None for any number.
@@ -33,6 +35,7 @@ class Limits:
     held: int = 256 * 2**20
     files: int = 16
     pixels: int = 50_000_000
+    side: int = 65_535
     seen: int = 2048 * 2048
     queue: int = 64
     per_client: int | None = 32
@@ -42,7 +45,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a bound that leaves nothing, or lets through no request that others allow."""
-        for name in ("body", "files", "pixels", "seen", "queue", "upload", "deadline", "vectors"):
+        for name in ("body", "files", "pixels", "side", "seen", "queue", "upload", "deadline", "vectors"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
         if self.per_client is not None and self.per_client < 1:
