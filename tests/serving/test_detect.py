@@ -161,11 +161,15 @@ def test_wrong_options_are_refused(service: Process, example: Path, options: dic
         ({"Content-Type": "multipart/form-data; boundary=x"}, 400),
         ({"Content-Type": f"multipart/form-data; boundary={'x' * 5000}"}, 400),
         ({**JPEG, "Origin": "https://elsewhere.example"}, 403),
+        ({**JPEG, "Origin": "http://[::1"}, 403),
         ({**JPEG, "Host": "elsewhere.example"}, 421),
+        ({**JPEG, "Host": "[::1"}, 421),
     ],
 )
 def test_wrong_requests_are_refused(service: Process, headers: dict[str, str], status: int) -> None:
-    check_problem(post(service.url, content=b"--y\r\n", headers=headers), status)
+    answer = post(service.url, content=b"--y\r\n", headers=headers)
+    check_problem(answer, status)
+    assert answer.headers["X-Request-Id"]
 
 
 def test_unknown_paths_and_methods_are_problems_too(service: Process) -> None:

@@ -81,10 +81,10 @@ class Gate:
         Origin and Sec-Fetch-Site, and a name that was bent to point here (DNS rebinding) shows in Host.
         """
         host = headers.get("host", "")
-        if self._local and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if self._local and not is_loopback(_name(host)):
             raise Problem(421, "This service is for its own machine: ask for localhost.")
         origin = headers.get("origin")
-        foreign = origin is not None and urlsplit(origin).netloc != host
+        foreign = origin is not None and _address(origin) != host
         if foreign or (headers.get("sec-fetch-site") == "cross-site" and path not in OPEN):
             raise Problem(403, "Pages of other sites may not use this service.")
         if self._key is None or path in OPEN or path.startswith(PAGE):
@@ -108,3 +108,19 @@ class Gate:
         log.info(
             "%s %s status=%d ms=%.1f%s id=%s", scope["method"], route, status, seconds * 1e3, more, request_id
         )
+
+
+def _name(host: str) -> str:
+    """The name that a Host header asks for, without its port; empty if the header is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _address(origin: str) -> str | None:
+    """What the Host header of an Origin's own requests would be; None if the header is malformed."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
