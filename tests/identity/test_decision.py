@@ -31,6 +31,11 @@ def test_names_lose_the_space_around_them() -> None:
     assert check_name("n" * LONGEST_NAME)
 
 
+def test_names_are_composed_however_they_are_spelt() -> None:
+    assert check_name("Jose\u0301") == check_name("Jos\u00e9") == "Jos\u00e9"
+    assert check_name("e\u0301" * LONGEST_NAME) == "\u00e9" * LONGEST_NAME
+
+
 @pytest.mark.parametrize("name", ["", " ", "n" * 201, "two\nlines", "\x00", "unknown", "Unknown "])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(GalleryError):

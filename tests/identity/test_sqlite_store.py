@@ -176,6 +176,9 @@ def test_thresholds_come_from_strangers(tmp_path: Path) -> None:
         assert (pairs >= fitted.verify).mean() == pytest.approx(0.05, abs=1e-3)
         with pytest.raises(GalleryError, match="is in the gallery"):
             calibrate(store, {"member 3": members[3:4]}, 0.05)
+        store.add("Jos\u00e9", members[:1], ["x"])
+        with pytest.raises(GalleryError, match="is in the gallery"):
+            calibrate(store, {"Jose\u0301": members[:1]}, 0.05)
 
 
 def test_an_empty_gallery_has_no_thresholds(tmp_path: Path) -> None:

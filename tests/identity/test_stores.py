@@ -17,6 +17,8 @@ from s3fd.identity.vectors import normalise
 
 MODEL = Model("test", "0" * 64, 8)
 
+COMPOSED, DECOMPOSED = "Jos\u00e9", "Jose\u0301"
+
 
 def unit(seed: int, count: int) -> np.ndarray:
     """Random vectors of length 1."""
@@ -78,6 +80,31 @@ def test_a_search_sees_what_another_connection_has_changed(gallery: str) -> None
         assert one.search(vectors[0]) == [Match("Ada", pytest.approx(1))]
         assert other.remove("Ada") == 1
         assert one.search(vectors[0]) == [] and one.people() == {}
+
+
+def test_a_name_is_the_same_in_any_spelling(gallery: str) -> None:
+    vectors = unit(0, 2)
+    with galleries.open_gallery(gallery) as store:
+        store.add(DECOMPOSED, vectors[:1], ["a.jpg"])
+        store.add(COMPOSED, vectors[1:], ["b.jpg"])
+        assert store.people() == {COMPOSED: 2}
+        np.testing.assert_array_equal(store.vectors_of(DECOMPOSED), vectors)
+        assert store.remove(DECOMPOSED) == 2 and store.people() == {}
+
+
+def test_who_was_once_added_in_two_spellings_is_removed_in_both(
+    gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = unit(0, 2)
+    with galleries.open_gallery(gallery) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{type(store).__module__}.composed", lambda name: name)
+            store.add(DECOMPOSED, vectors[:1], ["a.jpg"])
+        assert store.people() == {DECOMPOSED: 1}
+        np.testing.assert_array_equal(store.vectors_of(COMPOSED), vectors[:1])
+        store.add(COMPOSED, vectors[1:], ["b.jpg"])
+        np.testing.assert_array_equal(store.vectors_of(COMPOSED), vectors)
+        assert store.remove(COMPOSED) == 2 and store.people() == {}
 
 
 def test_requests_that_cannot_be_met_change_nothing(gallery: str) -> None:

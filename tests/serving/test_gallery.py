@@ -220,6 +220,15 @@ def test_any_other_name_is_kept_as_it_is(client: Client, home: Home, name: str) 
     assert name not in client.gallery.people()
 
 
+def test_a_name_is_the_same_in_any_spelling(client: Client, home: Home) -> None:
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    assert client.gallery.enrol(decomposed, home.rosa).vectors == 1
+    assert client.gallery.enrol(composed, home.rosa).vectors == 2
+    assert client.gallery.people()[composed] == 2
+    assert client.gallery.verify(home.rosa, name=decomposed, threshold=THRESHOLD).same
+    assert client.gallery.remove(decomposed) == 2
+
+
 def test_who_is_removed_is_gone_to_the_last_byte(own: Home) -> None:
     with running(open_runtime("slim", 1), gallery=own.served()) as url, Client(url) as client:
         client.gallery.enrol("Ada Byron", own.ada, own.ada_again)

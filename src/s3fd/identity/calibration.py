@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from s3fd.boxes import FloatArray
-from s3fd.identity.store import Calibration, GalleryError, Store
+from s3fd.identity.store import Calibration, GalleryError, Store, composed
 
 
 def threshold_at(scores: FloatArray, rate: float) -> float:
@@ -44,7 +44,7 @@ def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) ->
     people = store.people()
     if not people:
         raise GalleryError("thresholds depend on who is in the gallery: add people first")
-    if known := sorted(set(people) & set(strangers)):
+    if known := sorted({composed(name) for name in people} & {composed(name) for name in strangers}):
         raise GalleryError(f"{known[0]!r} is in the gallery: thresholds need people who are not")
     faces = [vector for vectors in strangers.values() for vector in vectors]
     best = np.array([store.search(vector)[0].score for vector in faces], np.float32)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s3fd.identity.store import GalleryError, Match
+from s3fd.identity.store import GalleryError, Match, composed
 
 UNKNOWN = "unknown"
 """The name of whoever is nobody of the gallery."""
@@ -49,13 +49,13 @@ def decide(matches: Sequence[Match], threshold: float) -> Identity:
 
 
 def check_name(name: str) -> str:
-    """Return a person's name without the space around it.
+    """Return a person's name `composed`, and without the space around it.
 
     Raises:
         GalleryError: there is nothing else, or it is too long, cannot be printed, or would be mistaken for
             an answer that means nobody.
     """
-    name = name.strip()
+    name = composed(name).strip()
     if not name:
         raise GalleryError("a person needs a name")
     if len(name) > LONGEST_NAME:

@@ -23,6 +23,8 @@ from s3fd.identity.store import (
     Match,
     check_query,
     check_vectors,
+    composed,
+    spellings,
 )
 
 FORMAT = "s3fd gallery 1"
@@ -88,6 +90,7 @@ class PostgresStore(Closing):
             ValueError: vectors of another shape or length, or not a source for each.
         """
         check_vectors(self.model, name, vectors, sources)
+        name = composed(name)
         with _told(), self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute("INSERT INTO s3fd_person (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
             # The lock keeps a removal at the same time from taking the person away in between.
@@ -113,11 +116,11 @@ class PostgresStore(Closing):
         """
         with _told():
             with self._connection.transaction():
-                person = self._person(name)
+                people = self._called(name)
                 count = self._connection.execute(
-                    "DELETE FROM s3fd_vector WHERE person = %s", (person,)
+                    "DELETE FROM s3fd_vector WHERE person = ANY(%s)", (people,)
                 ).rowcount
-                self._connection.execute("DELETE FROM s3fd_person WHERE id = %s", (person,))
+                self._connection.execute("DELETE FROM s3fd_person WHERE id = ANY(%s)", (people,))
             self._connection.execute("VACUUM (FULL, ANALYZE) s3fd_vector, s3fd_person")
         return count
 
@@ -133,7 +136,7 @@ class PostgresStore(Closing):
         """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
         with _told():
             rows = self._connection.execute(
-                "SELECT vector FROM s3fd_vector WHERE person = %s ORDER BY id", (self._person(name),)
+                "SELECT vector FROM s3fd_vector WHERE person = ANY(%s) ORDER BY id", (self._called(name),)
             ).fetchall()
         vectors = [_numbers(row[0]) for row in rows]
         return np.array(vectors, np.float32).reshape(-1, self.model.dimension)
@@ -169,14 +172,17 @@ class PostgresStore(Closing):
                 (json.dumps(asdict(calibration)),),
             )
 
-    def _person(self, name: str) -> int:
-        """The number of a person."""
-        row = None
+    def _called(self, name: str) -> list[int]:
+        """The numbers of a person, one a spelling of the name; raises GalleryError if there is none."""
+        people: list[int] = []
         if "\0" not in name:  # which no text in PostgreSQL has
-            row = self._connection.execute("SELECT id FROM s3fd_person WHERE name = %s", (name,)).fetchone()
-        if row is None:
+            rows = self._connection.execute(
+                "SELECT id FROM s3fd_person WHERE name = ANY(%s)", (spellings(name),)
+            ).fetchall()
+            people = [int(number) for (number,) in rows]
+        if not people:
             raise GalleryError(f"nobody in this gallery is called {name!r}")
-        return int(row[0])
+        return people
 
 
 def create_postgres(url: str, model: Model) -> PostgresStore:

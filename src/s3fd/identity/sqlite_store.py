@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from s3fd.boxes import FloatArray
 from s3fd.closing import Closing
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, GalleryError, Match, check_query, check_vectors
+from s3fd.identity.store import (
+    Calibration,
+    GalleryError,
+    Match,
+    check_query,
+    check_vectors,
+    composed,
+    spellings,
+)
 
 FORMAT = "s3fd gallery 1"
 LITTLE_ENDIAN = np.dtype("<f4")
@@ -33,6 +41,9 @@ CREATE TABLE vector (
 );
 CREATE INDEX vector_person ON vector (person);
 """
+
+CALLED = "SELECT id FROM person WHERE name IN (?, ?, ?)"
+"""Who has one of the three spellings of a name."""
 
 BUSY_SECONDS = 30.0
 """How long a process waits for another that is writing."""
@@ -71,6 +82,7 @@ class SqliteStore(Closing):
             ValueError: vectors of another shape or length, or not a source for each.
         """
         check_vectors(self.model, name, vectors, sources)
+        name = composed(name)
         with self._connection as transaction:
             transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
             (person,) = transaction.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
@@ -89,9 +101,9 @@ class SqliteStore(Closing):
             GalleryError: nobody of that name.
         """
         with self._connection as transaction:
-            person = self._person(name)
-            count = transaction.execute("DELETE FROM vector WHERE person = ?", (person,)).rowcount
-            transaction.execute("DELETE FROM person WHERE id = ?", (person,))
+            names = self._known(name)
+            count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
+            transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
         self._connection.execute("VACUUM")
         return count
 
@@ -103,7 +115,7 @@ class SqliteStore(Closing):
     def vectors_of(self, name: str) -> FloatArray:
         """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
         rows = self._connection.execute(
-            "SELECT vector FROM vector WHERE person = ? ORDER BY id", (self._person(name),)
+            f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
         )
         return self._array(b"".join(row for (row,) in rows))
 
@@ -136,12 +148,12 @@ class SqliteStore(Closing):
                 "INSERT OR REPLACE INTO about VALUES ('calibration', ?)", (json.dumps(asdict(calibration)),)
             )
 
-    def _person(self, name: str) -> int:
-        """The number of a person."""
-        row = self._connection.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
-        if row is None:
+    def _known(self, name: str) -> list[str]:
+        """The spellings of a name; raises GalleryError if nobody has one of them."""
+        names = spellings(name)
+        if self._connection.execute(CALLED, names).fetchone() is None:
             raise GalleryError(f"nobody in this gallery is called {name!r}")
-        return int(row[0])
+        return names
 
     def _array(self, data: bytes | bytearray) -> FloatArray:
         """Vectors (N, D) from the bytes of all of them."""

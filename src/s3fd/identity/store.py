@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -78,11 +79,18 @@ class Store(Protocol):
         ...
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of a person, with where each comes from: all of them or none."""
+        """Add vectors (N, D) of a person, with where each comes from: all of them or none.
+
+        The name is kept `composed`.
+        """
         ...
 
     def remove(self, name: str) -> int:
-        """Delete a person for good; return how many vectors there were. GalleryError: nobody of that name."""
+        """Delete a person for good, in all `spellings` of the name; return how many vectors there were.
+
+        Raises:
+            GalleryError: nobody of that name.
+        """
         ...
 
     def people(self) -> dict[str, int]:
@@ -94,7 +102,7 @@ class Store(Protocol):
         ...
 
     def vectors_of(self, name: str) -> FloatArray:
-        """Vectors (N, D) of a person. GalleryError: nobody of that name."""
+        """Vectors (N, D) of a person, in all `spellings` of the name. GalleryError: nobody of that name."""
         ...
 
     @property
@@ -105,6 +113,22 @@ class Store(Protocol):
     def calibrate(self, calibration: Calibration) -> None:
         """Keep these thresholds."""
         ...
+
+
+def composed(name: str) -> str:
+    """A name as galleries keep it: in Unicode's form NFC, in which an accent is a part of its letter.
+
+    macOS may spell the same name with the accent as a character of its own in the names of folders.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def spellings(name: str) -> list[str]:
+    """The three names that a person may have in a gallery: `composed`, decomposed, and as it is asked for.
+
+    Galleries of earlier versions have names as they were given.
+    """
+    return [composed(name), unicodedata.normalize("NFD", name), name]
 
 
 def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from s3fd.boxes import FloatArray
 from s3fd.identity.decision import LONGEST_NAME, check_name
 from s3fd.identity.enrolment import face_in, only_face
-from s3fd.identity.store import GalleryError, Store
+from s3fd.identity.store import GalleryError, Store, composed
 from s3fd.inference.detector import MIN_SCORE, Detector
 from s3fd.serving import bodies, finding, questions
 from s3fd.serving.admission import BODY, Service, admitted, unless_gone
@@ -137,7 +137,7 @@ def router(desk: Desk) -> APIRouter:
         record has the reason, and the others are enrolled. Only enrol who has agreed to it.
         """
 
-        person = name.strip()
+        person = composed(name).strip()
 
         def plan() -> tuple[Detector, Choice]:
             _check(person)
