@@ -16,6 +16,10 @@ import pytest
 import torch
 from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
 
+from s3fd.cli.gallery.clustering import folder_names
+from s3fd.identity.onnx_recogniser import open_recogniser
+from s3fd.identity.sqlite_store import create_store
+from s3fd.inference.detector import load
 from s3fd.inference.runtime import BUNDLED
 from s3fd.network.embedding import Embedding
 from s3fd.weights.network_file import load_network, save_network
@@ -177,6 +181,49 @@ def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:
     )
     assert table.stdout.splitlines()[1].split() == ["Ada", "3", "Rosa", "(1)"]
     assert "no threshold" in gallery("cluster", photographs, *options[:2]).errors
+
+
+def test_faces_stay_in_the_folder_whatever_people_are_called(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    for i, light in enumerate((0, 8)):
+        cv2.imwrite(str(tmp_path / "photographs" / f"{i}.png"), tinted(PLAIN, light))
+    recogniser = open_recogniser(home / "colours.onnx")
+    picture = tinted(PLAIN)
+    vectors = recogniser.embed(picture, load("slim")(picture))
+    with create_store(tmp_path / "g.db", recogniser.model) as store:  # as earlier versions let it be
+        store.add("..", vectors, ["x"])
+    options = ("--recogniser", home / "colours.onnx", "--threshold", 0.95, "--json")
+    place = tmp_path / "out" / "faces"
+    done = gallery(
+        "cluster", tmp_path / "photographs", *options, "--gallery", tmp_path / "g.db", "--folders", place
+    )
+    assert [person["name"] for person in done.lines[0]["people"]] == [".."], done.errors
+    assert list(place.parent.iterdir()) == [place]
+    assert len(list((place / "__").iterdir())) == 2
+
+
+def test_every_person_has_a_folder_of_their_own() -> None:
+    names = [
+        "Ada",
+        "Zoë 李",
+        "A/B",
+        "A_B",
+        "A\\B",
+        "a_b 2",
+        ".",
+        "..",
+        "...",
+        "C:",
+        "../x",
+        "Jos\u00e9",
+        "Jose\u0301",
+    ]
+    folders = folder_names(names * 2)
+    assert list(folders) == names
+    assert list(folders.values()) == [
+        *("Ada", "Zoë 李", "A_B", "A_B 2", "A_B 3", "a_b 2 2", "_", "__", "___", "C_", ".._x"),
+        *("Jos\u00e9", "Jose\u0301 2"),
+    ]
 
 
 def test_a_folder_without_people_is_refused(home: Path, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def test_names_are_composed_however_they_are_spelt() -> None:
     assert check_name("e\u0301" * LONGEST_NAME) == "\u00e9" * LONGEST_NAME
 
 
-@pytest.mark.parametrize("name", ["", " ", "n" * 201, "two\nlines", "\x00", "unknown", "Unknown "])
+@pytest.mark.parametrize(
+    "name", ["", " ", "n" * 201, "two\nlines", "\x00", "unknown", "Unknown ", ".", " .."]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(GalleryError):
         check_name(name)

@@ -53,7 +53,7 @@ def check_name(name: str) -> str:
 
     Raises:
         GalleryError: there is nothing else, or it is too long, cannot be printed, or would be mistaken for
-            an answer that means nobody.
+            an answer that means nobody, or for another folder.
     """
     name = composed(name).strip()
     if not name:
@@ -64,4 +64,6 @@ def check_name(name: str) -> str:
         raise GalleryError("a name is of characters that can be printed")
     if name.casefold() == UNKNOWN:
         raise GalleryError(f"nobody can be called {name!r}: that is the answer for a face of nobody here")
+    if name in (".", ".."):
+        raise GalleryError(f"nobody can be called {name!r}: a folder of that name is another one")
     return name

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -154,13 +156,37 @@ def _write(kept: Sequence[tuple[str, Seen]], folders: Path) -> None:
     by_picture: dict[str, list[tuple[str, Seen]]] = {}
     for name, face in kept:
         by_picture.setdefault(face.path, []).append((name, face))
+    places = folder_names(name for name, _ in kept)
     counts: Counter[str] = Counter()
     for path, faces in by_picture.items():
         pixels = read(path)
         for name, face in faces:
             (crop,) = draw.crop(pixels, face.face)
             counts[name] += 1
-            draw.save(crop, folders / name.replace("/", "_") / f"{counts[name]:04d} {Path(path).stem}.jpg")
+            draw.save(crop, folders / places[name] / f"{counts[name]:04d} {Path(path).stem}.jpg")
+
+
+def folder_names(names: Iterable[str]) -> dict[str, str]:
+    """What to call the folder of each name: each is right in the folder it is made in, and is no other's.
+
+    Some file systems hold names for the same that differ in case, or in how Unicode spells them.
+    """
+    from s3fd.identity.store import composed
+
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        plain = _plain(name)
+        tried = itertools.chain([plain], (f"{plain} {number}" for number in itertools.count(2)))
+        folders[name] = next(folder for folder in tried if composed(folder).casefold() not in taken)
+        taken.add(composed(folders[name]).casefold())
+    return folders
+
+
+def _plain(name: str) -> str:
+    """A name without what would lead to another folder, on any system."""
+    plain = re.sub(r"[/\\:\0]", "_", name)
+    return plain if plain.strip(".") else plain.replace(".", "_")
 
 
 def _report(kept: Sequence[tuple[str, Seen]], pairs: Counter[tuple[str, str]]) -> dict[str, Any]:
