@@ -32,7 +32,7 @@ class Card:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a value that cannot be."""
-        if not _is_number(self.size) or not 1 <= self.size <= LARGEST_SIZE or self.size != int(self.size):
+        if not _is_whole(self.size) or not 1 <= self.size <= LARGEST_SIZE:
             raise ValueError(f"size is a whole number of pixels from 1 to {LARGEST_SIZE}, not {self.size!r}")
         if len(self.mean) != 3 or not all(map(_is_number, self.mean)):
             raise ValueError(f"mean is three numbers, not {self.mean!r}")
@@ -63,10 +63,17 @@ def read_card(model: Path) -> Card:
         raise ValueError(f"{path}: a card is an object with the fields {', '.join(known)}")
     if isinstance(values.get("mean"), list):
         values["mean"] = tuple(values["mean"])
+    if isinstance(values.get("size"), float) and values["size"].is_integer():
+        values["size"] = int(values["size"])  # 112.0, as some programs write it
     try:
         return Card(**values)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is an integer, which true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
