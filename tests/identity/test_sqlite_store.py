@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from s3fd.identity.calibration import calibrate
 from s3fd.identity.recogniser import Model
 from s3fd.identity.sqlite_store import create_store, open_store
-from s3fd.identity.store import Calibration, GalleryError, Match, check_model
+from s3fd.identity.store import Calibration, GalleryError, GalleryUnavailable, Match, check_model
 from s3fd.identity.vectors import normalise
 
 MODEL = Model("test", "0" * 64, 8)
@@ -122,6 +123,18 @@ def test_a_file_that_is_no_gallery_is_refused(tmp_path: Path) -> None:
             open_store(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         open_store(tmp_path / "nothing.db")
+
+
+def test_a_gallery_that_another_process_locks_is_told_from_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s3fd.identity.sqlite_store.BUSY_SECONDS", 0.01)
+    create_store(tmp_path / "g.db", MODEL).close()
+    with closing(sqlite3.connect(tmp_path / "g.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(GalleryUnavailable, match="another process has locked it"):
+            open_store(tmp_path / "g.db")
+    open_store(tmp_path / "g.db").close()
 
 
 ADDING = """

@@ -39,7 +39,7 @@ def open_gallery(place: str, model: Model | None = None) -> Store:
     Raises:
         FileNotFoundError: there is no such file.
         GalleryError: no gallery, or one of another model.
-        GalleryUnavailable: a server that does not answer.
+        GalleryUnavailable: a server that does not answer, or a file that another process has locked.
     """
     store: Store = _postgres().open_postgres(place) if is_server(place) else open_store(place)
     try:

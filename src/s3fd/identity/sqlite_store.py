@@ -20,6 +20,7 @@ from s3fd.identity.recogniser import Model
 from s3fd.identity.store import (
     Calibration,
     GalleryError,
+    GalleryUnavailable,
     Match,
     check_query,
     check_vectors,
@@ -219,6 +220,7 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
     Raises:
         FileNotFoundError: there is no such file.
         GalleryError: the file is no gallery.
+        GalleryUnavailable: another process has locked it for longer than `BUSY_SECONDS`.
     """
     path = Path(path)
     if not path.is_file():
@@ -229,11 +231,18 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
         about = dict(connection.execute("SELECT key, value FROM about"))
     except sqlite3.DatabaseError as error:
         connection.close()
+        if _is_locked(error):
+            raise GalleryUnavailable(f"{path}: another process has locked it") from error
         raise GalleryError(f"{path}: not a gallery: {error}") from error
     if about.get("format") != FORMAT:
         connection.close()
         raise GalleryError(f"{path}: not a gallery of this version")
     return SqliteStore(path, connection, Model(**json.loads(about["model"])))
+
+
+def _is_locked(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite says that another process is in the way; before Python 3.11 it has no number for it."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

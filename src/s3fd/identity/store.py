@@ -19,7 +19,7 @@ class GalleryError(ValueError):
 
 
 class GalleryUnavailable(OSError):
-    """A gallery that cannot be asked now, such as one whose server is away; the message is one line.
+    """A gallery that cannot be asked now, as its server is away or its file locked; the message is one line.
 
     Nothing is wrong with what was asked, which may be asked again.
     """
