@@ -145,7 +145,20 @@ def test_a_folder_with_a_damaged_file_is_read_to_its_end(tiny: Path, tmp_path: P
         ]
         assert len(answer.stderr.splitlines()) == 1
         written = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*"))
-        assert written == ["a.png", "trip/b.png"]
+        assert written == [".s3fd-copies", "a.png", "trip/b.png"]
+
+
+def test_a_folder_among_the_pictures_that_holds_some_is_refused(tiny: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.png")
+    original = picture(tmp_path / "in" / "2024" / "a.png")
+    original.write_bytes(original.read_bytes() + b"another")
+    before = original.read_bytes()
+    for path in ("in", "in/**", "in/*/*.png"):
+        answer = anonymize(tiny, path, "--out", "in/2024", cwd=tmp_path)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert f"in/2024 lies in {path} and holds pictures" in answer.stderr
+        assert [p.name for p in original.parent.iterdir()] == ["a.png"]
+    assert original.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -165,11 +165,25 @@ def test_copies_and_cut_outs_keep_the_folders(tiny: Path, tmp_path: Path) -> Non
         "crops/in/a.png_0.jpg",
         "crops/in/b.gif_0.jpg",
         "crops/in/trip/a.png_0.jpg",
+        "in/copies/.s3fd-copies",
+        "crops/.s3fd-copies",
     }
     with Image.open(tmp_path / "in/copies/in/a.png") as copy:
         assert copy.size == (640, 480)
     with Image.open(tmp_path / "crops/in/a.png_0.jpg") as cut_out:
         assert cut_out.size == (24, 24)
+
+
+@pytest.mark.parametrize("option", ["--draw", "--crop"])
+def test_no_copy_replaces_an_original(tiny: Path, tmp_path: Path, option: str) -> None:
+    names = ("a.png", "in/a.png", "in/trip/a.png", "in/trip/a.png_0.jpg")
+    before = [picture(tmp_path / name, x=16 * i).read_bytes() for i, name in enumerate(names)]
+    for paths in (["in"], ["in/*.png"], ["a.png", "in/trip/a.png"]):
+        answer = detect(tiny, *paths, option, "in/trip", cwd=tmp_path)
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.startswith(f"s3fd: {option}: in")
+        assert "could replace" in answer.stderr
+    assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
 def test_workers_and_batches_change_no_record(tiny: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision, Workers
 from s3fd.cli.failure import fail
+from s3fd.cli.folders import open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def anonymize(
         at_once = workers or choose_workers(paths, threads, size, whole_videos=True)
         runtime = open_runtime(weights, threads, engine, device, precision, at_once)
         detector = open_detector(runtime, size, min_score)
-        _open_folder(out, paths)
+        open_folder("--out", out, paths)
         originals = sources(paths, exclude=[out], whole_videos=True)
         records = anonymize_all(detector, originals, out, style, every=every, sound=sound, workers=at_once)
         shown = sys.stderr.isatty() and not sys.stdout.isatty()
@@ -120,17 +121,3 @@ def _style(**options: Any) -> Style:
         return Style(**options)
     except ValueError as error:
         fail(str(error))
-
-
-def _open_folder(out: Path, paths: list[str]) -> None:
-    """Make the folder of the copies; refuse one in which a copy could replace a picture of the run."""
-    from s3fd.inference.sources import common_base
-
-    for path in paths:
-        base = common_base([path])
-        if base is not None and Path(base).resolve().is_relative_to(out.resolve()):
-            fail(f"--out: {path} lies in {out}, where a copy could replace it: name another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fail(f"--out: {error}")

@@ -12,6 +12,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
+from s3fd.cli.folders import open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
@@ -199,18 +200,10 @@ def detect(
 def _open_outputs(paths: list[str], draw: Path | None, crop: Path | None) -> Outputs:
     """Make the folders for pictures, and refuse those in which originals could be overwritten."""
     from s3fd.inference.job import Outputs
-    from s3fd.inference.sources import common_base
 
-    base = common_base(paths)
     for option, folder in (("--draw", draw), ("--crop", crop)):
-        if folder is None:
-            continue
-        if base is not None and folder.resolve() == Path(base).resolve():
-            fail(f"{option}: {folder} is the folder of the pictures themselves: name another")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            fail(f"{option}: {error}")
+        if folder is not None:
+            open_folder(option, folder, paths)
     if draw is not None and crop is not None and draw.resolve() == crop.resolve():
         fail("--draw and --crop need different folders")
     return Outputs(draw, crop)

@@ -90,7 +90,7 @@ def common_base(paths: Sequence[str]) -> str | None:
     for path in paths:
         if os.path.isdir(path):
             folders.append(os.path.abspath(path))
-        elif glob.has_magic(path) and not os.path.lexists(path):
+        elif is_pattern(path):
             folders.append(os.path.abspath(_split_pattern(path)[0]))
         else:
             folders.append(os.path.dirname(os.path.abspath(path)))
@@ -105,6 +105,16 @@ def is_one_picture(path: str) -> bool:
     return os.path.isfile(path) and _suffix(path) not in VIDEO_SUFFIXES
 
 
+def is_pattern(path: str) -> bool:
+    """Whether a path stands for the files that it matches; one that there is itself is no pattern."""
+    return glob.has_magic(path) and not os.path.lexists(path)
+
+
+def is_known(path: str) -> bool:
+    """Whether a file is a picture or a video by its suffix."""
+    return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+
+
 def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str | Source]:
     """File names and failures that one PATH stands for; frames of a camera."""
     if os.path.isdir(path):
@@ -115,7 +125,7 @@ def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str |
         yield from _camera(int(path))
     elif glob.has_magic(path):
         root, parts = _split_pattern(path)
-        matches = (match for match in _match(root, parts, exclude) if _is_known(match))
+        matches = (match for match in _match(root, parts, exclude) if is_known(match))
         first = next(matches, None)
         yield first if first is not None else _failure(path, "no picture matches this pattern")
         yield from matches
@@ -131,11 +141,6 @@ def _failure(path: str, reason: str) -> Source:
 def _suffix(path: str) -> str:
     """Suffix of a file name in lower case, with its dot."""
     return os.path.splitext(path)[1].lower()
-
-
-def _is_known(path: str) -> bool:
-    """Whether a file is a picture or a video by its suffix."""
-    return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 
 def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
