@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -152,6 +153,43 @@ def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     (source,) = sources([str(path)])
     assert source == Source(str(path), Path(), error="not a video that can be decoded")
+
+
+def noise(path: Path) -> Path:
+    """Two seconds of noise: as large at the end as at the start."""
+    clips = pytest.importorskip("clips")
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (96, 160, 3), dtype=np.uint8) for _ in range(50)]
+    return clips.save(path, pictures, codec="mjpeg" if path.suffix == ".avi" else "libx264")
+
+
+def test_a_video_that_is_cut_off_gives_its_frames_and_says_so(tmp_path: Path) -> None:
+    whole = noise(tmp_path / "whole.avi")
+    assert [source.error for source in sources([str(whole)])] == [None] * 50
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    *frames, last = sources([str(cut)])
+    assert [frame.frame for frame in frames] == list(range(len(frames)))
+    assert 10 <= len(frames) <= 30
+    assert last.error is not None
+    assert re.fullmatch(r"cut off after \d\.\d of 2\.\d seconds", last.error)
+
+
+def test_a_video_that_was_trimmed_is_whole(tmp_path: Path) -> None:
+    """Its file has all frames, of which an edit list says that they are not shown."""
+    av = pytest.importorskip("av")
+    whole, trimmed = noise(tmp_path / "whole.mp4"), tmp_path / "trimmed.mp4"
+    with av.open(str(whole)) as container, av.open(str(trimmed), "w") as copy:
+        (stream,) = container.streams
+        taken = copy.add_stream_from_template(stream)
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts = (t - round(1 / packet.time_base) for t in (packet.pts, packet.dts))
+                packet.stream = taken
+                copy.mux(packet)
+    found = list(sources([str(trimmed)]))
+    assert len(found) == 25
+    assert {source.error for source in found} == {None}
 
 
 def test_a_camera_that_is_not_there_is_an_error() -> None:

@@ -10,6 +10,7 @@ Everything here is a generator: a folder of a million pictures takes no more mem
 from __future__ import annotations
 
 import glob
+import math
 import os
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
+from s3fd.video.frames import cut_off
 
 # fmt: off
 PICTURE_SUFFIXES = frozenset({
@@ -33,6 +35,9 @@ VIDEO_SUFFIXES = frozenset({
     ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv",
 })
 """Suffixes of what is taken for a video."""
+
+COUNTED_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
+"""Suffixes of videos that say how many frames they have; of others, OpenCV guesses."""
 # fmt: on
 
 
@@ -213,10 +218,10 @@ def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[
 
 
 def _video(path: str, relative: Path) -> Iterator[Source]:
-    """The frames of a video file."""
+    """The frames of a video file; then a failure if it is cut off."""
     capture = cv2.VideoCapture(path)
     try:
-        count = 0
+        count, seconds = 0, 0.0
         while True:
             more, pixels = capture.read()
             if not more:
@@ -226,6 +231,38 @@ def _video(path: str, relative: Path) -> Iterator[Source]:
             count += 1
         if not count:
             yield _failure(path, "not a video that can be decoded")
+        elif reason := _cut_off(path, capture, count, seconds):
+            yield _failure(path, reason)
+    finally:
+        capture.release()
+
+
+def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) -> str | None:
+    """Say how much of a video is missing that gave so many frames, the last at `latest` seconds.
+
+    None if nothing is, or if nobody knows. Frames that the file has but does not show, such as those before
+    the place where a phone trimmed it, count as there: packets are counted where frames are too few.
+    """
+    declared, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    if _suffix(path) not in COUNTED_SUFFIXES or not rate > 0:
+        return None
+    end = latest + 1 / rate
+    missing = min((declared - count) / rate, declared / rate - end)
+    if cut_off(end, missing) is None:
+        return None
+    return cut_off(end, min(missing, (declared - _packets(path)) / rate))
+
+
+def _packets(path: str) -> float:
+    """How many packets of pictures a video file has; infinitely many if this OpenCV cannot tell."""
+    capture = cv2.VideoCapture(path)
+    try:
+        if not capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are, not decoded
+            return math.inf
+        count = 0
+        while capture.grab():
+            count += 1
+        return count
     finally:
         capture.release()
 

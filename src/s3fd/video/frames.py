@@ -9,6 +9,9 @@ from s3fd.inference.pictures import Pixels
 
 MILLISECONDS = Fraction(1, 1000)
 
+CUT_OFF = 0.5
+"""Seconds of pictures by which a file may fall short of the length that it declares."""
+
 EXACT = 0x2 | 0x2000 | 0x40000
 """Flags of FFmpeg's converter of colours: bilinear, colour at full width, exact rounding. Its own choice
 turns a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
@@ -69,3 +72,10 @@ class VideoFormat:
     start: float = 0.0
     matrix: int = 2
     aspect: Fraction = Fraction(1)
+
+
+def cut_off(end: float, missing: float) -> str | None:
+    """Say that a video ends at `end` with so many seconds missing; None if these are none too many."""
+    if missing <= CUT_OFF:
+        return None
+    return f"cut off after {end:.1f} of {end + missing:.1f} seconds"

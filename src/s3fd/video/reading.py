@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
-from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat
+from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 USUAL_RATE = Fraction(25)
 """Frames a second of a file that does not say."""
-
-CUT_OFF = 0.5
-"""Seconds of pictures by which a file may fall short of the length that it declares."""
 
 MICROSECONDS = 1_000_000
 """`AV_TIME_BASE`, in which FFmpeg gives the length of a file."""
@@ -123,8 +120,9 @@ class VideoFile:
             missing = self._container.duration / MICROSECONDS - end
         else:
             return
-        if missing > CUT_OFF:
-            raise VideoError(self.name, f"cut off after {end:.1f} of {end + missing:.1f} seconds")
+        reason = cut_off(end, missing)
+        if reason is not None:
+            raise VideoError(self.name, reason)
 
 
 def _pictures_of(container: InputContainer, name: str) -> VideoStream:
