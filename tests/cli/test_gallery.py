@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,6 +38,7 @@ def gallery(*arguments: object) -> Answer:
         capture_output=True,
         text=True,
         encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         timeout=120,
     )
     return Answer(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
@@ -100,6 +102,42 @@ def test_a_picture_that_shows_nobody_well_is_refused_and_the_rest_goes_on(home: 
     errors = [line.get("error") for line in answer.lines]
     assert errors[0] == "no face" and errors[1].startswith("2 faces") and errors[2] and errors[3] is None
     assert gallery("list", tmp_path / "g.db").lines == [{"name": "Ada", "vectors": 1}]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
+def test_a_file_name_that_is_no_text(home: Path, tmp_path: Path) -> None:
+    model = ("--recogniser", home / "colours.onnx")
+    path = tmp_path / "people" / "Ada" / os.fsdecode(b"caf\xe9.png")
+    path.parent.mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "a.png"), tinted(PLAIN))
+    (tmp_path / "a.png").rename(path)
+    for arguments in (
+        ("add", tmp_path / "g.db", path.parent.parent, *model),
+        ("identify", tmp_path / "g.db", path, *model, "--threshold", 0.5),
+    ):
+        answer = gallery(*arguments)
+        assert (answer.code, answer.errors) == (0, "")
+        assert [line["path"] for line in answer.lines] == [str(path)]
+    command = ("cluster", path.parent, *model, "--threshold", 0.5, "--least", 1, "--json")
+    (report,) = gallery(*command).lines
+    assert [face["path"] for person in report["people"] for face in person["faces"]] == [str(path)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
+    pictures = [home / "Ada again.png"] * 200
+    options = ("--recogniser", home / "colours.onnx", "--threshold", "0.5")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "s3fd", "gallery", "identify", home / "g.db", *pictures, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
 
 
 def test_another_recognisers_vectors_are_refused(home: Path, tmp_path: Path) -> None:

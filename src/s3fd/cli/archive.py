@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import (
@@ -19,6 +16,7 @@ from s3fd.cli.running import (
     interruptible,
     open_detector,
     open_runtime,
+    print_json,
     quiet_decoders,
 )
 
@@ -129,7 +127,7 @@ def _run(archive: Archive, made: Iterable[Done | None], progress: Progress) -> i
     total = archive.total()
     counts = {"partitions": archive.partitions, "pictures": total.pictures, "faces": total.faces}
     record = {"archive": archive.folder.url, **counts, "unreadable": total.unreadable}
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    print_json(record)
     if total.unreadable:
         print(f"s3fd: {total.unreadable} unreadable: `error` in their rows says why", file=sys.stderr)
     return SOME_FAILED if total.unreadable else 0

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
-from s3fd.cli.running import choose_workers
+from s3fd.cli.running import INTERRUPTED, SOME_FAILED, choose_workers, end, interruptible, print_json
+
+if TYPE_CHECKING:
+    from s3fd.inference.records import Record
 
 app = application()
-
-SOME_FAILED = 1
 
 
 @app.command()
@@ -55,45 +55,54 @@ def classify(
     Each face counts by its area. A picture without a face, or without one that is sure enough, has null and
     the reason: "no face" or "unsure". What cannot be read gives {"path": …, "error": …}, and the run goes on.
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
+    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
     """
-    from s3fd.inference.classify import answer
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import detect
     from s3fd.inference.resize import parse_size
     from s3fd.inference.runtime import open_runtime
     from s3fd.inference.sources import sources
 
-    workers = choose_workers(paths, threads, size)
-    try:
-        runtime = open_runtime(
-            weights, threads, engine=engine, device=device, precision=precision, streams=workers
-        )
-        name = attribute or _only(list(runtime.classes), weights)
-        detector = Detector(
-            runtime,
-            size=parse_size(size),
-            min_score=min_score,
-            attributes=(name,),
-            min_probability=min_probability,
-        )
-    except (OSError, ValueError) as error:
-        fail(str(error))
-    failed = False
-    for record in detect(detector, sources(paths), workers=workers):
-        line: dict[str, Any] = {"path": record.path}
-        if record.faces is None:
-            failed = True
-            line["error"] = record.error
-        else:
-            found = answer(record.faces, name)
-            probability = None if found.probability is None else round(found.probability, 4)
-            line |= {name: found.label, "probability": probability, "faces": found.faces}
-            if found.label is None:
-                line["reason"] = "unsure" if found.faces else "no face"
-        typer.echo(json.dumps(line, ensure_ascii=False))
-    if failed:
-        raise typer.Exit(SOME_FAILED)
+    def run() -> int:
+        workers = choose_workers(paths, threads, size)
+        try:
+            runtime = open_runtime(
+                weights, threads, engine=engine, device=device, precision=precision, streams=workers
+            )
+            name = attribute or _only(list(runtime.classes), weights)
+            detector = Detector(
+                runtime,
+                size=parse_size(size),
+                min_score=min_score,
+                attributes=(name,),
+                min_probability=min_probability,
+            )
+        except (OSError, ValueError) as error:
+            fail(str(error))
+        failed = False
+        with interruptible() as interrupted:
+            for record in detect(detector, sources(paths), workers=workers):
+                failed |= record.faces is None
+                print_json(_line(record, name))
+                if interrupted():
+                    return INTERRUPTED
+        return SOME_FAILED if failed else 0
+
+    end(run)
+
+
+def _line(record: Record, attribute: str) -> dict[str, Any]:
+    """What a picture shows, or why that is open, ready for JSON."""
+    from s3fd.inference.classify import answer
+
+    if record.faces is None:
+        return {"path": record.path, "error": record.error}
+    found = answer(record.faces, attribute)
+    probability = None if found.probability is None else round(found.probability, 4)
+    line = {"path": record.path, attribute: found.label, "probability": probability, "faces": found.faces}
+    if found.label is None:
+        line["reason"] = "unsure" if found.faces else "no face"
+    return line
 
 
 def _only(names: list[str], weights: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -112,13 +113,34 @@ def end(run: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        # The reader, such as `head`, has had enough. What Python flushes on its way out must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = BROKEN_PIPE
+        _leave_pipe()
     except OSError as error:
         typer.echo(f"s3fd: {error}", err=True)
         code = SOME_FAILED
     raise typer.Exit(code)
+
+
+def _leave_pipe() -> NoReturn:
+    """End because the reader, such as `head`, has had enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at its end must go
+    raise typer.Exit(BROKEN_PIPE)
+
+
+def print_line(text: str) -> None:
+    """Write a line to standard output, at once and as UTF-8; end if nobody reads on.
+
+    File names need not be valid text: what is not is written as in `s3fd.inference.writers`.
+    """
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+
+
+def print_json(line: dict[str, Any]) -> None:
+    """Write a line of JSON to standard output: see `print_line`."""
+    print_line(json.dumps(line, ensure_ascii=False, allow_nan=False))
 
 
 def write(records: Iterable[Record | None], writers: list[Writer], progress: Progress) -> int:

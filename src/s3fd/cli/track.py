@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
-from s3fd.cli.running import INTERRUPTED, SOME_FAILED, end, interruptible, open_detector, open_runtime
+from s3fd.cli.running import (
+    INTERRUPTED,
+    SOME_FAILED,
+    end,
+    interruptible,
+    open_detector,
+    open_runtime,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from s3fd.inference.detector import Detector
@@ -159,7 +166,7 @@ def _run(path: str, detector: Detector, following: Following, out: Path | None, 
         _print(path, summary.rest())
         if failure is not None:
             progress.advance(failure)
-            _print_line(failure.to_dict())
+            print_json(failure.to_dict())
             return SOME_FAILED
         return INTERRUPTED if interrupted() else 0
 
@@ -194,11 +201,4 @@ def _follow(
 def _print(path: str, tracks: list[Track]) -> None:
     """Write a line of JSON for each track that is over."""
     for track in tracks:
-        _print_line({"path": path} | track.to_dict())
-
-
-def _print_line(line: dict[str, Any]) -> None:
-    """Write a line of JSON to standard output, at once."""
-    text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
-    sys.stdout.buffer.flush()
+        print_json({"path": path} | track.to_dict())

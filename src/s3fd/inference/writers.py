@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, overload
 
 from s3fd.inference.records import Record, columns
 
@@ -152,6 +152,14 @@ class ParquetWriter:
         if self._rows:
             self._file.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
+
+
+@overload
+def valid_text(text: str) -> str: ...
+
+
+@overload
+def valid_text(text: None) -> None: ...
 
 
 def valid_text(text: str | None) -> str | None:

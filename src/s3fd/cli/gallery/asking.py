@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s3fd.cli.gallery.options import (
-    SOME_FAILED,
-    Gallery,
-    Model,
-    Threshold,
-    Weights,
-    failures,
-    write_line,
-)
+from s3fd.cli.gallery.options import Gallery, Model, Threshold, Weights, failures
+from s3fd.cli.running import SOME_FAILED, print_json
 
 if TYPE_CHECKING:
     from s3fd.identity.store import Calibration, Store
@@ -53,13 +46,13 @@ def identify(
                     faces, vectors = reader.every(path)
                 except PictureError as error:
                     failed = True
-                    write_line({"path": str(path), "error": error.reason})
+                    print_json({"path": str(path), "error": error.reason})
                     continue
                 told = [
                     {"box": face["box"], **decide(store.search(vector), threshold).to_dict()}
                     for face, vector in zip(faces.to_dicts(), vectors, strict=True)
                 ]
-                write_line({"path": str(path), "faces": told})
+                print_json({"path": str(path), "faces": told})
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -85,7 +78,7 @@ def verify(
             theirs = store.vectors_of(name)
         score = float((theirs @ reader.one(picture, Quality())).max())
     line = {"path": str(picture), "name": name, "same": score >= threshold}
-    write_line(line | {"score": round(score, 4), "threshold": round(threshold, 4)})
+    print_json(line | {"score": round(score, 4), "threshold": round(threshold, 4)})
     if score < threshold:
         raise typer.Exit(SOME_FAILED)
 

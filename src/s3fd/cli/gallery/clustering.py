@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from s3fd.cli.gallery.options import SOME_FAILED, MinSize, Model, Threshold, Weights, failures
+from s3fd.cli.gallery.options import MinSize, Model, Threshold, Weights, failures
+from s3fd.cli.running import SOME_FAILED, print_json, print_line
 
 if TYPE_CHECKING:
     from s3fd.boxes import FloatArray
@@ -84,7 +84,10 @@ def cluster(
         pairs = clustering.together([name for name, _ in kept], paths)
         if folders is not None:
             _write(kept, folders)
-    typer.echo(json.dumps(_report(kept, pairs), ensure_ascii=False) if as_json else _table(shown, pairs))
+    if as_json:
+        print_json(_report(kept, pairs))
+    else:
+        print_line(_table(shown, pairs))
     left = sum(name not in shown for name in names)
     typer.echo(f"s3fd: {len(seen)} faces, {left} of people in fewer than {least} pictures", err=True)
     if failed:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from s3fd.cli.failure import fail
-
-SOME_FAILED = 1
 
 Gallery = Annotated[
     str, typer.Argument(metavar="GALLERY", help="The gallery: a file, or postgresql://… of a database.")
@@ -41,11 +38,6 @@ Threshold = Annotated[
     float | None,
     typer.Option(min=-1, max=1, help="Least score, a cosine.", show_default="of `s3fd gallery calibrate`"),
 ]
-
-
-def write_line(line: dict[str, Any]) -> None:
-    """Print a line of JSON."""
-    typer.echo(json.dumps(line, ensure_ascii=False))
 
 
 @contextmanager

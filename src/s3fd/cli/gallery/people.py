@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from s3fd.cli.gallery.options import (
-    SOME_FAILED,
     Gallery,
     MinScore,
     MinSharpness,
@@ -16,8 +15,8 @@ from s3fd.cli.gallery.options import (
     Model,
     Weights,
     failures,
-    write_line,
 )
+from s3fd.cli.running import SOME_FAILED, print_json
 
 
 def add(
@@ -44,6 +43,7 @@ def add(
     from s3fd.identity.decision import check_name
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.job import open_reader, people_in
+    from s3fd.inference.writers import valid_text
 
     quality = Quality(min_size, min_sharpness, min_score)
     failed = False
@@ -60,8 +60,8 @@ def add(
                         failed = True
                         line |= {"error": vector}
                     else:
-                        store.add(person, vector[None], [str(file)])
-                    write_line(line)
+                        store.add(person, vector[None], [valid_text(str(file))])
+                    print_json(line)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -72,7 +72,7 @@ def remove(gallery: Gallery, name: Annotated[str, typer.Argument(metavar="NAME",
 
     with failures(), open_gallery(gallery) as store:
         count = store.remove(name)
-    write_line({"name": name, "removed": count})
+    print_json({"name": name, "removed": count})
 
 
 def list_people(gallery: Gallery) -> None:
@@ -81,4 +81,4 @@ def list_people(gallery: Gallery) -> None:
 
     with failures(), open_gallery(gallery) as store:
         for name, count in store.people().items():
-            write_line({"name": name, "vectors": count})
+            print_json({"name": name, "vectors": count})

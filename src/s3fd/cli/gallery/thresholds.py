@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from s3fd.cli.gallery.options import Gallery, Model, Weights, failures, write_line
+from s3fd.cli.gallery.options import Gallery, Model, Weights, failures
+from s3fd.cli.running import print_json
 
 if TYPE_CHECKING:
     from s3fd.boxes import FloatArray
@@ -49,4 +50,4 @@ def calibrate(
                     people[person] = np.stack(found)
             fitted = calibration.calibrate(store, people, false_accepts)
             store.calibrate(fitted)
-    write_line(asdict(fitted))
+    print_json(asdict(fitted))

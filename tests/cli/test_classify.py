@@ -1,0 +1,45 @@
+"""The command as a user runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "s3fd", "classify", "--threads", "1", *(str(a) for a in arguments)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")
+def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(EXAMPLE, tmp_path / name)
+    (tmp_path / "é.jpg").write_bytes(b"torn")
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    answer = subprocess.run(
+        command(tmp_path), capture_output=True, text=True, encoding="utf-8", env=strict, timeout=120
+    )
+    told, failed = (json.loads(line) for line in answer.stdout.splitlines())
+    assert Path(told["path"]).name == name
+    assert set(told) == {"path", "gender", "probability", "faces"}
+    assert Path(failed["path"]).name == "é.jpg" and failed["error"]
+    assert (answer.returncode, answer.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_reader_that_leaves_is_no_error() -> None:
+    process = subprocess.Popen(command(*[EXAMPLE] * 500), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    json.loads(process.stdout.readline())
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
