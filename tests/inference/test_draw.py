@@ -98,7 +98,9 @@ def test_a_cut_out_is_never_empty() -> None:
         ("a/b.jpg", 100, "a/b.jpg"),
         ("b.JPEG", 100, "b.JPEG"),
         ("b.gif", 100, "b.gif.png"),
-        ("b", 100, "b.png"),
+        ("b.gif.png", 100, "b.gif.png.png"),
+        ("b.2024.png", 100, "b.2024.png"),
+        ("b", 100, "b.png.png"),
         ("b.webp", 20_000, "b.webp.png"),
         ("b.jpg", 70_000, "b.jpg.png"),
     ],
@@ -107,10 +109,22 @@ def test_names_of_copies(name: str, side: int, expected: str) -> None:
     assert draw.copy_name(Path(name), side) == Path(expected)
 
 
+NAMES = [
+    *("a", "a.dat", "a.jpg", "a.png", "a.PNG", "a.JPG", "a.gif", "a_0.jpg", "b/a.jpg", "a.jpeg", "a.jpg.jpg"),
+    *("a.png.png", "a.png.png.png", "a.png.jpg", "a.jpg.png", "a.gif.png", "a.gif.PNG", "a.dat.png"),
+    *("a.gif.png.png", "a.dat.jpg", "a.png_0.jpg", "a.gif.png_0.jpg"),
+]
+
+
+@pytest.mark.parametrize("side", [100, 70_000])
+def test_names_of_copies_never_collide(side: int) -> None:
+    copies = [draw.copy_name(Path(name), side) for name in NAMES]
+    assert len(set(copies)) == len(copies)
+
+
 def test_names_of_cut_outs_never_collide() -> None:
-    names = [Path(name) for name in ("a.jpg", "a.png", "a.JPG", "a_0.jpg", "b/a.jpg", "a.jpeg")]
-    cut_outs = [draw.crop_name(name, i) for name in names for i in range(11)]
-    assert cut_outs[0] == Path("a_0.jpg")
+    cut_outs = [draw.crop_name(Path(name), i) for name in NAMES for i in range(11)]
+    assert draw.crop_name(Path("a.jpg"), 0) == Path("a_0.jpg")
     assert len(set(cut_outs)) == len(cut_outs)
 
 

@@ -138,7 +138,14 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("a/b.mp4", "a/b.mp4"), ("b.MOV", "b.MOV"), ("b.avi", "b.avi.mp4"), ("b.webm", "b.webm.mp4")],
+    [
+        ("a/b.mp4", "a/b.mp4"),
+        ("b.MOV", "b.MOV"),
+        ("b.avi", "b.avi.mp4"),
+        ("b.webm", "b.webm.mp4"),
+        ("b.avi.mp4", "b.avi.mp4.mp4"),
+        ("b.2024.mp4", "b.2024.mp4"),
+    ],
 )
 def test_names_of_copies(name: str, expected: str) -> None:
     assert video_name(Path(name)) == Path(expected)

@@ -12,6 +12,7 @@ from s3fd import boxes
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
 from s3fd.inference.pictures import Pixels
+from s3fd.inference.sources import PICTURE_SUFFIXES
 from s3fd.weights.atomic import write_atomically
 
 COLOUR = (60, 220, 60)
@@ -165,19 +166,29 @@ def copy_name(relative: Path, longest_side: int) -> Path:
     """Name of an annotated copy whose longest side has so many pixels, from the picture's own name.
 
     It is the same, with ``.png`` after it if the picture's format is not written or cannot hold that many.
+    Lest ``a.gif`` and ``a.gif.png`` share a name, the second has another ``.png`` after it too; and a name
+    without a picture's suffix has two.
     """
-    if longest_side <= LONGEST_SIDES.get(relative.suffix.lower(), 0):
+    fits = longest_side <= LONGEST_SIDES.get(relative.suffix.lower(), 0)
+    if fits and not (relative.suffix.lower() == ".png" and _is_picture(relative.stem)):
         return relative
-    return relative.with_name(f"{relative.name}.png")
+    return relative.with_name(f"{relative.name}{'.png' if _is_picture(relative.name) else '.png.png'}")
 
 
 def crop_name(relative: Path, face: int) -> Path:
     """Name of a cut-out: ``photo_0.jpg`` of ``photo.jpg``.
 
-    Another suffix stays, as in ``photo.png_0.jpg``, lest pictures that differ only in it share a name.
+    Lest pictures share a name, another suffix stays, as in ``photo.png_0.jpg``, and so does ``.jpg`` after
+    another. A name without a picture's suffix has ``.jpg`` after it.
     """
-    stem = relative.stem if relative.suffix == ".jpg" else relative.name
-    return relative.with_name(f"{stem}_{face}.jpg")
+    name = relative.name if _is_picture(relative.name) else f"{relative.name}.jpg"
+    plain = relative.suffix == ".jpg" and not _is_picture(relative.stem)
+    return relative.with_name(f"{relative.stem if plain else name}_{face}.jpg")
+
+
+def _is_picture(name: str) -> bool:
+    """Whether a file has a picture's suffix."""
+    return Path(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def save(pixels: Pixels, path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
+from s3fd.inference.sources import VIDEO_SUFFIXES
 from s3fd.video.frames import EXACT, VideoError, VideoFormat
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ MATRICES = frozenset({1, 4, 5, 6, 7, 9})
 
 
 def video_name(relative: Path) -> Path:
-    """Name of a written copy of a video: the same, with ``.mp4`` after it if its kind is not written."""
-    if relative.suffix.lower() in CONTAINERS:
+    """Name of a written copy of a video: the same, with ``.mp4`` after it if its kind is not written.
+
+    Lest ``a.avi`` and ``a.avi.mp4`` share a name, the second has another ``.mp4`` after it too.
+    """
+    appended = relative.suffix.lower() == ".mp4" and Path(relative.stem).suffix.lower() in VIDEO_SUFFIXES
+    if relative.suffix.lower() in CONTAINERS and not appended:
         return relative
     return relative.with_name(f"{relative.name}.mp4")
 
