@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from functools import partial
 from pathlib import Path
@@ -121,16 +122,17 @@ def serve(
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
         key = _key(api_key_file)
+        body = round(_finite("--max-megabytes", max_megabytes, 2**20))
         try:
             check_key(host, key)
             limits = Limits(
-                body=round(max_megabytes * 2**20),
-                held=round(8 * max_megabytes * 2**20),
+                body=body,
+                held=8 * body,
                 files=max_files,
-                pixels=round(max_megapixels * 1e6),
+                pixels=round(_finite("--max-megapixels", max_megapixels, 1e6)),
                 queue=queue,
                 per_client=per_client or None,
-                deadline=deadline,
+                deadline=_finite("--deadline", deadline),
                 vectors=max_vectors,
             )
         except ValueError as error:
@@ -168,6 +170,13 @@ def serve(
         return 0
 
     end(run)
+
+
+def _finite(option: str, number: float, unit: float = 1.0) -> float:
+    """So many units; end if that is infinite, or no number."""
+    if not math.isfinite(number * unit):
+        fail(f"{option}: {number:g} is no number that can be used")
+    return number * unit
 
 
 def _recogniser(runtime: Runtime, weights: str, model: Path | None, threads: int) -> Recogniser:
