@@ -63,6 +63,9 @@ def test_an_onnx_model_in_sixteen_bits(tmp_path: Path) -> None:
         (["slim", "--int8", "--calibration", "missing"], "no such folder"),
         (["missing.onnx"], "no such model"),
         (["slim", "--out", "slim.onnx"], "are .xml files"),
+        (["slim", "--out", "missing/slim.xml"], "--out: missing/slim.xml is not a file in a folder"),
+        (["slim", "--int8", "--calibration", "missing", "--out", "slim.onnx"], "are .xml files"),  # first
+        (["slim", "--int8", "--calibration", "missing", "--out", "missing/a.xml"], "--out"),
     ],
 )
 def test_wrong_calls(tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -200,6 +200,13 @@ def test_command_names_the_tensor_and_exits_with_2(state: dict[str, Tensor], tmp
     assert not (tmp_path / "o").exists()
 
 
+def test_a_folder_that_is_missing_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    out = tmp_path / "missing" / "x.safetensors"
+    result = CliRunner().invoke(app, ["import", str(tmp_path / "none.pth"), "--out", str(out)])
+    assert result.exit_code == 2
+    assert f"--out: {out} is not a file in a folder that exists" in result.output
+
+
 def test_own_weights_round_trip(tmp_path: Path) -> None:
     from s3fd.weights.network_file import save_network
 

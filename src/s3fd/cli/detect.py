@@ -12,7 +12,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
-from s3fd.cli.folders import open_folder
+from s3fd.cli.folders import check_file, open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 
 if TYPE_CHECKING:
@@ -223,8 +223,7 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
         except OSError as error:
             fail(f"--csv: {error}")
     if parquet is not None:
-        if not parquet.parent.is_dir() or parquet.is_dir():
-            fail(f"--parquet: {parquet} is not a file in a folder that exists")
+        check_file("--parquet", parquet)
         try:
             writers.append(ParquetWriter(parquet, attributes))
         except ImportError:

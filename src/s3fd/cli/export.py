@@ -10,6 +10,7 @@ import typer
 
 from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.folders import check_file
 
 if TYPE_CHECKING:
     from s3fd.inference.pictures import Pixels
@@ -35,6 +36,7 @@ def onnx(
 
     Pre-processing and box decoding are in the graph; threshold and suppression are not.
     """
+    check_file("--out", out)
     target = out or weights.with_suffix(".onnx")
     _write_onnx(weights, target)
     typer.echo(target)
@@ -80,11 +82,13 @@ def openvino(
     if int8 != (calibration is not None):
         fail("--int8 and --calibration go together")
     with needs_extra("openvino"):
-        from s3fd.weights.openvino_export import read_onnx, save_openvino
+        from s3fd.weights.openvino_export import check_name, read_onnx, save_openvino
 
+    check_file("--out", out)
     target = out or weights.with_suffix(".int8.xml" if int8 else ".xml")
-    pictures = None if calibration is None else _calibration_pictures(calibration)
     try:
+        check_name(target)
+        pictures = None if calibration is None else _calibration_pictures(calibration)
         with tempfile.TemporaryDirectory() as folder:
             model = read_onnx(_as_onnx(weights, Path(folder)))
             if pictures is not None:

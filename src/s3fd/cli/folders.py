@@ -1,4 +1,4 @@
-"""Folders that commands write copies of pictures to: no copy may replace a picture of the run."""
+"""Files and folders that commands write to, checked before there is anything to lose."""
 
 # os.path: see `s3fd.inference.sources`.
 # ruff: noqa: PTH112
@@ -16,6 +16,12 @@ MARK = ".s3fd-copies"
 
 NOTE = "s3fd writes copies of pictures to this folder, and replaces what is in it. Keep no originals here.\n"
 """What the mark says to whoever finds it."""
+
+
+def check_file(option: str, file: Path | None) -> None:
+    """End the command if the file of an `option` cannot be one that is written; None stands for no file."""
+    if file is not None and (not file.parent.is_dir() or file.is_dir()):
+        fail(f"{option}: {file} is not a file in a folder that exists")
 
 
 def open_folder(option: str, folder: Path, paths: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.folders import check_file
 from s3fd.cli.running import (
     INTERRUPTED,
     SOME_FAILED,
@@ -119,11 +120,8 @@ def _check(path: str, out: Path | None, frames: Path | None) -> None:
     if out is not None and out.suffix.lower() not in CONTAINERS:
         fail(f"--out: {out} is none of {', '.join(sorted(CONTAINERS))}")
     for option, file in (("--out", out), ("--json", frames)):
-        if file is None:
-            continue
-        if not file.parent.is_dir() or file.is_dir():
-            fail(f"{option}: {file} is not a file in a folder that exists")
-        if file.exists() and Path(path).exists() and file.samefile(path):
+        check_file(option, file)
+        if file is not None and file.exists() and Path(path).exists() and file.samefile(path):
             fail(f"{option}: {file} is the video itself: name another file")
 
 

@@ -9,6 +9,7 @@ import typer
 
 from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.folders import check_file
 from s3fd.cli.labels import Images, Index
 
 app = application(
@@ -51,16 +52,17 @@ def import_weights(
     from s3fd.weights.atomic import write_atomically
     from s3fd.weights.digest import sha256
 
+    check_file("--out", out)
     target = out or Path(file.stem).with_suffix(".safetensors")
     try:
         network = import_public(file)
-    except WeightsError as error:
+        source_digest = sha256(file)
+        save_network(network, BACKBONE, target, {"source": file.name, "source_sha256": source_digest})
+        digest = sha256(target)
+        write_atomically(target.with_suffix(".md"), card(file, source_digest, target, digest).encode())
+        write_atomically(target.with_suffix(".sha256"), f"{digest}  {target.name}\n".encode())
+    except (WeightsError, OSError) as error:
         fail(str(error))
-    source_digest = sha256(file)
-    save_network(network, BACKBONE, target, {"source": file.name, "source_sha256": source_digest})
-    digest = sha256(target)
-    write_atomically(target.with_suffix(".md"), card(file, source_digest, target, digest).encode())
-    write_atomically(target.with_suffix(".sha256"), f"{digest}  {target.name}\n".encode())
     typer.echo(target)
 
 
@@ -97,6 +99,7 @@ def calibrate_weights(
     from s3fd.inference.detector import Detector
     from s3fd.inference.resize import parse_size
 
+    check_file("--out", out)
     try:
         network = load_network(file)
         labels = run.read_labels(index, images, target, None)

@@ -26,6 +26,12 @@ def read_onnx(path: Path) -> Any:
         raise ValueError(f"{path}: not a model that OpenVINO can read") from error
 
 
+def check_name(path: Path) -> None:
+    """Raise ValueError if a model cannot be written under this name."""
+    if path.suffix != ".xml":
+        raise ValueError(f"{path}: OpenVINO's models are .xml files, with their weights beside them in .bin")
+
+
 def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
     """Write an `openvino.Model` to `path`, an ``.xml`` file, and its weights beside it in a ``.bin`` file.
 
@@ -35,8 +41,7 @@ def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
     Raises:
         ValueError: `path` does not end in ``.xml``.
     """
-    if path.suffix != ".xml":
-        raise ValueError(f"{path}: OpenVINO's models are .xml files, with their weights beside them in .bin")
+    check_name(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".openvino-") as folder:
         whole = Path(folder) / path.name
         openvino.save_model(model, whole, compress_to_fp16=fp16)
