@@ -176,6 +176,20 @@ def test_another_recipe_or_a_foreign_folder_is_refused(planned: Plan, tmp_path: 
         open_archive(Folder(str(tmp_path / "new")), archive.recipe, [])
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{}", b"[]", b'{"version": 1, "recipe": 5}', b"[" * 9999])
+def test_a_damaged_manifest_is_named(planned: Plan, detector: Detector, content: bytes) -> None:
+    archive = planned("archive")
+    list(job.make(archive, detector))
+    for name, use in (
+        ("part-000001.inputs.json", lambda: archive.inputs(1)),
+        ("part-000001.done.json", archive.total),
+        ("archive.json", lambda: planned("archive")),
+    ):
+        archive.folder.write(f"_manifest/{name}", content)
+        with pytest.raises(ArchiveError, match=f"_manifest/{name} is damaged"):
+            use()
+
+
 def test_a_plan_that_broke_off_is_made_anew(planned: Plan, tmp_path: Path) -> None:
     archive = planned("archive")
 

@@ -82,6 +82,12 @@ def test_killed_and_begun_again(tiny: Path, photos: Path, tmp_path: Path) -> Non
     check(dataset.dataset(out).to_table())  # _manifest is no part of it
     files = {path.name for path in out.iterdir()}
     assert files == {"_manifest", *(f"part-{i:06d}.parquet" for i in range(10))}
+    done = out / "_manifest" / "part-000000.done.json"
+    done.write_text("{")
+    damaged = run(tiny, photos, "--output", out)
+    assert (damaged.returncode, damaged.stdout) == (2, "")
+    assert f"{done} is damaged: without it, its partition is made again" in damaged.stderr
+    assert "Traceback" not in damaged.stderr
 
 
 @pytest.fixture(scope="module")

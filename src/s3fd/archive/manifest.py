@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -40,7 +41,7 @@ ARCHIVE = f"{HOME}/archive.json"
 
 
 class ArchiveError(ValueError):
-    """A folder that is no archive, or one that was begun in another way."""
+    """A folder that is no archive, one that was begun in another way, or one with a damaged manifest."""
 
 
 @dataclass(frozen=True)
@@ -124,27 +125,33 @@ class Archive:
         """Names of a partition's pictures, in the order of its rows.
 
         Raises:
+            ArchiveError: the file that says so is damaged.
             OSError: they cannot be read.
         """
-        names: list[str] = json.loads(self.folder.read(_inputs(number)))["inputs"]
-        return names
+        data = self.folder.read(_inputs(number))
+        with _intact(self.folder, _inputs(number)):
+            return [str(name) for name in json.loads(data)["inputs"]]
 
     def done(self, number: int) -> Done | None:
         """What is in a partition; None if it is not complete.
 
         Raises:
+            ArchiveError: the file that says so is damaged.
             OSError: that cannot be read.
         """
         try:
-            told = json.loads(self.folder.read(_done(number)))
+            data = self.folder.read(_done(number))
         except FileNotFoundError:
             return None
-        return Done(told["pictures"], told["faces"], told["unreadable"])
+        with _intact(self.folder, _done(number), "without it, its partition is made again"):
+            told = json.loads(data)
+            return Done(int(told["pictures"]), int(told["faces"]), int(told["unreadable"]))
 
     def total(self) -> Done:
         """What is in all complete partitions.
 
         Raises:
+            ArchiveError: a file that says so is damaged.
             OSError: that cannot be read.
         """
         each = in_order(self.done, range(self.partitions), READERS)
@@ -174,7 +181,8 @@ def open_archive(folder: Folder, recipe: Recipe, names: Iterable[str]) -> Archiv
     `names` are taken only if there is no complete plan yet.
 
     Raises:
-        ArchiveError: the folder holds something else, or an archive with another recipe; or no picture.
+        ArchiveError: the folder holds something else, or an archive with another recipe or whose
+            ``archive.json`` is damaged; or no picture.
         OSError: the folder, or what `names` lists, cannot be read or written.
     """
     if "archive.json" in folder.names(HOME):
@@ -200,16 +208,32 @@ def part(number: int) -> str:
 
 def _continued(folder: Folder, recipe: Recipe) -> Archive:
     """Open an archive that was begun with the same recipe."""
-    plan = json.loads(folder.read(ARCHIVE))
-    if plan["version"] != VERSION:
-        raise ArchiveError(f"{folder.url} has layout {plan['version']}; this version of s3fd has {VERSION}")
-    wanted = json.loads(_json(asdict(recipe)))
-    for key, value in plan["recipe"].items():
-        if wanted[key] != value:
+    data = folder.read(ARCHIVE)
+    with _intact(folder, ARCHIVE):
+        plan = json.loads(data)
+        if plan["version"] != VERSION:
             raise ArchiveError(
-                f"{folder.url} was begun with {key} {value!r}, not {wanted[key]!r}: name another folder"
+                f"{folder.url} has layout {plan['version']}; this version of s3fd has {VERSION}"
             )
-    return Archive(folder, recipe, plan["pictures"], plan["partitions"])
+        wanted = json.loads(_json(asdict(recipe)))
+        for key, value in plan["recipe"].items():
+            if wanted.get(key) != value:
+                raise ArchiveError(
+                    f"{folder.url} was begun with {key} {value!r}, not {wanted.get(key)!r}: "
+                    "name another folder"
+                )
+        return Archive(folder, recipe, int(plan["pictures"]), int(plan["partitions"]))
+
+
+@contextmanager
+def _intact(folder: Folder, name: str, remedy: str = "name another folder") -> Iterator[None]:
+    """Around the use of what a file of the manifest says: turn what is wrong about it into ArchiveError."""
+    try:
+        yield
+    except ArchiveError:
+        raise
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise ArchiveError(f"{folder.url}/{name} is damaged: {remedy}") from error
 
 
 def _inputs(number: int) -> str:

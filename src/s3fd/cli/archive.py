@@ -65,7 +65,7 @@ def detect_to_archive(
     detector = open_detector(runtime, size, min_score, attributes, min_probability)
 
     from s3fd.archive.job import make
-    from s3fd.archive.manifest import Recipe
+    from s3fd.archive.manifest import ArchiveError, Recipe
     from s3fd.archive.storage import absolute
     from s3fd.inference.runtime import locate
     from s3fd.weights.digest import model_digest
@@ -97,7 +97,10 @@ def detect_to_archive(
     with Progress(
         sys.stderr.isatty(), RAY if spread else f"{runtime.engine} on {runtime.device}"
     ) as progress:
-        return _run(archive, made, progress)
+        try:
+            return _run(archive, made, progress)
+        except ArchiveError as error:
+            fail(f"--output: {error}")
 
 
 def _open(output: str, recipe: Recipe) -> Archive:
