@@ -4,7 +4,7 @@
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
 #
 # faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it). DATA/backgrounds is what
-# tools/make_clutter.py composes, of things and places that are not among the packs.
+# tools/make_clutter.py composes, of things and places that are not among the packs; DATA/clipart the same, with clip art.
 # DATA holds the unpacked sets that the configurations name. Every stage that was stopped goes on where it was when
 # the same command runs again; OUT receives a folder a stage, and slim.safetensors and slim.onnx in the end.
 set -euo pipefail
@@ -75,6 +75,9 @@ for stage in gender-last gender-fine gender-finer; do
       --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
   from=$out/$stage/weights.safetensors
 done
-s3fd weights calibrate "$from" "$data/labelled/calibration.csv" --images "$data" \
+further slim-heads "$from"
+mix "$from" "$out/slim-heads/weights.safetensors" "$out/half-way.safetensors" 0.5
+mix "$from" "$out/half-way.safetensors" "$out/whole.safetensors" 0
+s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

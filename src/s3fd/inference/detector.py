@@ -26,8 +26,8 @@ from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
 
 MIN_SCORE = 0.5
-"""Least score that counts as a face unless the caller says otherwise: precision 95 % and the best F1 with the
-bundled weights, on their training pictures (``benchmarks/threshold.py``)."""
+"""Least score that counts as a face unless the caller says otherwise: with the bundled weights precision is
+96 % and F1 within a point of its best, on their training pictures (``benchmarks/threshold.py``)."""
 
 DECODERS = 2
 """Threads of `Detector.many` that decode: one would keep a GPU waiting, and two processors have no more."""
