@@ -96,8 +96,13 @@ def test_threads_may_share_it(runtimes: dict[str, Runtime]) -> None:
 
 
 BOTH_AT_ONCE = """
+import sys
 import threading
+
 import numpy as np
+
+sys.setswitchinterval(1e-6)  # so that both meet in what OpenVINO prepares
+
 from s3fd.inference.runtime import open_runtime
 
 runtime = open_runtime("slim", 2, engine="openvino", streams=2)
@@ -107,21 +112,18 @@ def look() -> None:
     start.wait()
     runtime(np.zeros((1, 64, 64, 3), np.uint8))
 
-threads = [threading.Thread(target=look, daemon=True) for _ in range(2)]
+threads = [threading.Thread(target=look) for _ in range(2)]
 for thread in threads:
     thread.start()
 for thread in threads:
-    thread.join(30)
-print(sum(thread.is_alive() for thread in threads))
+    thread.join()
 """
 
 
 def test_the_first_pictures_of_a_process_may_come_in_two_threads() -> None:
-    """Two of thirteen processes hung for ever where OpenVINO was not prepared before."""
-    for _ in range(3):
-        command = [sys.executable, "-c", BOTH_AT_ONCE]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-        assert done.stdout == "0\n"
+    """Most such processes hung for ever where OpenVINO was not prepared before."""
+    for _ in range(4):
+        subprocess.run([sys.executable, "-c", BOTH_AT_ONCE], check=True, timeout=60)
 
 
 @pytest.fixture
