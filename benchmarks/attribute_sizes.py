@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
+from attribute_card import SMALLEST
 from documents import put
 from rich.progress import track
 
@@ -22,18 +22,13 @@ import s3fd
 from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 from s3fd.data import labels as label_files
+from s3fd.data.labels import LabelledPicture
 from s3fd.data.targets import parse_target
-from s3fd.inference import pictures
-from s3fd.inference.pictures import Pixels
+from s3fd.evaluation.attribute_faces import faces_of
+from s3fd.inference.pictures import Picture
 
 SIZES = (32, 45, 64, 90, 128, 180)
 """Geometric mean sides of the face as the network sees it, in pixels."""
-
-SMALLEST = 32
-"""Pixels of the picture: under it, portraits and crops hold faces that nobody labelled."""
-
-SAME_FACE = 0.3
-"""IoU from which a face that is found is the labelled one."""
 
 MIN_SCORE = 0.1
 """Low, so that nearly every face is found at every size."""
@@ -54,14 +49,13 @@ def main() -> None:
     labels = label_files.read(args.data / "labelled" / "test.csv", args.data, [target])
     right: dict[str, list[list[float]]] = defaultdict(list)
     for item in track(labels.pictures[:: args.every], description="looking"):
-        picture = pictures.read(item.path)
-        known = item.labels["Gender"] >= 0
-        if item.boxes is None or known.sum() != 1:
+        known = np.flatnonzero(item.labels["Gender"] >= 0)
+        if item.boxes is None or len(known) != 1:
             continue
-        (box,), (label,) = item.boxes[known], item.labels["Gender"][known]
-        side = float(np.sqrt(np.prod(box[2:] - box[:2])))
+        side = float(np.sqrt(box_ops.area(item.boxes[known])[0]))
         if side >= SMALLEST:
-            row = [is_right(detector, picture, box, size / side, label) for size in SIZES]
+            picture = detector.prepare(item.path)
+            row = [is_right(detector, item, int(known[0]), picture, size / side) for size in SIZES]
             right[item.extra["pack"][0]].append(row)
     table = format_table({pack: np.array(rows) for pack, rows in right.items()})
     print(table)
@@ -69,15 +63,16 @@ def main() -> None:
         put("docs/attributes.md", "benchmarks/attribute_sizes.py", table)
 
 
-def is_right(detector: s3fd.Detector, picture: Pixels, box: FloatArray, scale: float, label: int) -> float:
-    """Whether the face in `box` is told rightly in the picture at `scale`: 0, 1, NaN if it is not found."""
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    seen = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method), np.uint8)
-    faces = detector.find_probabilities(detector.prepare(seen))
-    overlap = box_ops.iou(box[None] * np.float32(scale), faces.boxes)[0]
-    if not len(overlap) or overlap.max() < SAME_FACE:
+def is_right(
+    detector: s3fd.Detector, item: LabelledPicture, row: int, picture: Picture, scale: float
+) -> float:
+    """Whether the face of a `row` is told rightly in its picture at `scale`: 0, 1, NaN if it is not found."""
+    size = round(max(picture.width, picture.height) * scale)
+    faces = detector.find_probabilities(picture, size=size)
+    (face,) = faces_of(item, np.array([row]), faces)
+    if face is None:
         return float("nan")
-    return float(faces.attributes["gender"][overlap.argmax()].argmax() == label)
+    return float(faces.attributes["gender"][face].argmax() == item.labels["Gender"][row])
 
 
 def format_table(right: Mapping[str, FloatArray]) -> str:

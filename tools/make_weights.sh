@@ -34,6 +34,13 @@ others=(--others "$data/wider_train_subset" --others "$data/group_photos/images"
 [ -f "$data/labelled/crowds.csv" ] ||
   python "$here/tools/pseudo_labels.py" "$data" "$data/labelled/crowds.csv" --teacher "$gender_teacher" \
     --labels "$data/labelled/train.csv" wider_train_subset group_photos masked_faces
+
+learn_gender() { # STAGE: the branch, and stages with it, learn on from $from, which is then what came of it
+  [ -f "$out/$1/weights.safetensors" ] ||
+    s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$1" \
+      --config "$here/configs/finetune/$1.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
+  from=$out/$1/weights.safetensors
+}
 from=$out/gender/weights.safetensors hold=()
 for stage in gender-crowds gender-held gender-further; do
   if [ $stage = gender-held ]; then
@@ -44,10 +51,7 @@ for stage in gender-crowds gender-held gender-further; do
     hold=()
     others+=(--others "$data/lfw_subset/images")
   fi
-  [ -f "$out/$stage/weights.safetensors" ] ||
-    s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
-      --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
-  from=$out/$stage/weights.safetensors
+  learn_gender $stage
 done
 gender_of=$from
 
@@ -70,14 +74,10 @@ mix "$gender_of" "$out/mean.safetensors" "$out/joined.safetensors" 0 # its gende
 from=$out/joined.safetensors hold=()
 for stage in gender-last gender-fine gender-finer; do
   [ $stage = gender-finer ] && hold=(--hold "$out/gender-last/weights.safetensors")
-  [ -f "$out/$stage/weights.safetensors" ] ||
-    s3fd finetune "$data/labelled/crowds.csv" --images "$data" --target "$gender" --out "$out/$stage" \
-      --config "$here/configs/finetune/$stage.yaml" --weights "$from" "${hold[@]}" "${others[@]}"
-  from=$out/$stage/weights.safetensors
+  learn_gender $stage
 done
 further slim-heads "$from"
-mix "$from" "$out/slim-heads/weights.safetensors" "$out/half-way.safetensors" 0.5
-mix "$from" "$out/half-way.safetensors" "$out/whole.safetensors" 0
+mix "$from" "$out/slim-heads/weights.safetensors" "$out/whole.safetensors" 0.5 # and the gender of the first
 s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

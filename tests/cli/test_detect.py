@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from reader import leave_after_a_line
 
 from s3fd import boxes as box_ops
 
@@ -289,16 +290,7 @@ def test_ctrl_c_keeps_the_parquet_file(tiny: Path, tmp_path: Path) -> None:
 @POSIX
 def test_a_reader_that_leaves_is_no_error(tiny: Path, tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png")
-    process = subprocess.Popen(
-        command(tiny, *[path] * 3000), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    json.loads(process.stdout.readline())
-    process.stdout.close()
-    assert process.wait(timeout=60) == 141
-    assert process.stderr.read() == ""
-    process.stderr.close()
+    assert leave_after_a_line(command(tiny, *[path] * 3000)) == (141, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs file names of any bytes")

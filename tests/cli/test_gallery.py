@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from reader import leave_after_a_line
 from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
 
 from s3fd.cli.gallery.clustering import folder_names
@@ -127,17 +128,8 @@ def test_a_file_name_that_is_no_text(home: Path, tmp_path: Path) -> None:
 def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
     pictures = [home / "Ada again.png"] * 200
     options = ("--recogniser", home / "colours.onnx", "--threshold", "0.5")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "s3fd", "gallery", "identify", home / "g.db", *pictures, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    json.loads(process.stdout.readline())
-    process.stdout.close()
-    assert process.wait(timeout=60) == 141
-    assert process.stderr.read() == b""
-    process.stderr.close()
+    command = [sys.executable, "-m", "s3fd", "gallery", "identify", home / "g.db", *pictures, *options]
+    assert leave_after_a_line(command) == (141, "")
 
 
 def test_another_recognisers_vectors_are_refused(home: Path, tmp_path: Path) -> None:

@@ -48,8 +48,9 @@ class Progress:
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
         if record.error is not None:
-            path = record.path.encode("utf-8", "backslashreplace").decode("utf-8")
-            self._say(f"s3fd: {path}: {record.error}")
+            from s3fd.inference.writers import valid_text
+
+            self._say(f"s3fd: {valid_text(record.path)}: {record.error}")
         self.add(1, record.found, int(record.error is not None))
 
     def add(self, pictures: int, faces: int, failed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -140,7 +139,9 @@ def print_line(text: str) -> None:
 
 def print_json(line: dict[str, Any]) -> None:
     """Write a line of JSON to standard output: see `print_line`."""
-    print_line(json.dumps(line, ensure_ascii=False, allow_nan=False))
+    from s3fd.inference.writers import to_json
+
+    print_line(to_json(line))
 
 
 def write(records: Iterable[Record | None], writers: list[Writer], progress: Progress) -> int:

@@ -55,7 +55,7 @@ def observe(
         except PictureError:
             faces = Faces.empty()
         known = np.flatnonzero(item.labels[column] >= 0)
-        for row, face in zip(known, _faces_of(item, known, faces), strict=True):
+        for row, face in zip(known, faces_of(item, known, faces), strict=True):
             if face is None:
                 missed += 1
                 continue
@@ -76,7 +76,7 @@ def observe(
     )
 
 
-def _faces_of(item: LabelledPicture, rows: np.ndarray, faces: Faces) -> list[int | None]:
+def faces_of(item: LabelledPicture, rows: np.ndarray, faces: Faces) -> list[int | None]:
     """The detected face that each labelled one is, None for one that was not found."""
     if not len(faces):
         return [None] * len(rows)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from s3fd.errors import UnusableError
 from s3fd.inference import heif
 
 Pixels = NDArray[np.uint8]
@@ -62,23 +63,13 @@ DECODE_ERRORS = (
 """What Pillow's decoders raise on damaged files."""
 
 
-class PictureError(ValueError):
+class PictureError(UnusableError):
     """A picture that cannot be read; the message is one line.
 
     Attributes:
         name: the file, or what else the picture is known by.
         reason: why it cannot be read.
     """
-
-    def __init__(self, name: str, reason: str) -> None:
-        """Say why the picture `name` cannot be read."""
-        super().__init__(f"{name}: {reason}")
-        self.name = name
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
-        """Let another process raise it: an exception is copied by its message alone otherwise."""
-        return type(self), (self.name, self.reason)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class JsonLinesWriter(_LineWriter):
 
     def write(self, record: Record) -> None:
         """Write a record as one line."""
-        self._write(json.dumps(record.to_dict(), ensure_ascii=False, allow_nan=False) + "\n")
+        self._write(to_json(record.to_dict()) + "\n")
 
 
 class CsvWriter(_LineWriter):
@@ -152,6 +152,11 @@ class ParquetWriter:
         if self._rows:
             self._file.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
+
+
+def to_json(record: dict[str, Any]) -> str:
+    """A record as one line of JSON, without its end."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
 @overload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from s3fd.errors import UnusableError
 from s3fd.inference.pictures import Pixels
 
 MILLISECONDS = Fraction(1, 1000)
@@ -17,23 +18,13 @@ EXACT = 0x2 | 0x2000 | 0x40000
 turns a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
 
 
-class VideoError(ValueError):
+class VideoError(UnusableError):
     """A video that cannot be read or written; the message is one line.
 
     Attributes:
         name: the file or camera.
         reason: what is wrong with it.
     """
-
-    def __init__(self, name: str, reason: str) -> None:
-        """Say what is wrong with the video `name`."""
-        super().__init__(f"{name}: {reason}")
-        self.name = name
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[VideoError], tuple[str, str]]:
-        """Let another process raise it: an exception is copied by its message alone otherwise."""
-        return type(self), (self.name, self.reason)
 
 
 @dataclass(frozen=True)
