@@ -11,7 +11,8 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd
     && install --directory --owner s3fd --mode 700 /gallery
 COPY --from=build /opt/s3fd /opt/s3fd
 # SQLite rewrites a gallery's file by way of a temporary one, for which a read-only file system has no other place.
-ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SQLITE_TMPDIR=/gallery
+# ONNX Runtime's packages report to Microsoft what they run, unless told not to.
+ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SQLITE_TMPDIR=/gallery ORT_DISABLE_TELEMETRY=1
 USER s3fd
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
