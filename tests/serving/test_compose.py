@@ -72,6 +72,12 @@ def test_nothing_but_this_machine_reaches_it_and_nothing_runs_as_root() -> None:
         assert "no-new-privileges:true" in service["security_opt"]
 
 
+def test_podman_and_podman_compose_read_it_as_docker_does() -> None:
+    for service in SERVICES.values():
+        assert " " not in "".join(service["healthcheck"]["test"])  # at which older Podman takes a word apart
+        assert set(service["networks"]) <= set(FILE["networks"])  # also the one named default
+
+
 def test_people_are_kept_in_a_volume_and_the_server_comes_first() -> None:
     (mounted,) = SERVER["volumes"]
     name, folder = mounted.split(":")
