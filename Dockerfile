@@ -11,9 +11,9 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin s3fd
     && install --directory --owner s3fd --mode 700 /gallery
 COPY --from=build /opt/s3fd /opt/s3fd
 # SQLite rewrites a gallery's file by way of a temporary one, for which a read-only file system has no other place.
-# ONNX Runtime's packages report to Microsoft what they run, unless told not to.
-ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SQLITE_TMPDIR=/gallery ORT_DISABLE_TELEMETRY=1
-USER s3fd
+ENV PATH=/opt/s3fd/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SQLITE_TMPDIR=/gallery
+# By its number, by which Kubernetes tells that it is not root.
+USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
 # Bound to all of the container's addresses, it asks for an API key: it does not start without S3FD_API_KEY.

@@ -188,7 +188,3 @@ def test_the_image_runs_without_rights() -> None:
     assert any("useradd --system" in line and f" {user} " in f"{line} " for line in values(RUN, "RUN"))
     names = [step.name for step in RUN]
     assert names.index("USER") < names.index("ENTRYPOINT")
-
-
-def test_the_image_reports_to_nobody(tmp_path: Path) -> None:
-    assert variables(RUN, tmp_path)["ORT_DISABLE_TELEMETRY"] == "1"
