@@ -60,6 +60,23 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_pa
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
+def test_a_run_that_goes_on_skips_the_blocks_that_it_would_have_skipped(
+    squares: Path, tmp_path: Path
+) -> None:
+    config = TrainConfig.model_validate(settings(steps=6, network={"drop": 0.3}))
+    samples, _ = loop.read_data(config.data, squares)
+
+    def stop(step: int, figures: dict[str, float]) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    loop.train(config, samples, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(config, samples, tmp_path / "stopped", on_step=stop)
+    loop.train(config, samples, tmp_path / "stopped")
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+
+
 def test_a_finished_run_is_left_alone(squares: Path, tmp_path: Path) -> None:
     first = run(squares, tmp_path)
     again = run(squares, tmp_path)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -90,6 +91,9 @@ class Trainer:
         Raises:
             TrainingError: loss or gradient are not finite; the message lists the batch's files.
         """
+        if self.config.network.drop:  # of the step alone, so that a run that goes on skips the same blocks
+            entropy = (self.config.seed, self.step, self.processes.rank)
+            torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
