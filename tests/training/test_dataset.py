@@ -87,6 +87,16 @@ def test_normalise_subtracts_the_mean() -> None:
     assert normalise(picture).abs().max() == 0
 
 
+def test_a_cached_picture_has_the_boxes_of_each_of_its_samples(samples: list[Sample]) -> None:
+    path = samples[0].path
+    boxes = [np.array([[2, 2, 20, 20]], np.float32), np.array([[30, 30, 60, 60]], np.float32)]
+    both = [Sample(path, each, np.zeros(1, bool)) for each in boxes]
+    policy = Augmentation(64, anchor_sampling=0, grids=(1.0,), distort=False)
+    plain, cached = (TrainingStream(both, policy, MatchingConfig(), 0, cache) for cache in (False, True))
+    for n in range(6):
+        torch.testing.assert_close(plain[n].deltas, cached[n].deltas)
+
+
 def test_an_unreadable_picture_is_named(samples: list[Sample]) -> None:
     samples[0].path.unlink()
     with pytest.raises(OSError, match=r"0\.png"):

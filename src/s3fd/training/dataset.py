@@ -18,7 +18,7 @@ from s3fd.data.location import Location, Part, read_bytes
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
-from s3fd.training.augmentation import Augmentation, Labelled
+from s3fd.training.augmentation import Augmentation, Labelled, Picture
 from s3fd.training.composer import Composer
 from s3fd.training.config import MatchingConfig
 from s3fd.training.targets import TargetMaker, label_anchors
@@ -87,7 +87,7 @@ class TrainingStream(Dataset[Example]):
         self.seed = seed
         self.composing = composing
         self.targets = TargetMaker(augmentation.size, matching)
-        self._cache: dict[Location | Part, Labelled] | None = {} if cache else None
+        self._cache: dict[Location | Part, Picture] | None = {} if cache else None
 
     def __getitem__(self, n: int) -> Example:
         """Make training picture number `n`."""
@@ -124,9 +124,9 @@ class TrainingStream(Dataset[Example]):
         sample = self.samples[index]
         if self._cache is None:
             return load(sample)
-        if sample.path not in self._cache:  # a repeated set has several samples of a picture
-            self._cache[sample.path] = load(sample)
-        return self._cache[sample.path]
+        if sample.path not in self._cache:  # a picture may have several samples, each with boxes of its own
+            self._cache[sample.path] = load(sample).picture
+        return Labelled(self._cache[sample.path], sample.boxes, sample.ignored)
 
 
 def _tensor(picture: NDArray[np.uint8]) -> Tensor:
