@@ -97,3 +97,9 @@ def test_a_malformed_file_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(ValueError, match=rf"gt.txt:{line}:"):
         wider.read(write(tmp_path, text), images)
+
+
+def test_a_file_from_windows_loses_no_picture(images: Path, tmp_path: Path) -> None:
+    text = "\ufeffevent/a.jpg\r\n1\r\n10 20 30 40\r\nevent/b.jpg\r\n0\r\n"
+    found = wider.read(write(tmp_path, text), images)
+    assert [s.path.name for s in found.samples] == ["a.jpg", "b.jpg"] and not found.problems

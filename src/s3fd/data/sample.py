@@ -101,7 +101,7 @@ def _orientation(picture: Image.Image) -> object:
 
 
 def read_text(path: Location) -> str:
-    """Read an annotation file.
+    """Read an annotation file, without the mark that editors on Windows begin one with.
 
     Raises:
         ValueError: it is not in UTF-8.
@@ -109,7 +109,7 @@ def read_text(path: Location) -> str:
         UnreachableError: a URL that cannot be asked.
     """
     try:
-        return read_bytes(path).decode("utf-8")
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8: {error}") from error
 
