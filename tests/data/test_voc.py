@@ -59,3 +59,17 @@ def test_a_missing_picture_is_reported(root: Path) -> None:
     found = voc.read(root, root)
     assert found.samples == []
     assert len(found.problems) == 1
+
+
+def test_names_may_have_spaces_around_them_and_capitals(root: Path) -> None:
+    spaced = XML.replace("a.jpg", "\n a.jpg\n").replace("<name>face<", "<name> Face\n<")
+    (root / "a.xml").write_text(spaced)
+    (sample,) = voc.read(root, root).samples
+    assert len(sample.boxes) == 2
+
+
+def test_a_set_of_other_objects_is_told_of(root: Path) -> None:
+    (root / "a.xml").write_text(XML.replace("face", "head"))
+    assert [str(p) for p in voc.read(root, root).problems] == [
+        f"{root}:0: no usable object called face: 1 pictures without a face"
+    ]

@@ -140,3 +140,10 @@ def make_sample(
             ignored.append(box.ignored)
     array = np.array(boxes, np.float32).reshape(-1, 4)
     return Sample(path, array, np.array(ignored, bool)), problems
+
+
+def faceless(samples: Sequence[Sample], annotations: Location, face: str) -> list[Problem]:
+    """The problem of a set that has pictures and no face, where `face` says what would have been one."""
+    if not samples or any(len(sample.boxes) for sample in samples):
+        return []
+    return [Problem(annotations, 0, f"no usable {face}: {len(samples)} pictures without a face")]

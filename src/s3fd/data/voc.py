@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from s3fd.data.location import Location, find, read_bytes
-from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size
+from s3fd.data.sample import Dataset, Problem, RawBox, faceless, make_sample, picture_size
 
 
 class _LineBuilder(ElementTree.TreeBuilder):
@@ -45,8 +45,9 @@ def _refuse_entity(*_: object) -> None:
 def read(annotations: Location, images: Location, label: str = "face") -> Dataset:
     """Read every XML file below `annotations`; pictures are named by ``filename`` and lie below `images`.
 
-    Only objects named `label` count; one marked ``difficult`` is ignored in training. VOC counts pixels from
-    1 and includes the last one, so that a box (1, 1, 10, 10) covers the first ten pixels.
+    Only objects named `label`, in any case, count; one marked ``difficult`` is ignored in training. A set
+    without any gets a problem that says so. VOC counts pixels from 1 and includes the last one, so that a box
+    (1, 1, 10, 10) covers the first ten pixels.
 
     Raises:
         ValueError: an XML file that is not well-formed, or a box without its four numbers.
@@ -55,17 +56,18 @@ def read(annotations: Location, images: Location, label: str = "face") -> Datase
     found = Dataset([])
     for file in find(annotations, "*.xml"):
         root = _parse(file)
-        name = root.findtext("filename") or f"{file.stem}.jpg"
+        name = root.findtext("filename", "").strip() or f"{file.stem}.jpg"
         path = images / name
         try:
             size = picture_size(path)
         except OSError as error:
             found.problems.append(Problem(file, 1, str(error)))
             continue
-        raw = [_box(file, item) for item in root.iter("object") if item.findtext("name") == label]
-        sample, problems = make_sample(path, size, raw, file)
+        named = (item for item in root.iter("object") if item.findtext("name", "").strip().lower() == label)
+        sample, problems = make_sample(path, size, [_box(file, item) for item in named], file)
         found.samples.append(sample)
         found.problems.extend(problems)
+    found.problems.extend(faceless(found.samples, annotations, f"object called {label}"))
     return found
 
 

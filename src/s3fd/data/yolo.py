@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s3fd.data.location import Location, find, is_there
-from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
+from s3fd.data.sample import Dataset, Problem, RawBox, faceless, make_sample, picture_size, read_text
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
@@ -12,7 +12,8 @@ def read(annotations: Location, images: Location, label: int = 0) -> Dataset:
     """Read the text file below `annotations` that goes with each picture below `images`.
 
     The two folders are laid out alike: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
-    without a text file, or with an empty one, has no faces. Only class `label` counts.
+    without a text file, or with an empty one, has no faces. Only class `label` counts, and a set without any
+    box of it gets a problem that says so.
 
     Raises:
         ValueError: a line that does not hold five numbers, with its number.
@@ -30,6 +31,7 @@ def read(annotations: Location, images: Location, label: int = 0) -> Dataset:
         sample, problems = make_sample(path, size, raw, file)
         found.samples.append(sample)
         found.problems.extend(problems)
+    found.problems.extend(faceless(found.samples, annotations, f"box of class {label}"))
     return found
 
 
