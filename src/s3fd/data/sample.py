@@ -84,8 +84,14 @@ def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
     """
     try:
         with Image.open(picture) as opened:
+            rotated = _orientation(opened) in ROTATED
+            if (
+                rotated and opened.format == "TIFF"
+            ):  # which Pillow turns itself, some versions as they load it
+                opened.load()
+                rotated = False
             width, height = opened.size
-            return (height, width) if _orientation(opened) in ROTATED else (width, height)
+            return (height, width) if rotated else (width, height)
     except UnidentifiedImageError as error:
         raise OSError(f"not a picture: {name}") from error
     except DECODE_ERRORS as error:
