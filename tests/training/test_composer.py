@@ -55,6 +55,12 @@ def test_pictures_that_cannot_be_used_are_passed_over(picture: Path, tmp_path: P
     assert labels == {1}
 
 
+def test_only_pictures_that_cannot_be_used_are_an_error(picture: Path, tmp_path: Path) -> None:
+    unusable = [item(tmp_path / "missing.png", [0, 0]), item(picture, [0, 0], "11")]
+    with pytest.raises(ValueError, match="no picture to compose"):
+        make(Composer(unusable, ["kind"], POLICY))
+
+
 def test_backgrounds_are_drawn_and_their_faces_ignored(picture: Path) -> None:
     grey = Labelled(
         np.full((300, 300, 3), 90, np.uint8), np.array([[5, 5, 295, 295]], np.float32), np.zeros(1, bool)

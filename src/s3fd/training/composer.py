@@ -37,7 +37,11 @@ class Composer:
     def __call__(
         self, background: Callable[[], Labelled] | None, rng: np.random.Generator
     ) -> tuple[LabelledFaces, list[str]]:
-        """Make one picture, over one that `background` gives if it does, and name the files it is made of."""
+        """Make one picture, over one that `background` gives if it does, and name the files it is made of.
+
+        Raises:
+            ValueError: none of the pictures can be read and has a labelled box in it.
+        """
         names: list[str] = []
 
         def draw() -> LabelledFaces:
@@ -47,6 +51,11 @@ class Composer:
                 if found is not None:
                     names.append(str(self.items[index].path))
                     return found
+                if len(self._cache) == len(self.items) and not any(self._cache.values()):
+                    raise ValueError(
+                        f"no picture to compose: {self.items[index].path} and all others are unreadable, "
+                        "or have no labelled box inside"
+                    )
 
         return self.policy(draw, background, rng), names
 
