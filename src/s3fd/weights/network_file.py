@@ -29,7 +29,10 @@ class WeightsError(ValueError):
 
 
 def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] | None = None) -> None:
-    """Write `network`, built as `backbone`, with its metadata; `note` adds to the metadata."""
+    """Write `network`, built as `backbone`, with its metadata; `note` adds to the metadata.
+
+    The same network and metadata give the same bytes.
+    """
     backgrounds = str(network.heads.backgrounds)
     metadata = {"format": FORMAT, "backbone": backbone, "backgrounds": backgrounds, **(note or {})}
     if network.attributes:
@@ -38,7 +41,17 @@ def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] 
         metadata["embedding"] = json.dumps(asdict(network.embedding))
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata[CHECKSUM] = _checksum(metadata, tensors)
-    write_atomically(path, save(tensors, metadata))
+    write_atomically(path, _in_order(save(tensors, metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The bytes of a safetensors file with its metadata sorted: safetensors has another order every time."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def load_network(path: Path) -> S3FD:
