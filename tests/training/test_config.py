@@ -22,6 +22,7 @@ def test_bundled_recipe_is_valid() -> None:
         (DATA + "steps: 1\nstep: 2\n", "step: Extra"),
         (DATA + "steps: 1\nsize: 200\n", "size: .*multiple"),
         (DATA + "steps: 1\nsize: 64\n", "size: .*128"),
+        (DATA + "steps: 1\nseed: -1\n", "seed: .*greater"),
         (DATA + "steps: 1\naugmentation: {grids: [0.5, 0.2]}\n", "augmentation.grids: .*add up to 1"),
         ("data: [{format: coco, images: i, annotations: a}]\nsteps: 1\n", "data.0.format"),
         ("a: [\n", "while parsing"),

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from s3fd.training.config import HeadConfig, OptimiserConfig, StrictConfig, preset_names, read_preset
+from s3fd.training.config import HeadConfig, OptimiserConfig, Seed, StrictConfig, preset_names, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
@@ -69,7 +69,7 @@ class FinetuneConfig(StrictConfig):
         "by each batch's own; the detector's never change",
     )
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0 is the last")
-    seed: int = 0
+    seed: Seed = 0
     precision: Literal["bf16", "fp32"] = "fp32"
     checkpoint_every: int = Field(500, ge=1, description="steps")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from s3fd.network.embedding import Embedding
-from s3fd.training.config import OptimiserConfig, StrictConfig, preset_names, read_preset
+from s3fd.training.config import OptimiserConfig, Seed, StrictConfig, preset_names, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie."""
@@ -50,7 +50,7 @@ class EmbedConfig(StrictConfig):
     echo: int = Field(1, ge=1, description="steps on each batch, which takes long to make, on average")
     epochs: float = Field(20, gt=0)
     held_out: float = Field(0.05, ge=0, lt=1, description="share of the people, or faces, to test on")
-    seed: int = 0
+    seed: Seed = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     checkpoint_every: int = Field(500, ge=1, description="steps")
     optimiser: OptimiserConfig = OptimiserConfig(rate=3e-3, warmup=200, weight_decay=0.05)

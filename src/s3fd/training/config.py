@@ -21,6 +21,10 @@ class StrictConfig(BaseModel):
 C = TypeVar("C", bound=StrictConfig)
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What NumPy and PyTorch both take for one."""
+
+
 class NetworkConfig(StrictConfig):
     """Which network is trained."""
 
@@ -191,7 +195,7 @@ class TrainConfig(StrictConfig):
         1, ge=1, description="parts in which a process sees its share of a batch, where memory is short"
     )
     steps: int = Field(ge=1)
-    seed: int = 0
+    seed: Seed = 0
     matching: MatchingConfig = MatchingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
