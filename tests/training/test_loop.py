@@ -149,6 +149,17 @@ def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> Non
     assert problems == []
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_named_in_one_line(squares: Path, tmp_path: Path, workers: int) -> None:
+    whole = (squares / "0.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "gt.txt").write_text("cut.png\n1\n5 5 50 50\n")
+    config = TrainConfig.model_validate(settings(workers=workers))
+    samples, _ = loop.read_data(config.data, tmp_path)
+    with pytest.raises(OSError, match=r"^cannot read [^\n]*cut\.png[^\n]*$"):
+        next(iter(loop.batches(config, samples, [], 0)))
+
+
 def test_missing_data_is_named(squares: Path, tmp_path: Path) -> None:
     config = TrainConfig.model_validate(settings())
     with pytest.raises(ConfigError, match=r"gt\.txt does not exist"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from s3fd.data.labels import NOT_KNOWN
-from s3fd.data.location import Location, Part, read_bytes
+from s3fd.data.location import Location, Part, UnreachableError, read_bytes
 from s3fd.data.sample import Sample
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
@@ -108,6 +108,13 @@ class TrainingStream(Dataset[Example]):
         unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int8)
         return Example(_tensor(item.picture), *self.targets(item.boxes, item.ignored), unknown, names)
 
+    def __getitems__(self, numbers: Sequence[int]) -> list[Example] | Exception:
+        """Make several; returns what went wrong: raised in another process it would arrive as a traceback."""
+        try:
+            return [self[n] for n in numbers]
+        except (OSError, ValueError, UnreachableError) as error:
+            return error
+
     def _compose(self, compose: Composer, rng: np.random.Generator) -> Example:
         """Make a picture of labelled faces, over one of the samples."""
         made, names = compose(lambda: self._load(int(rng.integers(len(self.samples)))), rng)
@@ -186,14 +193,19 @@ def load(sample: Sample) -> Labelled:
         UnreachableError: a URL that cannot be asked.
     """
     data = np.frombuffer(read_bytes(sample.path), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:  # a side of more than 2²⁰ pixels
+        picture = None
     if picture is None:
-        raise OSError(f"cannot read {sample.path}")
+        raise OSError(f"cannot read {sample.path}: it is damaged, or too large")
     return Labelled(np.asarray(picture, np.uint8), sample.boxes, sample.ignored)
 
 
-def collate(examples: Sequence[Example]) -> Batch:
-    """Stack examples into a batch."""
+def collate(examples: Sequence[Example] | Exception) -> Batch | Exception:
+    """Stack examples into a batch; what went wrong instead stays as it is."""
+    if isinstance(examples, Exception):
+        return examples
     return Batch(
         torch.stack([e.picture for e in examples]).contiguous(memory_format=torch.channels_last),
         torch.stack([e.labels for e in examples]),

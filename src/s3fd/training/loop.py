@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -161,7 +161,8 @@ def batches(
     They are made in `config.workers` processes.
 
     Raises:
-        ValueError: a batch that cannot be shared evenly.
+        ValueError: a batch that cannot be shared evenly; while they are made, nothing that can be composed.
+        OSError, UnreachableError: while they are made, a picture that cannot be read.
     """
     augmentation = Augmentation(config.size, **config.augmentation.model_dump())
     composing = None
@@ -178,7 +179,7 @@ def batches(
         rank=processes.rank,
         count=processes.count,
     )
-    return DataLoader(
+    loader = DataLoader(
         stream,
         batch_sampler=share,
         num_workers=config.workers,
@@ -187,6 +188,15 @@ def batches(
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if config.workers else None,
     )
+    return _made(loader)
+
+
+def _made(loader: Iterable[Batch | Exception]) -> Iterator[Batch]:
+    """Yield what a loader gives, and raise what went wrong in one of its processes."""
+    for batch in loader:
+        if isinstance(batch, Exception):
+            raise batch
+        yield batch
 
 
 def _single_thread(worker: int) -> None:
