@@ -89,6 +89,20 @@ def test_another_configuration_does_not_continue_a_run(squares: Path, tmp_path: 
         run(squares, tmp_path, seed=1)
 
 
+def test_a_run_is_not_continued_from_other_weights(squares: Path, tmp_path: Path) -> None:
+    config = TrainConfig.model_validate(settings(steps=1))
+    samples, _ = loop.read_data(config.data, squares)
+    weights = [tmp_path / "0.safetensors", tmp_path / "1.safetensors"]
+    for seed, path in enumerate(weights):
+        torch.manual_seed(seed)
+        save_network(build("slim"), "slim", path)
+    loop.train(config, samples, tmp_path / "run", initial=weights[0])
+    loop.train(config, samples, tmp_path / "run", initial=weights[0])
+    loop.train(config, samples, tmp_path / "run")
+    with pytest.raises(CheckpointError, match="other weights to start from"):
+        loop.train(config, samples, tmp_path / "run", initial=weights[1])
+
+
 def test_a_damaged_checkpoint_is_refused(squares: Path, tmp_path: Path) -> None:
     run(squares, tmp_path)
     path = tmp_path / "checkpoint.pt"

@@ -118,7 +118,7 @@ def train(
     with together(processes, device) as own:
         trainer = Trainer(config, own, processes)
         if saved.exists():
-            trainer.restore(saved)
+            trainer.restore(saved, initial)
         elif initial is not None:
             trainer.start_from(initial)
         trainer.agree()

@@ -26,6 +26,7 @@ from s3fd.training.losses import Losses, detection_loss
 from s3fd.training.processes import ALONE, Processes
 from s3fd.training.schedule import learning_rate, make_optimiser
 from s3fd.training.synchronised_norm import synchronise
+from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import WeightsError, load_network
 
 
@@ -55,7 +56,12 @@ def freeze_statistics(network: nn.Module) -> None:
 
 
 class Trainer:
-    """The state of a run: network, weight average, optimiser and step."""
+    """The state of a run: network, weight average, optimiser and step.
+
+    Attributes:
+        origin: SHA-256 of the file of weights that it started from, empty if those were random; None where
+            the checkpoint of an earlier version does not say.
+    """
 
     def __init__(self, config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> None:
         """Build everything at step 0 from the seed, the same in each of `processes`."""
@@ -82,6 +88,7 @@ class Trainer:
         self.optimiser = make_optimiser(self.network, config.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.step = 0
+        self.origin: str | None = ""
 
     def advance(self, *parts: Batch) -> dict[str, float]:
         """Take one optimisation step, by the sum of the gradients of all parts and processes.
@@ -215,7 +222,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
-        checkpoint.save_run(path, self.step, self.config, self._parts())
+        checkpoint.save_run(path, self.step, self.config, self._parts(), {"origin": self.origin})
 
     def _parts(self) -> dict[str, checkpoint.Part]:
         """What a step changes."""
@@ -245,14 +252,21 @@ class Trainer:
         except RuntimeError as error:
             raise WeightsError(f"{path} does not fit the configured network: {error}") from error
         self.average.module.load_state_dict(weights)
+        self.origin = sha256(path)
 
-    def restore(self, path: Path) -> None:
+    def restore(self, path: Path, initial: Path | None = None) -> None:
         """Continue from a checkpoint, of a run with any number of processes.
 
         Raises:
-            CheckpointError: the file is damaged, or belongs to a run with another configuration.
+            CheckpointError: the file is damaged, or belongs to a run with another configuration, or to one
+                that did not start from `initial`, where that is given.
+            OSError: `initial` cannot be read.
         """
         state = checkpoint.load_run(path, self.config)
+        given = None if initial is None else sha256(initial)
+        self.origin = state.get("origin", given)
+        if None not in (given, self.origin) and given != self.origin:
+            raise checkpoint.of_another_run(path, "other weights to start from")
         checkpoint.restore(path, state, self._parts())
         self.step = state["step"]
 
