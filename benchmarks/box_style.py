@@ -8,6 +8,7 @@ its boxes with the labels they belong to (IoU over 0.3), and medians of where it
 are, in the label's sides.
 """
 
+import argparse
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +26,17 @@ EDGES = (12, 24, 48, 96, 10_000)
 
 def main() -> None:
     """Look at each set and print a table."""
-    teacher = cv2.FaceDetectorYN.create(sys.argv[1], "", (320, 320), 0.3, 0.45, 5000)
-    for annotations, images in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
-        samples = wider.read(Path(annotations), Path(images)).samples
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("yunet", help="YuNet's .onnx file")
+    parser.add_argument("sets", nargs="+", type=Path, help="pairs of annotations and their picture folder")
+    options = parser.parse_args()
+    if len(options.sets) % 2:
+        sys.exit("error: give all annotations their folder")
+    teacher = cv2.FaceDetectorYN.create(options.yunet, "", (320, 320), 0.3, 0.45, 5000)
+    for annotations, images in zip(options.sets[::2], options.sets[1::2], strict=True):
+        samples = wider.read(annotations, images).samples
         chosen = np.random.default_rng(0).permutation(len(samples))[:PICTURES]
         rows = np.concatenate([compare(teacher, samples[i]) for i in chosen])
         print(f"\n{annotations}\n\n| face, px | faces | mean IoU | dx | dy | width | height |")

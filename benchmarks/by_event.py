@@ -6,7 +6,7 @@ Run: python benchmarks/wider_subset.py yunet_n --results OUT
 An event is a folder of WIDER FACE's pictures, such as ``0--Parade``.
 """
 
-import sys
+import argparse
 from collections import Counter
 from pathlib import Path
 
@@ -15,9 +15,15 @@ from s3fd.evaluation import results, wider
 
 def main() -> None:
     """Read, compare, print."""
-    truth_folder, images, *folders = (Path(argument) for argument in sys.argv[1:])
-    names = [f"{file.parent.name}/{file.stem}" for file in sorted(images.glob("*/*.jpg"))]
-    truth = wider.load(truth_folder).only(names)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("truth", type=Path, help="folder of WIDER FACE's .mat files")
+    parser.add_argument("images", type=Path, help="folder of event folders of the pictures that count")
+    parser.add_argument("results", nargs="+", type=Path, help="folder of a detector's result files")
+    options = parser.parse_args()
+    names = [f"{file.parent.name}/{file.stem}" for file in sorted(options.images.glob("*/*.jpg"))]
+    truth = wider.load(options.truth).only(names)
     pictures = Counter(name.split("/")[0] for name in names)
     print(
         "| event | pictures | faces | detector | easy | medium | hard |\n|---|---:|---:|---|---:|---:|---:|"
@@ -26,7 +32,7 @@ def main() -> None:
         own = [name for name in names if name.startswith(f"{event}/")]
         part = truth.only(own)
         faces = sum(int(picture.required["hard"].sum()) for picture in part.pictures.values())
-        for folder in folders:
+        for folder in options.results:
             curves = wider.evaluate(results.read_all(folder, own), part).values()
             figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
             print(f"| {event} | {count} | {faces:,} | {folder.name} | {figures} |")

@@ -6,7 +6,7 @@ Prints recall at two overlaps of the faces of the hard setting, then the median 
 (as parts of the face's side; detections paired by an IoU over 0.4), then false alarms by score.
 """
 
-import sys
+import argparse
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,24 +14,31 @@ import numpy as np
 
 from s3fd import boxes
 from s3fd.evaluation import results, wider
+from s3fd.faces import Faces
 
 EDGES = (8, 16, 32, 64, 128, 10_000)
 
 
 def main() -> None:
     """Read, compare, print."""
-    folder, truth_folder, images = (Path(argument) for argument in sys.argv[1:4])
-    names = [f"{file.parent.name}/{file.stem}" for file in sorted(images.glob("*/*.jpg"))]
-    truth, found = wider.load(truth_folder).only(names), results.read_all(folder, names)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, help="folder of result files, EVENT/NAME.txt")
+    parser.add_argument("truth", type=Path, help="folder of WIDER FACE's .mat files")
+    parser.add_argument("images", type=Path, help="folder of event folders of the pictures that count")
+    options = parser.parse_args()
+    names = [f"{file.parent.name}/{file.stem}" for file in sorted(options.images.glob("*/*.jpg"))]
+    truth, found = wider.load(options.truth).only(names), results.read_all(options.results, names)
     recalls, errors, alarms = [], [], []
     for name, picture in truth.pictures.items():
-        faces, real = found[name], picture.boxes
-        if not len(faces) or not len(real):
+        faces, real = found.get(name, Faces.empty()), picture.boxes
+        if not len(real):
             continue
         overlap = boxes.iou(faces.boxes, real)
         sizes = np.sqrt(boxes.area(real))
         hard = picture.required["hard"]
-        recalls.append(np.stack([sizes, overlap.max(axis=0)], axis=1)[hard])
+        recalls.append(np.stack([sizes, overlap.max(axis=0, initial=0)], axis=1)[hard])
         alarms.append(np.stack([faces.scores, overlap.max(axis=1)], axis=1))
         paired = (overlap.max(axis=1) > 0.4) & (faces.scores >= 0.5)
         best = overlap.argmax(axis=1)[paired]
