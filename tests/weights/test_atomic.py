@@ -48,6 +48,6 @@ def test_on_a_full_disk_the_old_file_stays_and_nothing_else(tmp_path: Path) -> N
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 
     done = subprocess.run([sys.executable, "-c", code, path], preexec_fn=full, capture_output=True, text=True)
-    assert done.returncode == 1 and "OSError" in done.stderr
+    assert done.returncode == 1 and "OSError" in done.stderr and str(path) in done.stderr
     assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
     assert path.read_bytes() == b"old"

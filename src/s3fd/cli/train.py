@@ -61,6 +61,10 @@ def train(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device.startswith("cuda") and not torch.cuda.is_available():
         fail(f"--device {device}: PyTorch finds no CUDA device here")
+    try:
+        torch.device(device)
+    except RuntimeError:
+        fail(f"--device {device}: give auto, cpu, cuda or cuda:N")
     folder = out or Path("runs") / config.stem
     processes = launched()
     try:
