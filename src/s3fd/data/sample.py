@@ -85,9 +85,7 @@ def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
     try:
         with Image.open(picture) as opened:
             rotated = _orientation(opened) in ROTATED
-            if (
-                rotated and opened.format == "TIFF"
-            ):  # which Pillow turns itself, some versions as they load it
+            if rotated and opened.format == "TIFF":  # Pillow turns it, some versions as they load it
                 opened.load()
                 rotated = False
             width, height = opened.size
