@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -35,3 +36,13 @@ def test_public_names_are_there_and_others_are_not() -> None:
         assert name in dir(s3fd)
     with pytest.raises(AttributeError):
         _ = s3fd.nonsense
+
+
+def test_no_engine_reports_to_its_makers(tmp_path: Path) -> None:
+    # Where ONNX Runtime does, it also keeps a number for the device in the home folder.
+    code = "import s3fd, numpy; s3fd.load()(numpy.zeros((64, 64, 3), 'uint8'))"
+    home = {name: str(tmp_path) for name in ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME")}
+    told = {"CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS"}  # keep it silent too
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    subprocess.run([sys.executable, "-c", code], env=environment | home, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from s3fd.inference.pictures import PictureError
     from s3fd.video.follow import track
     from s3fd.video.frames import VideoError
+
+# Before its import: from 1.29 on, ONNX Runtime would tell its makers of every process and model that it runs.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

@@ -36,6 +36,8 @@ from s3fd.inference.runtime import (
     share,
 )
 
+onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at what `s3fd` sets
+
 CUDA = "CUDAExecutionProvider"
 
 SPIN = "100"
