@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from s3fd.identity.calibration import calibrate
 from s3fd.identity.recogniser import Model
-from s3fd.identity.sqlite_store import create_store, open_store
+from s3fd.identity.sqlite_store import SqliteStore, create_store, open_store
 from s3fd.identity.store import Calibration, GalleryError, GalleryUnavailable, Match, check_model
 from s3fd.identity.vectors import normalise
 
@@ -135,6 +136,31 @@ def test_a_gallery_that_another_process_locks_is_told_from_none(
         with pytest.raises(GalleryUnavailable, match="another process has locked it"):
             open_store(tmp_path / "g.db")
     open_store(tmp_path / "g.db").close()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda store: store.add("b", unit(1, 1), ["1.jpg"]),
+        lambda store: store.remove("a"),
+        lambda store: store.people(),
+        lambda store: store.vectors_of("a"),
+        lambda store: store.search(unit(0, 1)[0]),
+        lambda store: store.calibration,
+        lambda store: store.calibrate(Calibration(0.5, 0.5, 0.01, 100, 1)),
+    ],
+)
+def test_an_open_gallery_that_another_process_locks_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[[SqliteStore], object]
+) -> None:
+    monkeypatch.setattr("s3fd.identity.sqlite_store.BUSY_SECONDS", 0.01)
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        store.add("a", unit(0, 1), ["0.jpg"])
+        with closing(sqlite3.connect(tmp_path / "g.db")) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(GalleryUnavailable, match=r"g\.db: another process has locked it"):
+                asked(store)
+        asked(store)  # once it is free
 
 
 ADDING = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -53,7 +53,9 @@ BUSY_SECONDS = 30.0
 class SqliteStore(Closing):
     """A `s3fd.identity.store.Store` in a file; used in a ``with`` block, or closed by `close`.
 
-    The file is the truth. A search reads it into one matrix, again after any process has changed it.
+    The file is the truth. A search reads it into one matrix, again after any process has changed it. A thread
+    uses the one that it opened. Every method but `close` and `check` raises GalleryUnavailable where another
+    process has the file locked for longer than `BUSY_SECONDS`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, model: Model) -> None:
@@ -84,7 +86,7 @@ class SqliteStore(Closing):
         """
         check_vectors(self.model, name, vectors, sources)
         name = composed(name)
-        with self._connection as transaction:
+        with self._asked(), self._connection as transaction:
             transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
             (person,) = transaction.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
             transaction.executemany(
@@ -101,24 +103,27 @@ class SqliteStore(Closing):
         Raises:
             GalleryError: nobody of that name.
         """
-        with self._connection as transaction:
-            names = self._known(name)
-            count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
-            transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
-        self._connection.execute("VACUUM")
+        with self._asked():
+            with self._connection as transaction:
+                names = self._known(name)
+                count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
+                transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
+            self._connection.execute("VACUUM")
         return count
 
     def people(self) -> dict[str, int]:
         """Count the vectors of each person, by name."""
         query = "SELECT name, COUNT(*) FROM vector JOIN person ON person.id = person GROUP BY person"
-        return dict(sorted(self._connection.execute(query)))
+        with self._asked():
+            return dict(sorted(self._connection.execute(query)))
 
     def vectors_of(self, name: str) -> FloatArray:
         """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
-        rows = self._connection.execute(
-            f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
-        )
-        return self._array(b"".join(row for (row,) in rows))
+        with self._asked():
+            rows = self._connection.execute(
+                f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
+            )
+            return self._array(b"".join(row for (row,) in rows))
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
         """Compare `vector` (D,), of length 1, with every vector of the gallery: the best `count` people.
@@ -127,7 +132,8 @@ class SqliteStore(Closing):
             ValueError: a vector of another dimension.
         """
         check_query(self.model, vector)
-        self._refresh()
+        with self._asked():
+            self._refresh()
         if not self._names or count < 1:
             return []
         best = np.maximum.reduceat(self._matrix @ vector, self._starts)
@@ -139,15 +145,26 @@ class SqliteStore(Closing):
     @property
     def calibration(self) -> Calibration | None:
         """The thresholds, if there are any."""
-        row = self._connection.execute("SELECT value FROM about WHERE key = 'calibration'").fetchone()
+        with self._asked():
+            row = self._connection.execute("SELECT value FROM about WHERE key = 'calibration'").fetchone()
         return Calibration(**json.loads(row[0])) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
         """Keep these thresholds."""
-        with self._connection as transaction:
+        with self._asked(), self._connection as transaction:
             transaction.execute(
                 "INSERT OR REPLACE INTO about VALUES ('calibration', ?)", (json.dumps(asdict(calibration)),)
             )
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Around the use of the file: say so if another process has it locked."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if _is_locked(error):
+                raise GalleryUnavailable(f"{self._path}: another process has locked it") from error
+            raise
 
     def _known(self, name: str) -> list[str]:
         """The spellings of a name; raises GalleryError if nobody has one of them."""
