@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,40 @@ def test_boxes_are_in_pixels_of_the_full_picture(
     Image.fromarray(square(width, height, 3 * side, 2 * side, side)).save(path, quality=95)
     faces = detector(path, size=size)
     np.testing.assert_allclose(faces.boxes, [[3 * side, 2 * side, 4 * side, 3 * side]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0, "huge", "640"])
+def test_a_wrong_size_is_no_fault_of_the_picture(detector: Detector, tmp_path: Path, size: Size) -> None:
+    Image.fromarray(square(8, 8, 0, 0, 4)).save(tmp_path / "a.png")
+    for ask in (
+        lambda: detector(tmp_path / "a.png", size=size),
+        lambda: detector(Image.open(tmp_path / "a.png"), size=size),
+        lambda: list(detector.many([tmp_path / "a.png"], size=size)),
+        lambda: replace(detector, size=size),
+    ):
+        with pytest.raises(ValueError, match="not a size") as raised:
+            ask()
+        assert not isinstance(raised.value, PictureError)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"min_score": 80},
+        {"iou": -0.1},
+        {"min_probability": float("nan")},
+        {"before_nms": 0},
+        {"after_nms": 0},
+    ],
+)
+def test_an_option_out_of_its_range_is_refused(detector: Detector, wrong: dict) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        replace(detector, **wrong)
+
+
+def test_a_single_name_in_the_place_of_attributes_is_told_what_is_wanted(detector: Detector) -> None:
+    with pytest.raises(ValueError, match=r"a tuple of names, such as \('gender',\)"):
+        replace(detector, attributes="gender")
 
 
 def test_boxes_end_at_the_edges_of_the_picture(detector: Detector) -> None:

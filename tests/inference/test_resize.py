@@ -50,10 +50,14 @@ def test_the_network_always_sees_something_and_never_too_much(width: int, height
     assert w * h <= MAX_INPUT_PIXELS * 1.02
 
 
-@pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5, "auto"])
+@pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5, True, "auto"])
 def test_what_is_no_one_size_is_refused(size: OneSize) -> None:
     with pytest.raises(ValueError, match="not a size"):
         network_size(10, 10, size)
+
+
+def test_a_size_may_be_a_number_of_numpy() -> None:
+    assert network_size(640, 480, np.int64(320)) == network_size(640, 480, 320)
 
 
 @pytest.mark.parametrize("target", [(64, 48), (640, 480), (320, 240), (640, 2), (1, 1)])

@@ -20,7 +20,7 @@ from s3fd.inference.batches import in_batches, passes
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import looks, merge
-from s3fd.inference.resize import Size, network_size, rescale, resize
+from s3fd.inference.resize import Size, check_size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
 from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
@@ -65,7 +65,17 @@ class Detector:
     embeddings: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError if the network does not tell what it is asked for."""
+        """Raise ValueError for an option out of its range, or if the network does not tell what is asked."""
+        check_size(self.size)
+        for name in ("min_score", "iou", "min_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
+        for name in ("before_nms", "after_nms"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is 1 or more, not {getattr(self, name)}")
+        names: object = self.attributes
+        if isinstance(names, str):
+            raise ValueError(f"attributes is a tuple of names, such as ({names!r},)")
         if self.embeddings and self.runtime.embedding is None:
             raise ValueError("these weights have no embedding; s3fd embed teaches them one")
         for name in self.attributes:
@@ -144,7 +154,8 @@ class Detector:
 
         Raises:
             TypeError: at its place, something that is no picture.
-            ValueError: a `batch` under 1; at its place, an array of another shape or type.
+            ValueError: a `batch` under 1; at the first picture, a `size` that is none; at its place, an array
+                of another shape or type.
         """
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
@@ -256,7 +267,12 @@ def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
 
 
 def needed(size: Size) -> NeededSize | None:
-    """How much of a picture has to be decoded for a look at this size; None for all of it."""
+    """How much of a picture has to be decoded for a look at this size; None for all of it.
+
+    Raises:
+        ValueError: a `size` that is none.
+    """
+    check_size(size)
     if size == "auto":
         return None
     one = size
@@ -294,7 +310,7 @@ def load(
     Raises:
         EngineError: the engine is not installed, or has no such device or precision here.
         FileNotFoundError: there is no such file.
-        ValueError: unknown weights, or an attribute that they do not tell.
+        ValueError: unknown weights, an option out of its range, or an attribute that they do not tell.
         TypeError: an unknown option.
     """
     runtime = open_runtime(weights, threads, engine=engine, device=device, precision=precision)

@@ -59,11 +59,17 @@ def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
         scale = 1.0
     else:
         side: object = VGA if size == "vga" else size
-        if not isinstance(side, int) or side < 1:
+        if not isinstance(side, (int, np.integer)) or isinstance(side, bool) or side < 1:
             raise ValueError(f"{size!r} is not a size: give {SIZES}")
         scale = side / max(width, height)
     scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5)
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def check_size(size: Size) -> None:
+    """Raise ValueError for what is not a size."""
+    if size != "auto":
+        network_size(1, 1, size)
 
 
 def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
