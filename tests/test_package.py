@@ -38,6 +38,30 @@ def test_public_names_are_there_and_others_are_not() -> None:
         _ = s3fd.nonsense
 
 
+USE = """
+import cv2, s3fd
+from PIL import Image
+picture = cv2.imread("photo.jpg")
+assert picture is not None
+detector: s3fd.Detector = s3fd.load(threads=1)
+detector(picture)
+for faces in detector.many(["photo.jpg", Image.open("photo.jpg"), picture]):
+    print(faces.reason if isinstance(faces, s3fd.PictureError) else faces.boxes)
+detector(3)  # type: ignore[arg-type]
+s3fd.laod()  # type: ignore[attr-defined]
+"""
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_the_public_names_and_takes_opencvs_pictures(tmp_path: Path) -> None:
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent"]
+    source = {"MYPYPATH": str(Path(s3fd.__file__).parents[1])}
+    answer = subprocess.run(
+        [*mypy, "-c", USE], cwd=tmp_path, env=os.environ | source, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout
+
+
 def test_no_engine_reports_to_its_makers(tmp_path: Path) -> None:
     # Where ONNX Runtime does, it also keeps a number for the device in the home folder.
     code = "import s3fd, numpy; s3fd.load()(numpy.zeros((64, 64, 3), 'uint8'))"

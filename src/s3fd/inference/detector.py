@@ -32,8 +32,11 @@ MIN_SCORE = 0.5
 DECODERS = 2
 """Threads of `Detector.many` that decode: one would keep a GPU waiting, and two processors have no more."""
 
-AnyPicture = str | os.PathLike[str] | Image.Image | Pixels
-"""A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red."""
+AnyPicture = str | os.PathLike[str] | Image.Image | NDArray[Any]
+"""A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red.
+
+OpenCV's own functions do not tell a type checker that theirs are uint8, so that this cannot ask for it.
+"""
 
 
 @dataclass(frozen=True)
