@@ -229,6 +229,21 @@ def test_a_damaged_file_raises_nothing_else(kind: str, seed: int) -> None:
             pictures.read(bytes(data))
 
 
+def test_a_warning_that_a_program_has_raised_is_told_as_an_error() -> None:
+    damaged = encoded(quarters(), "TIFF")[:30]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(PictureError):
+            pictures.read(damaged)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5)])
+def test_a_pillow_picture_without_pixels_is_refused(size: tuple[int, int]) -> None:
+    for needed in (None, lambda width, height: (width, height)):
+        with pytest.raises(PictureError, match="no pixels"):
+            pictures.from_pil(Image.new("RGB", size), needed)
+
+
 @pytest.mark.parametrize("name", ["missing.jpg", "folder", "text.jpg", "null\0byte.jpg"])
 def test_what_is_no_picture_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()

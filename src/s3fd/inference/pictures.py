@@ -59,6 +59,7 @@ DECODE_ERRORS = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    Warning,  # where a program has warnings raised
 )
 """What Pillow's decoders raise on damaged files."""
 
@@ -167,10 +168,12 @@ def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:
     """Convert an opened Pillow picture as `load` does.
 
     Raises:
-        PictureError: its file is damaged, or its colours are of no known kind.
+        PictureError: its file is damaged, it has no pixels, or its colours are of no known kind.
     """
     try:
         image.load()
+        if not image.width or not image.height:
+            raise ValueError("no pixels")
         return _convert(image, image.size, needed)
     except DECODE_ERRORS as error:
         raise PictureError("picture", _reason(error)) from error
