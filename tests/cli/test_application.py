@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -22,3 +27,14 @@ def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
     assert "frames and the seconds between which it was there" in shown("track")
     told = shown("detect")
     assert '"faces": [{"box": [x1, y1, x2,' in told and "'s3fd[archive]'" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes files as a POSIX shell does")
+def test_commands_run_with_their_streams_closed(tmp_path: Path, tiny: Path) -> None:
+    picture = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+    command = f"'{sys.executable}' -m s3fd detect '{picture}' --weights '{tiny}' --threads 1"
+    table = tmp_path / "faces.csv"
+    for line in (f"{command} 2>&- > {table}", f"{command} --csv {table} <&- >&- 2>&-", f"{command} >&-"):
+        table.write_text("")
+        subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=True)
+        assert ("astronaut.jpg" in table.read_text()) == ("faces.csv" in line)
