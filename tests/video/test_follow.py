@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import tracemalloc
@@ -186,6 +187,16 @@ def test_options_out_of_range(options: dict[str, float]) -> None:
 def test_a_detector_and_its_options_do_not_go_together() -> None:
     with pytest.raises(TypeError, match="size"):
         track("a.mp4", clips.detector(), size="vga")
+
+
+@pytest.mark.parametrize("missing", ["av", "norfair"])
+def test_a_missing_package_is_told_with_what_brings_it(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"{missing} is not installed.*s3fd\[video\]") as raised:
+        track(tmp_path / "a.mp4")
+    assert raised.value.name == missing
 
 
 def test_the_public_name_follows_a_file(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
@@ -141,8 +142,19 @@ def track(
     """
     if detector is not None and options:
         raise TypeError(f"a detector is given: {', '.join(options)} would do nothing")
+    for name in ("norfair",) if isinstance(source, int) else ("norfair", "av"):
+        _check_installed(name)
     following = Following(every, delay, gap)
     return _track(source, detector or load(**options), following)
+
+
+def _check_installed(name: str) -> None:
+    """Say how to install a package that is missing: the name of its distribution may be another."""
+    try:
+        import_module(name)
+    except ModuleNotFoundError as error:
+        how = f"{error.name} is not installed; videos need  pip install 's3fd[video]'"
+        raise ModuleNotFoundError(how, name=error.name) from error
 
 
 def _track(
