@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -136,6 +137,20 @@ def test_a_gallery_that_another_process_locks_is_told_from_none(
         with pytest.raises(GalleryUnavailable, match="another process has locked it"):
             open_store(tmp_path / "g.db")
     open_store(tmp_path / "g.db").close()
+
+
+def test_of_many_threads_that_make_a_gallery_one_does(tmp_path: Path) -> None:
+    def make(_: int) -> bool:
+        try:
+            create_store(tmp_path / "g.db", MODEL).close()
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(make, range(16))) == 1
+    open_store(tmp_path / "g.db").close()
+    assert [path.name for path in tmp_path.iterdir()] == ["g.db"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -215,9 +216,9 @@ def create_store(path: str | os.PathLike[str], model: Model) -> SqliteStore:
         OSError: it cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    temporary.unlink(missing_ok=True)
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    opened, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)  # its owner's alone
+    os.close(opened)
+    temporary = Path(name)
     try:
         with closing(sqlite3.connect(temporary)) as connection:
             _prepare(connection)
