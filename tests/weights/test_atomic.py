@@ -20,7 +20,13 @@ def test_a_file_is_replaced(tmp_path: Path, sync: bool) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
-def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("machines", [False, True])
+def test_threads_and_machines_may_write_the_same_file(
+    tmp_path: Path, machines: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if machines:  # containers have processes and threads of the same numbers
+        monkeypatch.setattr("threading.get_native_id", lambda: 1)
+        monkeypatch.setattr("os.getpid", lambda: 1)
     path = tmp_path / "a.bin"
     contents = [bytes([i]) * 100_000 for i in range(4)]
     with ThreadPoolExecutor(4) as pool:

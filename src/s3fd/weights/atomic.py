@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
+import secrets
 from pathlib import Path
 
 LONGEST_NAME = 230
@@ -14,7 +14,8 @@ LONGEST_NAME = 230
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write `data` to `path` through a temporary file beside it, so that no reader ever sees a part.
 
-    Of several threads or processes that write the same file at a time, the last leaves its own, whole.
+    Of several threads, processes or machines that write the same file at a time, the last leaves its own,
+    whole.
     With `sync` it is on the disk when this returns. Without, which is faster, a loss of power may take it
     away again, where a kill may not. If it cannot be written, nothing is left and `path` stays as it was.
 
@@ -23,7 +24,8 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """
     name = os.fsencode(path.name)
     short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
-    temporary = path.with_name(f".{short}.{threading.get_native_id()}.partial")
+    # Not by thread or process: containers and machines that share a folder have the same numbers.
+    temporary = path.with_name(f".{short}.{secrets.token_hex(6)}.partial")
     try:
         with temporary.open("wb") as file:
             file.write(data)
