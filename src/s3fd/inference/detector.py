@@ -43,6 +43,8 @@ OpenCV's own functions do not tell a type checker that theirs are uint8, so that
 class Detector:
     """Finds the faces of a picture: ``detector("photo.jpg")``.
 
+    Threads may share one. It cannot be sent to another process, which opens its own.
+
     Attributes:
         runtime: the network.
         size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``, which shrinks
