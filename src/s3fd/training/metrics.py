@@ -44,23 +44,34 @@ class Metrics:
             self._board.add_scalar(name, value, step)
 
     def pictures(self, step: int, batch: Batch, scores: FloatArray, boxes: FloatArray) -> None:
-        """Show the first pictures of a batch: matched faces in green, detections of half or more in orange.
+        """Show the first pictures of a batch: faces to be found in green, detections over a half in orange.
 
         `scores` (B, A) and `boxes` (B, A, 4), xyxy in pixels, are the network's.
         """
         anchors = anchor_ops.anchors(anchor_ops.map_sizes(*batch.pictures.shape[-2:]))
         for i in range(len(scores)):
             picture = np.ascontiguousarray(batch.pictures[i].permute(1, 2, 0).numpy())
-            face = (batch.labels[i] == FACE).numpy()
-            truth = np.unique(box_ops.decode(batch.deltas[i].numpy()[face], anchors[face]).round(), axis=0)
             draw(picture, boxes[i][scores[i] > 0.5], ORANGE_BGR)
-            draw(picture, truth, GREEN_BGR)
+            draw(picture, faces_of(batch, i, anchors), GREEN_BGR)
             self._board.add_image(f"picture/{i}", picture[:, :, ::-1], step, dataformats="HWC")
 
     def close(self) -> None:
         """Flush and close the files."""
         self._file.close()
         self._board.close()
+
+
+def faces_of(batch: Batch, i: int, anchors: FloatArray) -> FloatArray:
+    """Boxes (N, 4), xyxy in whole pixels, of the faces that anchors (A, 4) of picture `i` answer for.
+
+    Where anchors are assigned while training, of those that may.
+    """
+    face = (batch.labels[i] == FACE).numpy()
+    matched = box_ops.decode(batch.deltas[i].numpy()[face], anchors[face])
+    first, deltas = batch.candidates.anchors[:, 0].numpy(), batch.candidates.deltas[:, 0].numpy()
+    own = (first >= 0) & (first // len(anchors) == i)
+    free = box_ops.decode(deltas[own], anchors[first[own] % len(anchors)])
+    return np.unique(np.concatenate([matched, free]).round(), axis=0)
 
 
 def draw(picture: Picture, boxes: FloatArray, colour: tuple[int, int, int]) -> None:
