@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bundled weights in one command, from the data packs: about eight hours on two CPU cores.
+# The bundled weights in one command, from the data packs: about ten hours on two CPU cores.
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
 #
@@ -59,8 +59,8 @@ further() { # STAGE FROM: the detector learns on from the weights of another sta
   [ -f "$out/$1/weights.safetensors" ] ||
     s3fd train "$here/configs/$1.yaml" --data "$data" --out "$out/$1" --from "$2"
 }
-mix() { # A B OUT SHARE
-  python "$here/tools/mix_weights.py" "$1" "$2" "$3" --share "$4"
+mix() { # A B OUT SHARE [--all]
+  python "$here/tools/mix_weights.py" "$1" "$2" "$3" --share "$4" "${@:5}"
 }
 further slim-statistics "$gender_of"
 further slim-whole "$out/slim-statistics/weights.safetensors"
@@ -77,7 +77,10 @@ for stage in gender-last gender-fine gender-finer; do
   learn_gender $stage
 done
 further slim-heads "$from"
-mix "$from" "$out/slim-heads/weights.safetensors" "$out/whole.safetensors" 0.5 # and the gender of the first
+mix "$from" "$out/slim-heads/weights.safetensors" "$out/before.safetensors" 0.5 # and the gender of the first
+from=$out/before.safetensors hold=(--hold "$out/before.safetensors")
+for stage in gender-loose gender-firm; do learn_gender $stage; done
+mix "$from" "$out/before.safetensors" "$out/whole.safetensors" 0.65 --all
 s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

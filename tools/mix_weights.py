@@ -4,7 +4,7 @@
     python tools/mix_weights.py A.safetensors B.safetensors OUT.safetensors --share 0.4
 
 OUT is A, but its backbone and detection heads are A's by `--share` and B's by the rest. Both have the same
-backbone; attribute heads and embeddings are A's.
+backbone; attribute heads and embeddings are A's. With `--all` they are mixed as well, and both have the same.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ DETECTOR = ("backbone.", "heads.")
 
 
 @torch.no_grad()
-def mix(a: S3FD, b: S3FD, share: float) -> None:
-    """Move the detector of `a` towards that of `b`, so that `share` (0–1) of what they differ by is left.
+def mix(a: S3FD, b: S3FD, share: float, everything: bool = False) -> None:
+    """Move the detector of `a`, or `everything`, towards `b`'s: `share` (0–1) of the difference is left.
 
     Raises:
         KeyError: a network of another kind.
     """
     other = b.state_dict()
     for name, tensor in a.state_dict().items():
-        if name.startswith(DETECTOR) and tensor.is_floating_point():
+        if (everything or name.startswith(DETECTOR)) and tensor.is_floating_point():
             tensor.copy_(other[name] + share * (tensor - other[name]))
 
 
@@ -43,9 +43,10 @@ def main() -> None:
     parser.add_argument("b", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="of A, 0–1")
+    parser.add_argument("--all", action="store_true", help="mix attribute heads and embeddings, too")
     arguments = parser.parse_args()
     network = load_network(arguments.a)
-    mix(network, load_network(arguments.b), arguments.share)
+    mix(network, load_network(arguments.b), arguments.share, arguments.all)
     save_network(network, backbone_of(arguments.a), arguments.out)
 
 

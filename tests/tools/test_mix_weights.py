@@ -31,3 +31,16 @@ def test_the_detector_is_mixed_and_the_attribute_stays(tool: ModuleType) -> None
             assert torch.allclose(tensor, 0.4 * before[name] + 0.6 * b.state_dict()[name], atol=1e-6)
     with pytest.raises(KeyError):
         tool.mix(build("vgg16"), b, 0.5)
+
+
+def test_everything_is_mixed_if_asked(tool: ModuleType) -> None:
+    torch.manual_seed(0)
+    attribute = Attribute("mask", ("no", "yes"), kind="branch", layers=(2, 3))
+    a, b = (build("slim", attributes=[attribute]) for _ in range(2))
+    before = {name: tensor.clone() for name, tensor in a.state_dict().items()}
+    tool.mix(a, b, 0.4, everything=True)
+    for name, tensor in a.state_dict().items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor, 0.4 * before[name] + 0.6 * b.state_dict()[name], atol=1e-6)
+    with pytest.raises(KeyError):
+        tool.mix(a, build("slim"), 0.5, everything=True)

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
-    "box": [179.5, 59.4, 271.4, 177.8],
-    "score": 0.9405,
+    "box": [179.5, 59.1, 271.4, 177.8],
+    "score": 0.9422,
     "gender": "female",
-    "gender_probability": 0.707,
+    "gender_probability": 0.7641,
 }
 EXAMPLE_PICTURE: dict[str, Any] = {
     "path": "astronaut.jpg",
