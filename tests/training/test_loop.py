@@ -1,5 +1,6 @@
 """The training program end to end, on pictures whose faces are bright squares."""
 
+import re
 import subprocess
 import sys
 from functools import partial
@@ -168,10 +169,12 @@ def test_a_damaged_picture_is_named_in_one_line(squares: Path, tmp_path: Path, w
     whole = (squares / "0.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "gt.txt").write_text("cut.png\n1\n5 5 50 50\n")
-    config = TrainConfig.model_validate(settings(workers=workers))
-    samples, _ = loop.read_data(config.data, tmp_path)
-    with pytest.raises(OSError, match=r"^cannot read [^\n]*cut\.png[^\n]*$"):
-        next(iter(loop.batches(config, samples, [], 0)))
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(workers=workers)))
+    command = [sys.executable, "-m", "s3fd", "train", str(config), "--data", str(tmp_path), "--device", "cpu"]
+    done = subprocess.run([*command, "--out", str(tmp_path / "run")], capture_output=True, text=True)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert re.search(r"^[^\n]*cannot read [^\n]*cut\.png[^\n]*\Z", done.stderr.rstrip("\n"), re.MULTILINE)
 
 
 def test_missing_data_is_named(squares: Path, tmp_path: Path) -> None:
