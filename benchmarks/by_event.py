@@ -10,6 +10,8 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
+from result_folders import IMAGES, TRUTH, names_of
+
 from s3fd.evaluation import results, wider
 
 
@@ -18,11 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("truth", type=Path, help="folder of WIDER FACE's .mat files")
-    parser.add_argument("images", type=Path, help="folder of event folders of the pictures that count")
+    parser.add_argument("truth", type=Path, help=TRUTH)
+    parser.add_argument("images", type=Path, help=IMAGES)
     parser.add_argument("results", nargs="+", type=Path, help="folder of a detector's result files")
     options = parser.parse_args()
-    names = [f"{file.parent.name}/{file.stem}" for file in sorted(options.images.glob("*/*.jpg"))]
+    names = names_of(options.images)
     truth = wider.load(options.truth).only(names)
     pictures = Counter(name.split("/")[0] for name in names)
     print(

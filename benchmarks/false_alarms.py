@@ -6,14 +6,12 @@ For each least score, how many detections found a face (IoU of 0.5, the best one
 lie beside one (IoU of 0.3 or 0.1 and more) or on nothing, and how many of the latter are under 32 pixels.
 """
 
-import argparse
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
+from result_folders import read_arguments
 
 from s3fd import boxes as box_ops
-from s3fd.evaluation import results, wider
 from s3fd.faces import Faces
 
 SCORES = (0.7, 0.5, 0.3)
@@ -22,20 +20,12 @@ KINDS = ("face", "again", "beside, IoU .3–.5", "beside, IoU .1–.3", "nothing
 
 def main() -> None:
     """Read, judge, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", type=Path, help="folder of result files, EVENT/NAME.txt")
-    parser.add_argument("truth", type=Path, help="folder of WIDER FACE's .mat files")
-    parser.add_argument("images", type=Path, help="folder of event folders of the pictures that count")
-    options = parser.parse_args()
-    names = [f"{file.parent.name}/{file.stem}" for file in sorted(options.images.glob("*/*.jpg"))]
-    truth, found = wider.load(options.truth).only(names), results.read_all(options.results, names)
+    truth, found = read_arguments(__doc__)
     print(f"| score over | {' | '.join(KINDS)} |\n|---|" + "---:|" * len(KINDS))
     for least in SCORES:
         kinds: Counter[str] = Counter()
         for name, picture in truth.pictures.items():
-            faces = found.get(name, Faces.empty())
+            faces = found[name]
             kinds.update(judge(faces[faces.scores > least], picture.boxes.astype(np.float32)))
         print(f"| {least} | " + " | ".join(str(kinds[kind]) for kind in KINDS) + " |")
 

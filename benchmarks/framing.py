@@ -6,33 +6,22 @@ Prints recall at two overlaps of the faces of the hard setting, then the median 
 (as parts of the face's side; detections paired by an IoU over 0.4), then false alarms by score.
 """
 
-import argparse
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
+from result_folders import read_arguments
 
 from s3fd import boxes
-from s3fd.evaluation import results, wider
-from s3fd.faces import Faces
 
 EDGES = (8, 16, 32, 64, 128, 10_000)
 
 
 def main() -> None:
     """Read, compare, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("results", type=Path, help="folder of result files, EVENT/NAME.txt")
-    parser.add_argument("truth", type=Path, help="folder of WIDER FACE's .mat files")
-    parser.add_argument("images", type=Path, help="folder of event folders of the pictures that count")
-    options = parser.parse_args()
-    names = [f"{file.parent.name}/{file.stem}" for file in sorted(options.images.glob("*/*.jpg"))]
-    truth, found = wider.load(options.truth).only(names), results.read_all(options.results, names)
+    truth, found = read_arguments(__doc__)
     recalls, errors, alarms = [], [], []
     for name, picture in truth.pictures.items():
-        faces, real = found.get(name, Faces.empty()), picture.boxes
+        faces, real = found[name], picture.boxes
         if not len(real):
             continue
         overlap = boxes.iou(faces.boxes, real)

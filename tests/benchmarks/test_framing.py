@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scripts import load_script
 
-from s3fd.evaluation import results
+from s3fd.evaluation import results, wider
 from s3fd.evaluation.wider import AnnotatedPicture, GroundTruth
 from s3fd.faces import Faces
 
@@ -24,7 +24,7 @@ def test_faces_of_pictures_in_which_nothing_was_found_are_missed(
     results.write(tmp_path, names[0], Faces(boxes, np.array([0.9], np.float32)))
     results.write(tmp_path, names[1], Faces.empty())
     truth = GroundTruth({name: AnnotatedPicture(boxes, {"hard": np.ones(1, bool)}) for name in names})
-    monkeypatch.setattr(framing.wider, "load", lambda folder: truth)
+    monkeypatch.setattr(wider, "load", lambda folder: truth)
     monkeypatch.setattr("sys.argv", ["framing.py", str(tmp_path), str(tmp_path), str(tmp_path)])
     framing.main()
     assert "| 16– | 0.333 | 0.333 |" in capsys.readouterr().out

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
+import torch
 
 from s3fd import anchors as anchor_ops
 from s3fd.training.config import MatchingConfig
 from s3fd.training.dataset import Example, collate
 from s3fd.training.metrics import faces_of
 from s3fd.training.targets import TargetMaker
-
-torch = pytest.importorskip("torch")
 
 SIZE = 128
 

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import typer
 
+from s3fd.extras import how_to_install
+
 USAGE = 2
 """Exit code of a command that was called wrongly or cannot start."""
 
@@ -24,4 +26,4 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        fail(f"{error.name} is not installed; this command needs  pip install 's3fd[{extra}]'")
+        fail(how_to_install(error, "this command needs", extra))

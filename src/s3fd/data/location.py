@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeAlias
 
+from s3fd.extras import how_to_install
+
 if TYPE_CHECKING:
     from upath import UPath
 
@@ -53,9 +55,7 @@ def locate(text: str) -> Location:
     try:
         from upath import UPath
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{text}: {error.name} is not installed; URLs need  pip install 's3fd[remote]'"
-        ) from None
+        raise ValueError(f"{text}: {how_to_install(error, 'URLs need', 'remote')}") from None
     return UPath(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
+from s3fd.extras import how_to_install
 from s3fd.identity.recogniser import Model
 from s3fd.identity.sqlite_store import create_store, open_store
 from s3fd.identity.store import GalleryError, Store, check_model
@@ -66,7 +67,5 @@ def _postgres() -> ModuleType:
     try:
         from s3fd.identity import postgres_store
     except ModuleNotFoundError as error:
-        raise GalleryError(
-            f"{error.name} is not installed; a gallery in PostgreSQL needs  pip install 's3fd[postgres]'"
-        ) from error
+        raise GalleryError(how_to_install(error, "a gallery in PostgreSQL needs", "postgres")) from error
     return postgres_store

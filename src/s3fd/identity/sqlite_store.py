@@ -87,7 +87,7 @@ class SqliteStore(Closing):
         """
         check_vectors(self.model, name, vectors, sources)
         name = composed(name)
-        with self._asked(), self._connection as transaction:
+        with _asked(self._path), self._connection as transaction:
             transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
             (person,) = transaction.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
             transaction.executemany(
@@ -104,7 +104,7 @@ class SqliteStore(Closing):
         Raises:
             GalleryError: nobody of that name.
         """
-        with self._asked():
+        with _asked(self._path):
             with self._connection as transaction:
                 names = self._known(name)
                 count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
@@ -115,12 +115,12 @@ class SqliteStore(Closing):
     def people(self) -> dict[str, int]:
         """Count the vectors of each person, by name."""
         query = "SELECT name, COUNT(*) FROM vector JOIN person ON person.id = person GROUP BY person"
-        with self._asked():
+        with _asked(self._path):
             return dict(sorted(self._connection.execute(query)))
 
     def vectors_of(self, name: str) -> FloatArray:
         """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
-        with self._asked():
+        with _asked(self._path):
             rows = self._connection.execute(
                 f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
             )
@@ -133,7 +133,7 @@ class SqliteStore(Closing):
             ValueError: a vector of another dimension.
         """
         check_query(self.model, vector)
-        with self._asked():
+        with _asked(self._path):
             self._refresh()
         if not self._names or count < 1:
             return []
@@ -146,26 +146,16 @@ class SqliteStore(Closing):
     @property
     def calibration(self) -> Calibration | None:
         """The thresholds, if there are any."""
-        with self._asked():
+        with _asked(self._path):
             row = self._connection.execute("SELECT value FROM about WHERE key = 'calibration'").fetchone()
         return Calibration(**json.loads(row[0])) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
         """Keep these thresholds."""
-        with self._asked(), self._connection as transaction:
+        with _asked(self._path), self._connection as transaction:
             transaction.execute(
                 "INSERT OR REPLACE INTO about VALUES ('calibration', ?)", (json.dumps(asdict(calibration)),)
             )
-
-    @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Around the use of the file: say so if another process has it locked."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if _is_locked(error):
-                raise GalleryUnavailable(f"{self._path}: another process has locked it") from error
-            raise
 
     def _known(self, name: str) -> list[str]:
         """The spellings of a name; raises GalleryError if nobody has one of them."""
@@ -245,12 +235,14 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
         raise FileNotFoundError(f"{path}: no such gallery")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
-        _prepare(connection)
-        about = dict(connection.execute("SELECT key, value FROM about"))
+        with _asked(path):
+            _prepare(connection)
+            about = dict(connection.execute("SELECT key, value FROM about"))
+    except GalleryUnavailable:
+        connection.close()
+        raise
     except sqlite3.DatabaseError as error:
         connection.close()
-        if _is_locked(error):
-            raise GalleryUnavailable(f"{path}: another process has locked it") from error
         raise GalleryError(f"{path}: not a gallery: {error}") from error
     if about.get("format") != FORMAT:
         connection.close()
@@ -258,9 +250,15 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
     return SqliteStore(path, connection, Model(**json.loads(about["model"])))
 
 
-def _is_locked(error: sqlite3.DatabaseError) -> bool:
-    """Whether SQLite says that another process is in the way; before Python 3.11 it has no number for it."""
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+@contextmanager
+def _asked(path: Path) -> Iterator[None]:
+    """Around the use of the file at `path`: say so if another process has it locked."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):  # before Python 3.11 there is no number for it
+            raise GalleryUnavailable(f"{path}: another process has locked it") from error
+        raise
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

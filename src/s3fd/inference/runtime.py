@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
+from s3fd.extras import how_to_install
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 """Where the models that come with the package lie."""
@@ -229,5 +230,4 @@ def _installed(engine: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if engine not in EXTRAS:
             raise
-        how = f"pip install 's3fd[{EXTRAS[engine]}]'"
-        raise EngineError(f"{error.name} is not installed; the engine {engine} needs  {how}") from error
+        raise EngineError(how_to_install(error, f"the engine {engine} needs", EXTRAS[engine])) from error

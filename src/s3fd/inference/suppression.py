@@ -52,6 +52,6 @@ def _session() -> Any:
     """The operator; one session serves all threads, and has none of its own."""
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(GRAPH, options, providers=["CPUExecutionProvider"])
+    from s3fd.inference.onnx_runtime import session_options
+
+    return onnxruntime.InferenceSession(GRAPH, session_options(1), providers=["CPUExecutionProvider"])

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from s3fd import boxes
+from s3fd.extras import how_to_install
 from s3fd.faces import Faces
 from s3fd.inference.detector import Detector, load
 from s3fd.inference.pictures import Picture, Pixels
@@ -153,7 +154,7 @@ def _check_installed(name: str) -> None:
     try:
         import_module(name)
     except ModuleNotFoundError as error:
-        how = f"{error.name} is not installed; videos need  pip install 's3fd[video]'"
+        how = how_to_install(error, "videos need", "video")
         raise ModuleNotFoundError(how, name=error.name) from error
 
 

@@ -1,0 +1,35 @@
+"""What benchmarks that read result folders share: their arguments, and the pictures that count."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from s3fd.evaluation import results, wider
+from s3fd.evaluation.wider import GroundTruth
+from s3fd.faces import Faces
+
+TRUTH = "folder of WIDER FACE's .mat files"
+IMAGES = "folder of event folders of the pictures that count"
+
+
+def read_arguments(description: str | None) -> tuple[GroundTruth, dict[str, Faces]]:
+    """Take RESULTS TRUTH IMAGES from the command line: the ground truth, and a detector's faces.
+
+    Both are of the pictures in IMAGES, by ``EVENT/NAME``; one that has no result file has no faces.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, help="folder of result files, EVENT/NAME.txt")
+    parser.add_argument("truth", type=Path, help=TRUTH)
+    parser.add_argument("images", type=Path, help=IMAGES)
+    options = parser.parse_args()
+    names = names_of(options.images)
+    found = results.read_all(options.results, names)
+    return wider.load(options.truth).only(names), {name: found.get(name, Faces.empty()) for name in names}
+
+
+def names_of(images: Path) -> list[str]:
+    """``EVENT/NAME`` of each picture in the event folders of `images`."""
+    return [f"{file.parent.name}/{file.stem}" for file in sorted(images.glob("*/*.jpg"))]
