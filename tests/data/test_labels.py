@@ -237,6 +237,25 @@ def test_a_file_that_is_no_text(images: Path) -> None:
         read(write(images, "image,Gender\na,é\n", "latin-1"), images, ["Gender"])
 
 
+def test_the_line_that_is_not_utf_8_is_named(images: Path) -> None:
+    text = "image,Gender\n" + "a,F\n" * 5000 + "b,é\n"
+    with pytest.raises(ValueError, match=r"index\.csv:5002: not a CSV file in UTF-8"):
+        read(write(images, text, "cp1252"), images, ["Gender"])
+
+
+@pytest.mark.parametrize("delimiter", ";\t")
+def test_cells_may_be_parted_by_semicolons_or_tabs(images: Path, delimiter: str) -> None:
+    text = 'image,"Note",Gender\na,"1,5",F\nb,,M\n'.replace(",", delimiter).replace(f"1{delimiter}5", "1,5")
+    found = load(images, text)
+    assert names(found, images) == ["a.jpg", "b.jpeg"]
+    assert found.pictures[0].extra == {"Note": ["1,5"]}
+
+
+def test_an_unclosed_quotation_mark_swallows_no_rows(images: Path) -> None:
+    with pytest.raises(ValueError, match=r"index\.csv:3: .*quotation marks"):
+        load(images, 'image,Note,Gender\na,,F\nb,"5 inch,M\nc,,M\nd,,F\n')
+
+
 def test_a_missing_folder_or_file(images: Path) -> None:
     with pytest.raises(NotADirectoryError, match="no such folder"):
         read(write(images, "image,Gender\n"), images / "none", ["Gender"])

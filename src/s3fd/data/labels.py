@@ -8,6 +8,7 @@ is for whoever opens it to check.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,9 @@ NAME_COLUMNS = ("image_name", "image", "path")
 """Columns that may name the picture; the first that a file has does."""
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+
+DELIMITERS = ",;\t"
+"""What may stand between cells: the one that the header has most of. Excel takes ";" in many countries."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Tried in this order where a file is not there under the very name in the row."""
@@ -89,13 +93,15 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     known. `UNSURE` values are not known either, unless a target declares them.
 
     Args:
-        csv: the file, in UTF-8, its first row the names of the columns.
+        csv: the file, in UTF-8, its first row the names of the columns; between its cells stand commas,
+            semicolons or tabs.
         images: the folder that the names are relative to.
         targets: what to read. A `str` is a column whose classes are the values found in it, sorted; it comes
             back as a `Target` spelled as it was asked for.
 
     Raises:
-        ValueError: no rows, no such column, or fewer than two classes left of a target.
+        ValueError: not UTF-8, a quotation mark that is not closed, no rows, no such column, or fewer than two
+            classes left of a target.
         OSError: the file cannot be read, or the folder is not there.
     """
     if not images.is_dir():
@@ -151,20 +157,34 @@ class _Row:
 
 def _rows(csv: Path) -> list[tuple[int, list[str]]]:
     """The header and the rows that are not blank, each with the line it begins on."""
-    rows = []
-    try:
-        with csv.open(encoding="utf-8-sig", newline="") as file:
-            reader, line = csv_reader(file), 1
-            for cells in reader:
-                stripped = [cell.strip() for cell in cells]
-                if any(stripped):
-                    rows.append((line, stripped))
-                line = reader.line_num + 1  # a quoted cell may run over several lines
-    except (CsvError, UnicodeDecodeError) as error:
-        raise ValueError(f"{csv}: not a CSV file in UTF-8: {error}") from error
+    text = _text(csv)
+    header = text.lstrip().partition("\n")[0]
+    delimiter = max(DELIMITERS, key=header.count)
+    rows, line = [], 1
+    try:  # strict, or a quotation mark that is never closed would swallow all rows below it
+        reader = csv_reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                rows.append((line, stripped))
+            line = reader.line_num + 1  # a quoted cell may run over several lines
+    except CsvError as error:
+        raise ValueError(f"{csv}:{line}: not a row of CSV, look at its quotation marks: {error}") from error
     if not rows:
         raise ValueError(f"{csv}: the file is empty")
     return rows
+
+
+def _text(csv: Path) -> str:
+    """What the file says, without the mark that editors on Windows begin one with."""
+    data = csv.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{csv}:{line}: not a CSV file in UTF-8, which Excel calls “CSV UTF-8”: {error.reason}"
+        ) from error
 
 
 def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target]) -> _Columns:
