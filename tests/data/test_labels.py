@@ -90,6 +90,27 @@ def test_names_may_lack_their_suffix(images: Path, name: str, expected: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("g", "g.JPG"),
+        ("g.jpg", "g.JPG"),
+        ("a.JPG", "a.jpg"),
+        ("event\\a.jpg", "event/a.jpg"),
+        ("event\\E", "event/E.PNG"),
+        ("Jos\u00e9", "Jose\u0301.jpg"),
+        ("h.jpg", "h.jpg"),
+        ("h.JPG", "h.JPG"),
+    ],
+)
+def test_names_may_be_written_as_on_another_system(tmp_path: Path, name: str, expected: str) -> None:
+    folder = tmp_path / "images"
+    (folder / "event").mkdir(parents=True)
+    for file in ("a.jpg", "g.JPG", "event/a.jpg", "event/E.PNG", "Jose\u0301.jpg", "h.jpg", "h.JPG", "z.png"):
+        (folder / file).touch()
+    assert names(load(folder, f"path,Gender\n{name},F\nz,M\n"), folder)[0] == expected
+
+
+@pytest.mark.parametrize(
     "name", ["x", "x.jpg", "event", "folder.jpg", "event/b", "no/such", "/no/such", ".."]
 )
 def test_a_missing_picture_is_reported(images: Path, name: str) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
 from csv import reader as csv_reader
@@ -87,10 +88,11 @@ def digest(items: Sequence[LabelledPicture], column: str) -> str:
 def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     """Read a file of labels whose pictures lie below `images`.
 
-    Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without suffix. A row whose
-    picture is missing, whose box cannot be one, or that labels a picture a second time becomes a problem and
-    is left out; one with a class that its target does not declare becomes a problem and stays, its class not
-    known. `UNSURE` values are not known either, unless a target declares them.
+    Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without suffix, whose case
+    may differ from the file's. A row whose picture is missing, whose box cannot be one, or that labels a
+    picture a second time becomes a problem and is left out; one with a class that its target does not declare
+    becomes a problem and stays, its class not known. `UNSURE` values are not known either, unless a target
+    declares them.
 
     Args:
         csv: the file, in UTF-8, its first row the names of the columns; between its cells stand commas,
@@ -108,7 +110,7 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
         raise NotADirectoryError(f"{images}: no such folder")
     (_, header), *rows = _rows(csv)
     columns = _find_columns(csv, header, targets)
-    listed: dict[str, set[str]] = {}
+    listed: dict[str, dict[str, str]] = {}
     found: dict[str, list[_Row]] = {}
     problems: list[Problem] = []
     for line, cells in rows:
@@ -240,21 +242,39 @@ def _box(cells: list[str]) -> FloatArray | None:
     return box
 
 
-def _find_picture(name: str, images: Path, listed: dict[str, set[str]]) -> str:
-    """The picture's path below `images`; `listed` remembers the files of each folder from call to call."""
+def _find_picture(name: str, images: Path, listed: dict[str, dict[str, str]]) -> str:
+    """The picture's path below `images`; `listed` remembers the files of each folder from call to call.
+
+    A file of the very name goes first, then one whose suffix differs in case, or whose accents are written in
+    another of Unicode's ways. On all systems, a name with backslashes that is no file's is one of Windows.
+    """
     if not name:
         raise _UnusableRowError("names no picture")
-    folder, base = os.path.split(os.path.normpath(name))
-    if folder not in listed:  # one listing is faster than up to five stats for each of its pictures
-        try:
-            with os.scandir(images / folder) as entries:
-                listed[folder] = {entry.name for entry in entries if entry.is_file()}
-        except (OSError, ValueError):  # not there, or nothing that a folder can be called
-            listed[folder] = set()
-    for suffix in ("", *SUFFIXES):
-        if base + suffix in listed[folder]:
-            return str(Path(folder, base + suffix))
-    raise _UnusableRowError(f"no picture {name!r} below {images}, nor with {', '.join(SUFFIXES)}")
+    for path in dict.fromkeys((name, name.replace("\\", "/"))):
+        folder, base = os.path.split(os.path.normpath(path))
+        if folder not in listed:  # one listing is faster than up to five stats for each of its pictures
+            listed[folder] = _files(images / folder)
+        for known in (base, *(_plain(base + suffix) for suffix in ("", *SUFFIXES))):
+            if known in listed[folder]:
+                return str(Path(folder, listed[folder][known]))
+    raise _UnusableRowError(f"no picture '{name}' below {images}, nor with {', '.join(SUFFIXES)}")
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """The names of the files in `folder` by themselves, and by what `_plain` makes of them."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
+    except (OSError, ValueError):  # not there, or nothing that a folder can be called
+        return {}
+    return {_plain(name): name for name in names} | {name: name for name in names}
+
+
+def _plain(name: str) -> str:
+    """`name` with its suffix in lower case and its accents composed."""
+    composed = unicodedata.normalize("NFC", name)
+    suffix = Path(composed).suffix
+    return composed.removesuffix(suffix) + suffix.lower()
 
 
 def _check_company(row: _Row, company: list[_Row]) -> None:
