@@ -42,6 +42,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 INVALID = "invalid"
 """Column that has 1 where nobody can say whether the box is a face."""
 
+SHOWN_TEXTS = 5
+"""How many of the texts that are no class a message shows."""
+
 NOT_KNOWN = -1
 """Stands for the class where there is no label."""
 
@@ -126,7 +129,7 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
         raise ValueError(f"{csv}: no rows left" + (f", the first problem: {problems[0]}" if problems else ""))
     decided, codes = [], {}
     for target, place in zip(targets, columns.targets, strict=True):
-        decided.append(_decide(csv, target, {row.cells[place] for row in kept}))
+        decided.append(_decide(csv, target, {row.cells[place] for row in kept}, problems))
         codes[decided[-1].column] = place, {value: i for i, value in enumerate(decided[-1].values)}
         problems += _undeclared(csv, decided[-1], place, kept)
     pictures = [_picture(images / name, company, codes, columns.extra) for name, company in found.items()]
@@ -285,16 +288,18 @@ def _check_company(row: _Row, company: list[_Row]) -> None:
         raise _UnusableRowError(f"picture named {how} (row {company[0].line})")
 
 
-def _decide(csv: Path, target: str | Target, texts: set[str]) -> Target:
-    """The target with its classes, given what stands in its column."""
+def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence[Problem]) -> Target:
+    """The target with its classes, given what stands in its column and which rows were left out before."""
     column, declared = (target, None) if isinstance(target, str) else (target.column, target.values)
     classes = sorted(text for text in texts if (text in declared if declared else text.lower() not in UNSURE))
-    if not classes:
-        which = f" that is one of {', '.join(declared)}" if declared else ""
-        raise ValueError(f"{csv}: {column}: no picture has a label{which}")
-    if len(classes) == 1:
-        found = repr(classes[0])
-        raise ValueError(f"{csv}: {column}: only one class, {found}, has pictures: nothing to tell apart")
+    if len(classes) < 2:
+        only = f"only one class, {classes[0]!r}, has pictures" if classes else "no picture has a label"
+        if declared and not classes:
+            only += f" that is one of {', '.join(declared)}"
+        others = [repr(text) for text in sorted(texts - {"", *classes})[:SHOWN_TEXTS]]
+        why = [f"; no label of it: {', '.join(others)}"] if others else []
+        why += [f"; {len(problems)} rows are left out, the first: {problems[0]}"] if problems else []
+        raise ValueError(f"{csv}: {column}: {only}{''.join(why)}")
     return Target(column, tuple(classes), tuple(classes)) if isinstance(target, str) else target
 
 
