@@ -130,6 +130,15 @@ def test_labels_that_cannot_be_used(celebrities: Path, table: Path, target: str,
     assert message in answer.stderr and "Traceback" not in answer.stderr
 
 
+def test_values_that_are_no_label_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("image,Glasses\n0,none\n1,none\n2,round\n3,dark\n4,\n")
+    for i in range(5):
+        (tmp_path / f"{i}.jpg").touch()
+    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Glasses"]
+    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
+    assert "no label, as --target does not declare the value: 2 'none', 1 ''" in answer.output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

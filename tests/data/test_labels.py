@@ -194,11 +194,12 @@ def test_unsure_values_are_no_labels(images: Path, value: str, target: str | Tar
     found = load(images, f"image,Gender\na,F\nb,M\nc,{value}\n", target)
     assert found.targets[0].values == ("F", "M")
     assert found.pictures[2].labels["Gender"].tolist() == [-1]
-    assert found.problems == []
+    assert found.problems == [] and found.unsure == {value.strip(): 1}
 
 
 def test_an_unsure_value_counts_where_it_is_declared(images: Path) -> None:
     found = load(images, "image,mask\na,none\nb,mask\nc,?\n", parse_target("mask:none,mask"))
+    assert found.unsure == {"?": 1}
     assert [p.labels["mask"].tolist() for p in found.pictures] == [[0], [1], [-1]]
 
 

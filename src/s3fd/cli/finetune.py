@@ -84,6 +84,9 @@ def finetune(
         _refuse_idle(settings, group, others, hold)
         labels = run.read_labels(index, images, target, group)
         report_skipped(labels.problems, "rows")
+        if labels.unsure:
+            values = ", ".join(f"{count} {text!r}" for text, count in labels.unsure.items())
+            typer.echo(f"no label, as --target does not declare the value: {values}", err=True)
         (column,) = labels.targets
         called = name or column.column.lower()
         folder = out or Path("runs") / called

@@ -12,10 +12,11 @@ import io
 import json
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from csv import Error as CsvError
 from csv import reader as csv_reader
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,19 @@ class LabelledPicture:
 
 @dataclass(frozen=True)
 class Labels:
-    """What `read` found: pictures in the file's order, the targets with their classes, what it left out."""
+    """What `read` found.
+
+    Attributes:
+        pictures: in the file's order.
+        targets: with their classes.
+        problems: what was left out.
+        unsure: how often each of the `UNSURE` texts stood for no label.
+    """
 
     pictures: list[LabelledPicture]
     targets: tuple[Target, ...]
     problems: list[Problem]
+    unsure: Mapping[str, int] = field(default_factory=dict)
 
 
 def digest(items: Sequence[LabelledPicture], column: str) -> str:
@@ -127,13 +136,15 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     kept = [row for company in found.values() for row in company]
     if not kept:
         raise ValueError(f"{csv}: no rows left" + (f", the first problem: {problems[0]}" if problems else ""))
-    decided, codes = [], {}
+    decided, codes, unsure = [], {}, Counter[str]()
     for target, place in zip(targets, columns.targets, strict=True):
         decided.append(_decide(csv, target, {row.cells[place] for row in kept}, problems))
         codes[decided[-1].column] = place, {value: i for i, value in enumerate(decided[-1].values)}
         problems += _undeclared(csv, decided[-1], place, kept)
+        texts = (row.cells[place] for row in kept)
+        unsure.update(x for x in texts if x.lower() in UNSURE and x not in decided[-1].values)
     pictures = [_picture(images / name, company, codes, columns.extra) for name, company in found.items()]
-    return Labels(pictures, tuple(decided), sorted(problems, key=lambda problem: problem.line))
+    return Labels(pictures, tuple(decided), sorted(problems, key=lambda problem: problem.line), unsure)
 
 
 class _UnusableRowError(Exception):
