@@ -163,6 +163,7 @@ def test_an_impossible_box_is_reported(images: Path, box: str, reason: str) -> N
         ("a,,,,,F\na.jpg,,,,,M\nb,,,,,M", "picture named twice (row 2)"),
         ("a,,,,,F\na,1,1,2,2,M\nb,,,,,M", "picture named with and without a box (row 2)"),
         ("a,1,1,2,2,F\na,,,,,M\nb,,,,,M", "picture named with and without a box (row 2)"),
+        ("a,1,1,2,2,F\na,1,1,2.0,2,M\nb,,,,,M", "box given twice (row 2)"),
         ("a,,,,,F\n,,,,,M\nb,,,,,M", "names no picture"),
         ("a,,,,,F\nc,,,,,M,z\nb,,,,,M", "7 cells under a header of 6"),
     ],

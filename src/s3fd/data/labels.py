@@ -102,9 +102,9 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
 
     Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without suffix, whose case
     may differ from the file's. A row whose picture is missing, whose box cannot be one, or that labels a
-    picture a second time becomes a problem and is left out; one with a class that its target does not declare
-    becomes a problem and stays, its class not known. `UNSURE` values are not known either, unless a target
-    declares them.
+    picture or a box a second time becomes a problem and is left out; one with a class that its target does
+    not declare becomes a problem and stays, its class not known. `UNSURE` values are not known either, unless
+    a target declares them.
 
     Args:
         csv: the file, in UTF-8, its first row the names of the columns; between its cells stand commas,
@@ -164,11 +164,12 @@ class _Columns:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """The cells of a row and its box, (4,) or None."""
+    """The cells of a row and its box, (4,) or None, also as `corners` that are quickly compared."""
 
     line: int
     cells: list[str]
     box: FloatArray | None
+    corners: tuple[float, ...]
 
 
 def _rows(csv: Path) -> list[tuple[int, list[str]]]:
@@ -233,7 +234,8 @@ def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
     cells += [""] * (columns.count - len(cells))
     if any(cells[columns.count :]):
         raise _UnusableRowError(f"{len(cells)} cells under a header of {columns.count}")
-    return _Row(line, cells, _box([cells[i] for i in columns.box]))
+    box = _box([cells[i] for i in columns.box])
+    return _Row(line, cells, box, () if box is None else tuple(box.tolist()))
 
 
 def _box(cells: list[str]) -> FloatArray | None:
@@ -297,6 +299,9 @@ def _check_company(row: _Row, company: list[_Row]) -> None:
     if company and any(whole):
         how = "twice" if all(whole) else "with and without a box"
         raise _UnusableRowError(f"picture named {how} (row {company[0].line})")
+    for other in company:
+        if other.corners == row.corners:
+            raise _UnusableRowError(f"box given twice (row {other.line})")
 
 
 def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence[Problem]) -> Target:
