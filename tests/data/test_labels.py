@@ -158,6 +158,25 @@ def test_an_impossible_box_is_reported(images: Path, box: str, reason: str) -> N
 
 
 @pytest.mark.parametrize(
+    "columns", ["x,y,w,h", "X,Y,Width,Height", "xmin,ymin,xmax,ymax", "left,top,right,bottom"]
+)
+def test_boxes_in_columns_of_other_names_are_told_of(images: Path, columns: str) -> None:
+    found = load(images, f"image,{columns},Gender\na,1,2,30,40,F\nb,1,2,30,40,M\n")
+    assert all(picture.boxes is None for picture in found.pictures)
+    ((line, message),) = problems(found)
+    assert line == 1
+    assert message.startswith(
+        f"no boxes are read from {', '.join(columns.lower().split(','))}, and labels taken"
+    )
+    assert (
+        problems(
+            load(images, f"image,x1,y1,x2,y2,{columns},Gender\na{',1,2,3,4' * 2},F\nb{',1,2,3,4' * 2},M")
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
     ("rows", "reason"),
     [
         ("a,,,,,F\na.jpg,,,,,M\nb,,,,,M", "picture named twice (row 2)"),

@@ -34,6 +34,15 @@ NAME_COLUMNS = ("image_name", "image", "path")
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
+OTHER_BOX_COLUMNS = (
+    ("x", "y", "w", "h"),
+    ("x", "y", "width", "height"),
+    ("left", "top", "width", "height"),
+    ("left", "top", "right", "bottom"),
+    ("xmin", "ymin", "xmax", "ymax"),
+)
+"""What boxes are called elsewhere: they are not read, which is reported."""
+
 DELIMITERS = ",;\t"
 """What may stand between cells: the one that the header has most of. Excel takes ";" in many countries."""
 
@@ -124,7 +133,7 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     columns = _find_columns(csv, header, targets)
     listed: dict[str, dict[str, str]] = {}
     found: dict[str, list[_Row]] = {}
-    problems: list[Problem] = []
+    problems = _other_boxes(csv, columns)
     for line, cells in rows:
         try:
             row = _check_row(line, cells, columns)
@@ -227,6 +236,19 @@ def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target])
         raise ValueError(f"targets must be one or more, each of another column, not {asked}")
     extra = {header[i]: i for i in rest.values() if i not in places}
     return _Columns(len(header), named, box, places, extra)
+
+
+def _other_boxes(csv: Path, columns: _Columns) -> list[Problem]:
+    """The problem of a table whose boxes stand in columns that are not read."""
+    there = {name.lower() for name in columns.extra}
+    other = next((names for names in OTHER_BOX_COLUMNS if there.issuperset(names)), None)
+    if columns.box or other is None:
+        return []
+    message = (
+        f"no boxes are read from {', '.join(other)}, and labels taken for those of whole pictures: "
+        f"left, top, right and bottom belong into {', '.join(BOX_COLUMNS)}"
+    )
+    return [Problem(csv, 1, message)]
 
 
 def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
