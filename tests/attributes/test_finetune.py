@@ -87,6 +87,39 @@ def test_split_keeps_groups_apart(labels: Labels) -> None:
     assert not {p.extra["Batch"][0] for p in learning} & {p.extra["Batch"][0] for p in testing}
 
 
+def test_split_tells_apart_everybody_in_a_picture(coloured: Path) -> None:
+    table = coloured / "album.csv"
+    rows = [
+        f"{i}.png,{x},1,{x + 9},20,{'blue' if x < 20 else 'red'},{(i + x // 20) % 6}"
+        for i in range(9)
+        for x in (1, 30)
+    ]
+    table.write_text("\n".join(["image,x1,y1,x2,y2,Colour,Person", *rows]), encoding="utf-8")
+    pictures = read(table, coloured / "pictures", ["Colour"]).pictures
+    for seed in range(5):
+        learning, testing = split(pictures, 0.3, seed, "Person")
+        assert len(learning) + len(testing) == len(pictures) and learning and testing
+        learnt = {name for item in learning for name in item.extra["Person"]}
+        known = [
+            (n, k)
+            for item in testing
+            for n, k in zip(item.extra["Person"], item.labels["Colour"], strict=True)
+        ]
+        assert {name for name, label in known if label >= 0}.isdisjoint(learnt)
+        assert any(label < 0 for _, label in known)
+
+
+def test_split_takes_nobody_without_a_name_for_the_same(coloured: Path) -> None:
+    table = coloured / "unnamed.csv"
+    table.write_text(
+        "Image_Name,Colour,Person\n"
+        + "".join(f"{i},{'blue' if i % 2 else 'red'},{('', 'Unknown')[i // 8]}\n" for i in range(16)),
+        encoding="utf-8",
+    )
+    learning, testing = split(read(table, coloured / "pictures", ["Colour"]).pictures, 0.25, 0, "Person")
+    assert (len(learning), len(testing)) == (12, 4)
+
+
 def test_split_holds_someone_out_wherever_it_is_to(labels: Labels) -> None:
     assert len(split(labels.pictures, 0.01, 0)[1]) == 1
     assert len(split(labels.pictures, 0.01, 0, "Batch")[1]) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from s3fd.attributes.composed import ComposedStream
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.learners import Frozen, Joint
 from s3fd.attributes.stream import Batch, LabelledStream
-from s3fd.data.labels import NOT_KNOWN, LabelledPicture
+from s3fd.data.labels import NOT_KNOWN, UNSURE, LabelledPicture
 from s3fd.data.targets import Target
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
@@ -73,18 +73,31 @@ def split(
 ) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
     """Split pictures into those to train on and a `share` to test on.
 
-    With `group`, a column such as a person's name, no value of it is on both sides; a picture's first box
-    decides. Where there is a share to test on and something to choose from, at least one is held out.
+    With `group`, a column such as a person's name, no value of it is both learnt and tested: a picture that
+    shows somebody held out is tested, the labels of all others in it forgotten. Who has no name is somebody
+    else in every picture. Where there is a share to test on and something to choose from, at least one is
+    held out.
     """
-    keys = [item.extra[group][0] if group else str(item.path) for item in items]
-    names = sorted(set(keys))
+    keys = [_people(item, group) for item in items]
+    names = sorted({key for of_picture in keys for key in of_picture})
     order = np.random.default_rng(seed).permutation(len(names))
     count = max(round(share * len(names)), 1 if share and len(names) > 1 else 0)
     test = {names[i] for i in order[:count]}
-    return (
-        [item for item, key in zip(items, keys, strict=True) if key not in test],
-        [item for item, key in zip(items, keys, strict=True) if key in test],
-    )
+    learning, testing = [], []
+    for item, of_picture in zip(items, keys, strict=True):
+        held = np.array([key in test for key in of_picture])
+        if held.any():
+            labels = {column: np.where(held, known, NOT_KNOWN) for column, known in item.labels.items()}
+            testing.append(replace(item, labels=labels))
+        else:
+            learning.append(item)
+    return learning, testing
+
+
+def _people(item: LabelledPicture, group: str | None) -> list[str]:
+    """Who is in a picture by the column `group`; who has no name there, or all without one, by its path."""
+    names = item.extra[group] if group else [""]
+    return [str(item.path) if name.lower() in UNSURE else name for name in names]
 
 
 def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> nn.Module:
