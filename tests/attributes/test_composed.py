@@ -42,9 +42,14 @@ def test_anchors_tell_the_colour_under_them(boxed: Labels) -> None:
 def test_unlabelled_and_unreadable_pictures_are_not_drawn(boxed: Labels) -> None:
     boxed.pictures[2].path.write_bytes(b"no picture")
     stream = ComposedStream(boxed.pictures, "Colour", POLICY, 0)
-    names = {name for batch in stream.batches(0, 10, 4) for name in batch.names}
+    boxed.pictures[4].boxes[:] += 500
+    batches = list(stream.batches(0, 10, 4))
+    names = {name for batch in batches for name in batch.names}
     drawn = {int(Path(name).stem) for name in names}
-    assert not {2, 15} & drawn and len(drawn) > 10
+    assert not {2, 4, 15} & drawn and len(drawn) > 10
+    first, second = sorted(why for batch in batches for why in batch.left_out)  # each once
+    assert first.endswith("2.png: not a picture of a known format")
+    assert second.endswith("4.png: none of its labelled boxes lies in it")
 
 
 def test_the_same_number_is_the_same_picture(boxed: Labels) -> None:

@@ -144,7 +144,20 @@ def test_labels_of_boxes_go_to_the_anchors_on_them(coloured: Path) -> None:
 def test_an_unreadable_picture_is_left_out_of_its_batch(labels: Labels) -> None:
     labels.pictures[3].path.write_bytes(b"no picture")
     stream = LabelledStream(labels.pictures, "Colour", 128, 0, flip=True, distort=True)
-    assert sorted(len(b.names) for b in stream.batches(0, 4, 4)) == [3, 4, 4, 4]
+    batches = list(stream.batches(0, 4, 4))
+    assert sorted(len(b.names) for b in batches) == [3, 4, 4, 4]
+    (why,) = [why for b in batches for why in b.left_out]
+    assert why == f"{labels.pictures[3].path}: not a picture of a known format"
+
+
+def test_a_picture_with_all_labelled_boxes_outside_is_left_out(coloured: Path) -> None:
+    table = coloured / "boxes.csv"
+    rows = "image,x1,y1,x2,y2,Colour\n0.png,10,10,50,60,blue\n1.png,500,5,540,50,red\n1.png,1,5,9,50,?\n"
+    table.write_text(rows, encoding="utf-8")
+    labels = read(table, coloured / "pictures", ["Colour"])
+    (batch,) = LabelledStream(labels.pictures, "Colour", 128, 0, flip=True, distort=True).batches(0, 1, 2)
+    assert [Path(name).name for name in batch.names] == ["0.png"]
+    assert batch.left_out == [f"{coloured / 'pictures' / '1.png'}: none of its labelled boxes lies in it"]
 
 
 def test_nothing_to_train_on_is_an_error(labels: Labels, detector_file: Path) -> None:

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
+from s3fd.attributes.finetune import split
 from s3fd.cli.finetune import app
-from s3fd.evaluation.attributes import Observations
+from s3fd.evaluation.attributes import Observations, summarise
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import build
@@ -40,6 +41,41 @@ def test_a_run_leaves_weights_a_model_and_a_report(
     ours, theirs = TorchRuntime(network)(picture, ["colour"]), model(picture, ["colour"])
     np.testing.assert_allclose(ours.attributes["colour"], theirs.attributes["colour"], atol=1e-4)
     np.testing.assert_allclose(ours.attributes["colour"].sum(axis=-1), 1, atol=1e-5)
+
+
+def test_a_run_says_what_it_leaves_out_and_ends_if_that_is_everything(
+    coloured: Path, detector_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)
+    config = tmp_path / "run.yaml"
+    config.write_text(json.dumps({**RUN, "epochs": 1}), encoding="utf-8")
+    arguments = [
+        *(str(coloured / "index.csv"), "--images", str(coloured / "pictures"), "--target", "Colour"),
+        *("--config", str(config), "--weights", str(detector_file), "--out"),
+    ]
+    labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
+    learning, testing = split(labels.pictures, 0.25, 0)
+    for item in (learning[0], testing[0]):
+        item.path.write_bytes(b"no picture")
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "some")])
+    assert done.exit_code == 0, done.output
+    assert f"skipped {learning[0].path}: not a picture" in done.output
+    assert f"held out, but unreadable: {testing[0].path}: not a picture" in done.output
+    for item in learning:
+        item.path.write_bytes(b"no picture")
+    done = CliRunner().invoke(app, [*arguments, str(tmp_path / "none")])
+    assert done.exit_code == 2 and "nothing was learnt" in done.output
+    assert f"skipped {learning[1].path}" in done.output
+    assert not (tmp_path / "none" / "weights.safetensors").exists()
+
+
+def test_the_report_tells_faces_from_pictures() -> None:
+    told = Observations(np.eye(2, dtype=np.float32), np.arange(2), np.full(2, 50, np.float32))
+    report = run.Report("colour", ("blue", "red"), 9, 3, 4, (), 0, summarise(told), 1.0, "")
+    assert (
+        "held out: 3 pictures; 4 labelled faces in them were not found, of the other 2 100.0%"
+        in report.text()
+    )
 
 
 RUN = {"size": 128, "batch": 2, "epochs": 10, "min_face_score": 0.0, "held_out": 0.25, "checkpoint_every": 4}

@@ -62,3 +62,4 @@ def test_pictures_without_faces_and_unreadable_ones_are_missed(detector: Detecto
     broken.path.write_bytes(b"no picture")
     found = observe(detector, "gender", [dark, broken], "g")
     assert found.missed == 2 and len(found.observations) == 0
+    assert found.unread == [(2, f"{broken.path}: not a picture of a known format")]

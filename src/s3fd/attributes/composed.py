@@ -32,7 +32,8 @@ class ComposedStream:
             made = [self._example(n) for n in range(step * batch, (step + 1) * batch)]
             stacked = torch.from_numpy(np.stack([pixels for pixels, _, _ in made])).permute(0, 3, 1, 2)
             targets = torch.from_numpy(np.stack([targets for _, targets, _ in made]))
-            yield Batch(stacked, targets, [name for _, _, names in made for name in names])
+            left_out, self._compose.left_out = self._compose.left_out, []
+            yield Batch(stacked, targets, [name for _, _, names in made for name in names], left_out)
 
     def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
         """Picture number `n` (S, S, 3), the targets (A,) of its anchors, and the files it is made of."""

@@ -44,6 +44,7 @@ class Step:
         held: loss that holds the detector to what it said, a picture; 0 where it cannot change.
         gradient_norm: before it was clipped; NaN if nothing was learnt.
         learning_rate: of the head.
+        left_out: of pictures that cannot be used, which and why.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Step:
     held: float
     gradient_norm: float
     learning_rate: float
+    left_out: Sequence[str] = ()
 
     def figures(self, name: str) -> dict[str, float]:
         """What is recorded of it for the attribute `name`."""
@@ -199,7 +201,7 @@ def _advance(
     """Learn from the batch of step `number`, from 0, of so many."""
     rate = learning_rate(number, steps, config.optimiser)
     if not len(batch.pictures):
-        return Step(number + 1, math.nan, 0, math.nan, 0, 0.0, math.nan, rate)
+        return Step(number + 1, math.nan, 0, math.nan, 0, 0.0, math.nan, rate, batch.left_out)
     logits, targets, held = learner.compare(batch, number)
     loss = attribute_loss(logits, targets, config.loss, config.balanced)
     counted = targets != NOT_KNOWN
@@ -219,6 +221,7 @@ def _advance(
         held.item() / len(batch.pictures),
         norm,
         rate,
+        batch.left_out,
     )
 
 

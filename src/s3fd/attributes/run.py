@@ -40,7 +40,8 @@ class Report:
         classes: what it tells.
         trained: pictures trained on.
         held_out: pictures tested.
-        not_found: of these, how many had no face that the detector found; they count in nothing else.
+        not_found: labelled faces in these that the detector did not find; they count in nothing else.
+        unread: of these, those that cannot be read, and why.
         without_face: times that a training picture had no cell where the detector saw a face.
         summary: of the faces found in the tested pictures; None where there were none.
         seconds: of training.
@@ -52,6 +53,7 @@ class Report:
     trained: int
     held_out: int
     not_found: int
+    unread: tuple[str, ...]
     without_face: int
     summary: Summary | None
     seconds: float
@@ -62,14 +64,16 @@ class Report:
         lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
         if self.without_face:
             lines.append(f"{self.without_face} times a picture had no face to learn from")
+        lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
             return "\n".join(
                 [*lines, f"held out: {self.held_out} pictures, in none of which a face was found"]
             )
         low, high = self.summary.accuracy_interval
         lines.append(
-            f"held out: {self.held_out} pictures, {self.not_found} without a face found; of the others "
-            f"{self.summary.accuracy:.1%} right (95 % interval {low:.1%}–{high:.1%})"
+            f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found, "
+            f"of the other {self.summary.count} {self.summary.accuracy:.1%} are told right "
+            f"(95 % interval {low:.1%}–{high:.1%})"
         )
         return "\n".join(lines)
 
@@ -115,7 +119,8 @@ def run(
     checkpoint, from which it is continued if it was killed, and ``metrics.jsonl``.
 
     Raises:
-        ValueError: weights, labels or configuration that do not fit, or a folder with another run.
+        ValueError: weights, labels or configuration that do not fit, a folder with another run, or no picture
+            that taught anything.
         OSError: a file that cannot be read or written.
         TrainingError: the gradient is not finite.
     """
@@ -134,6 +139,11 @@ def run(
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
         finetune(network, name, target, learning, config, on_step, others, held, journal)
         seconds = journal.seconds
+    if not journal.sums["cells"]:
+        raise ValueError(
+            f"nothing was learnt: in none of the {len(learning)} pictures to train on does the detector see "
+            f"a labelled face, or they cannot be read; mend that and remove {folder}"
+        )
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)
     summary = summarise(found.observations) if len(found.observations) else None
@@ -145,6 +155,7 @@ def run(
         trained=len(learning),
         held_out=len(testing),
         not_found=found.missed,
+        unread=tuple(why for _, why in found.unread),
         without_face=int(journal.sums["without_face"]),
         summary=summary,
         seconds=seconds,

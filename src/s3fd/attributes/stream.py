@@ -12,10 +12,11 @@ from torch import Tensor
 
 from s3fd import anchors as anchor_ops
 from s3fd import boxes as box_ops
-from s3fd.data.labels import LabelledPicture
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled, Window, cut, distort, flip
+from s3fd.training.composer import NONE_INSIDE
 from s3fd.training.dataset import shuffled
 from s3fd.training.targets import label_anchors
 
@@ -30,11 +31,13 @@ class Batch(NamedTuple):
         pictures: (B, 3, S, S) uint8 BGR.
         targets: (B, A) int64: the class that each anchor should tell, -1 for none.
         names: their files.
+        left_out: of pictures that cannot be used, which and why.
     """
 
     pictures: Tensor
     targets: Tensor
     names: list[str]
+    left_out: list[str]
 
 
 class LabelledStream:
@@ -69,29 +72,37 @@ class LabelledStream:
         So a batch may have fewer pictures, and even none.
         """
         for step in range(start, stop):
-            found = [self._example(n) for n in range(step * batch, (step + 1) * batch)]
-            examples = [example for example in found if example is not None]
+            examples, left_out = [], []
+            for n in range(step * batch, (step + 1) * batch):
+                try:
+                    examples.append(self._example(n))
+                except PictureError as error:
+                    left_out.append(str(error))
             pixels = np.zeros((len(examples), self.size, self.size, 3), np.uint8)
             targets = np.zeros((len(examples), len(self._anchors)), np.int64)
             for i, (shown, told, _) in enumerate(examples):
                 pixels[i], targets[i] = shown, told
             stacked = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            yield Batch(stacked, torch.from_numpy(targets), [name for _, _, name in examples])
+            names = [name for _, _, name in examples]
+            yield Batch(stacked, torch.from_numpy(targets), names, left_out)
 
-    def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str] | None:
-        """Picture number `n` (S, S, 3), the targets of its anchors, and its file."""
+    def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+        """Picture number `n` (S, S, 3), the targets of its anchors, and its file.
+
+        Raises:
+            PictureError: it cannot be read, or none of its labelled boxes lies in it.
+        """
         item = self.items[shuffled(n, len(self.items), self.seed)]
         rng = np.random.default_rng((self.seed, n))
-        try:
-            picture = pictures.read(item.path)
-        except PictureError:
-            return None
+        picture = pictures.read(item.path)
         labels = item.labels[self.column]
         boxes = np.zeros((0, 4), np.float32)
         if item.boxes is not None:
             inside = box_ops.clip(item.boxes, picture.shape[1], picture.shape[0])
             whole = box_ops.area(inside) > 0
             boxes, labels = inside[whole], labels[whole]
+            if not (labels != NOT_KNOWN).any():
+                raise PictureError(str(item.path), NONE_INSIDE)
         shown = Labelled(picture, boxes, np.zeros(len(boxes), bool))
         shown = cut(shown, self._window(picture.shape[1], picture.shape[0], rng), (self.size, self.size))
         if self.flip and rng.random() < 0.5:

@@ -126,16 +126,23 @@ def _refuse_idle(
 
 
 class _Progress(TrainingBar):
-    """Shows the running mean of the loss; counts pictures without a face."""
+    """Shows the running mean of the loss; counts pictures without a face, and names unusable ones last."""
 
     def __init__(self) -> None:
         super().__init__("fine-tuning")
         self._loss = RunningMean(0.05)
         self._faceless = 0
+        self._left_out: dict[str, None] = {}
+
+    def __exit__(self, *about: object) -> None:
+        """Leave the last state, and name the pictures that could not be used."""
+        super().__exit__(*about)
+        report_skipped(list(self._left_out), "pictures")
 
     def __call__(self, step: Step, steps: int) -> None:
         if step.cells:
             self._loss.add(step.loss)
         self._faceless += step.without_face
+        self._left_out |= dict.fromkeys(step.left_out)
         loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
         self.show(step.number, steps, f"{loss}{self._faceless} times no face")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHOWN_PROBLEMS = 20
 
 
-def report_skipped(problems: Sequence[Problem], kind: str) -> None:
+def report_skipped(problems: Sequence[Problem | str], kind: str) -> None:
     """Say once, on standard error, which `kind` of entries were skipped and why."""
     for problem in problems[:SHOWN_PROBLEMS]:
         typer.echo(f"skipped {problem}", err=True)

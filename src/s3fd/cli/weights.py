@@ -108,6 +108,7 @@ def calibrate_weights(
         called = name or column.column.lower()
         detector = Detector(TorchRuntime(network), size=parse_size(size), attributes=(called,))
         found = observe(detector, called, labels.pictures, column.column)
+        report_skipped([why for _, why in found.unread], "pictures")
         temperature = run.calibrate(network, called, found.observations)
         save_network(network, backbone_of(file), out or file)
     except (WeightsError, ValueError, OSError) as error:

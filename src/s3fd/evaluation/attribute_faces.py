@@ -26,10 +26,12 @@ class Found:
     Attributes:
         observations: of the faces with a label that it found.
         missed: labelled faces that it did not find, or whose picture cannot be read.
+        unread: of pictures that cannot be read, the line of the table and why.
     """
 
     observations: Observations
     missed: int
+    unread: Sequence[tuple[int, str]] = ()
 
 
 def observe(
@@ -48,12 +50,13 @@ def observe(
     labels: list[int] = []
     sizes: list[float] = []
     texts: dict[str, list[str]] = {group: [] for group in groups}
-    missed = 0
+    missed, unread = 0, []
     for item in items:
         try:
             faces = detector.find_probabilities(detector.prepare(item.path))
-        except PictureError:
+        except PictureError as error:
             faces = Faces.empty()
+            unread.append((item.lines[0], str(error)))
         known = np.flatnonzero(item.labels[column] >= 0)
         for row, face in zip(known, faces_of(item, known, faces), strict=True):
             if face is None:
@@ -73,6 +76,7 @@ def observe(
             {group: np.array(values, dtype=np.str_) for group, values in texts.items()},
         ),
         missed,
+        unread,
     )
 
 

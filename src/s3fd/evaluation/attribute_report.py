@@ -36,7 +36,7 @@ class AttributeReport:
         missed: labelled faces that it did not find; they count in nothing else.
         sections: summaries by group, under ``all faces``, ``face size`` and each column asked for.
         reliability: confidence beside accuracy.
-        problems: rows of the table that were skipped.
+        problems: rows of the table that were skipped, and those whose picture cannot be read.
     """
 
     attribute: str
@@ -99,7 +99,10 @@ def evaluate(
         raise ValueError(f"{csv}: the detector found none of the {told.missed} labelled faces")
     sections = {ALL: {"all": summarise(faces, min_probability)}, "face size": by_size(faces, min_probability)}
     sections |= {group: by_group(faces, group, min_probability) for group in groups}
-    return AttributeReport(name, len(faces), told.missed, sections, reliability(faces), labels.problems)
+    problems = labels.problems + [
+        Problem(csv, line, f"{why}: counts as not found") for line, why in told.unread
+    ]
+    return AttributeReport(name, len(faces), told.missed, sections, reliability(faces), problems)
 
 
 def _check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:

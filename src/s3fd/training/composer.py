@@ -13,9 +13,16 @@ from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled
 from s3fd.training.composition import Composition, LabelledFaces
 
+NONE_INSIDE = "none of its labelled boxes lies in it"
+"""Why a picture is left out though it can be read."""
+
 
 class Composer:
-    """Composes pictures of the faces of labelled pictures, which it reads once and keeps in memory."""
+    """Composes pictures of the faces of labelled pictures, which it reads once and keeps in memory.
+
+    Attributes:
+        left_out: of pictures that turned out to be of no use, which and why.
+    """
 
     def __init__(self, items: Sequence[LabelledPicture], columns: Sequence[str], policy: Composition) -> None:
         """Compose those of `items` that have a label in one of `columns`.
@@ -32,6 +39,7 @@ class Composer:
             raise ValueError(f"no face has a label of {' or '.join(columns)}")
         self.columns = tuple(columns)
         self.policy = policy
+        self.left_out: list[str] = []
         self._cache: dict[int, LabelledFaces | None] = {}
 
     def __call__(
@@ -68,7 +76,8 @@ class Composer:
     def _read(self, item: LabelledPicture) -> LabelledFaces | None:
         try:
             picture = pictures.read(item.path)
-        except PictureError:
+        except PictureError as error:
+            self.left_out.append(str(error))
             return None
         assert item.boxes is not None
         boxes = box_ops.clip(item.boxes, picture.shape[1], picture.shape[0])
@@ -76,5 +85,6 @@ class Composer:
         labels = {column: item.labels[column][inside] for column in self.columns}
         ignored = np.array(item.extra.get(INVALID, [""] * len(boxes))) == "1"
         if not any((known[~ignored[inside]] != NOT_KNOWN).any() for known in labels.values()):
+            self.left_out.append(f"{item.path}: {NONE_INSIDE}")
             return None
         return LabelledFaces(picture, boxes[inside], labels, ignored[inside])
