@@ -173,6 +173,10 @@ def test_calibration_changes_how_sure_the_weights_are(celebrities: Path, run: Pa
     before, after = (load_network(path) for path in (weights, out))
     assert before.attributes[0].temperature != after.attributes[0].temperature
     assert before.state_dict().keys() == after.state_dict().keys()
+    for target in ("Gender", "Gender:M=male,F=female"):
+        answer = s3fd("weights", "calibrate", weights, *labels[:-1], target, "--out", tmp_path / "not")
+        assert answer.returncode == 2 and "COLUMN:VALUE=female,VALUE=male" in answer.stderr
+    assert not (tmp_path / "not").exists()
     few = tmp_path / "few.csv"
     few.write_text("\n".join((celebrities / "index.csv").read_text().splitlines()[::10]))
     answer = s3fd("weights", "calibrate", weights, few, "--images", images, "--target", TARGET)

@@ -75,7 +75,9 @@ def calibrate_weights(
     images: Images,
     target: Annotated[
         str,
-        typer.Option(metavar="COLUMN[:A=name,B=name]", help="Column of the labels, as in `s3fd finetune`."),
+        typer.Option(
+            metavar="COLUMN[:A=name,B=name]", help="Column of the labels, as in `s3fd eval attribute`."
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="Attribute of the weights.", show_default="the column, in lower case")
@@ -96,6 +98,7 @@ def calibrate_weights(
         from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
     from s3fd.cli.skipped import report_skipped
     from s3fd.evaluation.attribute_faces import observe
+    from s3fd.evaluation.attribute_report import check_classes
     from s3fd.inference.detector import Detector
     from s3fd.inference.resize import parse_size
 
@@ -107,6 +110,7 @@ def calibrate_weights(
         (column,) = labels.targets
         called = name or column.column.lower()
         detector = Detector(TorchRuntime(network), size=parse_size(size), attributes=(called,))
+        check_classes(called, detector.runtime.classes[called], column.names)
         found = observe(detector, called, labels.pictures, column.column)
         report_skipped([why for _, why in found.unread], "pictures")
         temperature = run.calibrate(network, called, found.observations)

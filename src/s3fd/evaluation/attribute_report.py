@@ -88,7 +88,7 @@ def evaluate(
     (column,) = labels.targets
     name = name or column.column.lower()
     detector = Detector(open_runtime(weights, threads), size=parse_size(size), attributes=(name,))
-    _check_classes(name, detector.runtime.classes[name], column.names)
+    check_classes(name, detector.runtime.classes[name], column.names)
     lacking = [group for group in groups if group not in labels.pictures[0].extra]
     if lacking:
         known = ", ".join(labels.pictures[0].extra) or "none"
@@ -105,7 +105,7 @@ def evaluate(
     return AttributeReport(name, len(faces), told.missed, sections, reliability(faces), problems)
 
 
-def _check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
+def check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
     """Raise ValueError unless the classes of the labels are those of the weights, in their order."""
     if tuple(told) != tuple(asked):
         hint = ",".join(f"VALUE={label}" for label in told)
