@@ -135,8 +135,28 @@ def test_every_class_must_be_trained(coloured: Path, detector_file: Path, tmp_pa
     labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
     blue = [p for p in labels.pictures if p.labels["Colour"][0] == 0]
     lacking = run.Labels(blue, labels.targets, [])
-    with pytest.raises(ValueError, match="is red"):
+    with pytest.raises(ValueError, match=r"is red$"):
         run.run(lacking, "colour", QUICK, detector_file, tmp_path / "out")
+    with pytest.raises(
+        ValueError, match=r"Batch: no picture to train on is \d; what there is of them is held out: .* seed"
+    ):
+        batches = run.read_labels(coloured / "index.csv", coloured / "pictures", "Batch", None)
+        one = run.Labels(batches.pictures[3:], batches.targets, [])  # a single picture of batch 0
+        seed = next(
+            seed for seed in range(99) if split(one.pictures, 0.25, seed)[1][0].path == one.pictures[0].path
+        )
+        run.run(one, "batch", QUICK.model_copy(update={"seed": seed}), detector_file, tmp_path / "out")
+
+
+def test_a_message_names_a_few_of_many_classes(coloured: Path, detector_file: Path, tmp_path: Path) -> None:
+    table = coloured / "names.csv"
+    table.write_text("image,Person\n" + "".join(f"{i},person{i:02}\n" for i in range(16)), encoding="utf-8")
+    labels = run.read_labels(table, coloured / "pictures", "Person", None)
+    half = QUICK.model_copy(update={"held_out": 0.5})
+    with pytest.raises(
+        ValueError, match=r"(person\d\d or ){5}3 more classes; what there is of them is held out"
+    ):
+        run.run(labels, "person", half, detector_file, tmp_path / "out")
 
 
 def test_missing_weights_are_named(coloured: Path, tmp_path: Path) -> None:

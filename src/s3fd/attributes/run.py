@@ -14,7 +14,7 @@ from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.finetune import Step, finetune, split
 from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
-from s3fd.data.labels import LabelledPicture, Labels
+from s3fd.data.labels import SHOWN_TEXTS, LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
 from s3fd.evaluation.attribute_faces import observe
 from s3fd.evaluation.attributes import Observations, Summary, fit_temperature, summarise
@@ -128,7 +128,7 @@ def run(
     network = load_network(weights)
     held = load_network(hold) if hold else None
     learning, testing = split(labels.pictures, config.held_out, config.seed, group)
-    _need_every_class(learning, target)
+    _need_every_class(learning, testing, target)
     basis = {
         "other labels": label_files.digest(learning, target.column),
         "another attribute": json.dumps([name, target.names]),
@@ -188,9 +188,22 @@ def _names(folders: Sequence[Path]) -> str:
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
-def _need_every_class(items: list[LabelledPicture], target: Target) -> None:
-    """Raise ValueError unless every class has a picture."""
-    present = {int(label) for item in items for label in item.labels[target.column] if label >= 0}
-    missing = [name for i, name in enumerate(target.names) if i not in present]
+def _need_every_class(
+    learning: Sequence[LabelledPicture], testing: Sequence[LabelledPicture], target: Target
+) -> None:
+    """Raise ValueError unless every class has a picture to learn from."""
+    learnt, tested = (
+        {int(label) for item in items for label in item.labels[target.column]}
+        for items in (learning, testing)
+    )
+    missing = [i for i in range(len(target.names)) if i not in learnt]
     if missing:
-        raise ValueError(f"{target.column}: no picture to train on is {' or '.join(missing)}")
+        names = [target.names[i] for i in missing[:SHOWN_TEXTS]]
+        names += [f"{len(missing) - SHOWN_TEXTS} more classes"] if len(missing) > SHOWN_TEXTS else []
+        held = (
+            "; what there is of them is held out: give more, or another held_out or seed in the configuration"
+        )
+        raise ValueError(
+            f"{target.column}: no picture to train on is {' or '.join(names)}"
+            + (held if tested.intersection(missing) else "")
+        )

@@ -53,7 +53,7 @@ INVALID = "invalid"
 """Column that has 1 where nobody can say whether the box is a face."""
 
 SHOWN_TEXTS = 5
-"""How many of the texts that are no class a message shows."""
+"""How many values or classes a message shows."""
 
 NOT_KNOWN = -1
 """Stands for the class where there is no label."""
