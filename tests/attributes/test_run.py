@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,17 @@ def test_the_report_tells_faces_from_pictures() -> None:
         "held out: 3 pictures; 4 labelled faces in them were not found, of the other 2 100.0%"
         in report.text()
     )
+    assert report.text().endswith("\nprobabilities are not calibrated, which takes 50 held-out faces")
+    many = summarise(
+        Observations(np.full((50, 2), 0.5, np.float32), np.zeros(50, np.int64), np.full(50, 9, np.float32))
+    )
+    assert "calibrated" not in replace(report, summary=many).text()
+
+
+def test_the_report_of_a_run_without_a_test_says_so() -> None:
+    report = run.Report("colour", ("blue", "red"), 9, 0, 0, (), 0, None, 1.0, "")
+    assert report.text().splitlines()[1].startswith("held out: none; probabilities are not calibrated")
+    assert "3 pictures, in none of which a face was found; prob" in replace(report, held_out=3).text()
 
 
 RUN = {"size": 128, "batch": 2, "epochs": 10, "min_face_score": 0.0, "held_out": 0.25, "checkpoint_every": 4}

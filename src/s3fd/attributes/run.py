@@ -31,6 +31,10 @@ ENOUGH_TO_CALIBRATE = 50
 """Held-out faces from which a temperature is fitted; fewer would make probabilities worse."""
 
 
+UNCALIBRATED = f"probabilities are not calibrated, which takes {ENOUGH_TO_CALIBRATE} held-out faces"
+"""What a run says where there are fewer."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What a run did.
@@ -66,15 +70,18 @@ class Report:
             lines.append(f"{self.without_face} times a picture had no face to learn from")
         lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
-            return "\n".join(
-                [*lines, f"held out: {self.held_out} pictures, in none of which a face was found"]
+            nothing = (
+                f"{self.held_out} pictures, in none of which a face was found" if self.held_out else "none"
             )
+            return "\n".join([*lines, f"held out: {nothing}; {UNCALIBRATED}"])
         low, high = self.summary.accuracy_interval
         lines.append(
             f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found, "
             f"of the other {self.summary.count} {self.summary.accuracy:.1%} are told right "
             f"(95 % interval {low:.1%}–{high:.1%})"
         )
+        if self.summary.count < ENOUGH_TO_CALIBRATE:
+            lines.append(UNCALIBRATED)
         return "\n".join(lines)
 
 

@@ -89,8 +89,8 @@ def calibrate_weights(
 ) -> None:
     """Fit an attribute's temperature on held-out faces, so that its probabilities can be trusted.
 
-    `s3fd finetune` does so by itself; weights from `s3fd train` need it once for each attribute. Answers stay
-    the same, only how sure they are changes.
+    `s3fd finetune` does so by itself if it holds out 50 faces or more; weights from `s3fd train` need it once
+    for each attribute. Answers stay the same, only how sure they are changes.
     """
     with needs_extra("train"):
         from s3fd.attributes import run
