@@ -83,6 +83,8 @@ def backbone_of(path: Path) -> str:
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a weights file."""
+    if path.suffix == ".onnx":
+        raise WeightsError(f"{path} is a model to run: give the weights it was made from (.safetensors)")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
