@@ -141,6 +141,9 @@ def test_calibration_multiplies_the_temperature_that_was_there() -> None:
 def test_a_column_to_keep_apart_must_exist(coloured: Path) -> None:
     with pytest.raises(ValueError, match=r"no column 'Person'.*Batch"):
         run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", "Person")
+    (coloured / "two.csv").write_text("image,Colour\n0,blue\n1,red\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="'Colour' to keep apart, beside the labels; there are no others"):
+        run.read_labels(coloured / "two.csv", coloured / "pictures", "Colour", "Colour")
 
 
 def test_every_class_must_be_trained(coloured: Path, detector_file: Path, tmp_path: Path) -> None:

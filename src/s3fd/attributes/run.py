@@ -96,7 +96,8 @@ def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labe
     (column,) = labels.targets
     known = [p for p in labels.pictures if (p.labels[column.column] >= 0).any()]
     if group is not None and group not in known[0].extra:
-        raise ValueError(f"{csv}: no column {group!r} to keep apart; there are {', '.join(known[0].extra)}")
+        there = ", ".join(known[0].extra) or "no others"
+        raise ValueError(f"{csv}: no column {group!r} to keep apart, beside the labels; there are {there}")
     return replace(labels, pictures=known)
 
 
