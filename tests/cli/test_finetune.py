@@ -139,6 +139,16 @@ def test_values_that_are_no_label_are_told_of(tmp_path: Path) -> None:
     assert "no label, as --target does not declare the value: 2 'none', 1 ''" in answer.output
 
 
+def test_twenty_of_many_classes_are_shown(tmp_path: Path) -> None:
+    rows = "".join(f"{i},person{i:02}\n" for i in range(30))
+    (tmp_path / "index.csv").write_text(f"image,Person\n{rows}")
+    for i in range(30):
+        (tmp_path / f"{i}.jpg").touch()
+    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Person"]
+    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
+    assert "person18, person19 and 10 more; run in" in answer.output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from s3fd.attributes.config import FinetuneConfig
     from s3fd.attributes.finetune import Step
 
+SHOWN_CLASSES = 20
+
 app = application()
 
 
@@ -91,9 +93,10 @@ def finetune(
         called = name or column.column.lower()
         folder = out or Path("runs") / called
         held = run.detector_weights(hold) if hold else None
-        typer.echo(
-            f"{len(labels.pictures)} pictures; {called}: {', '.join(column.names)}; run in {folder}", err=True
-        )
+        classes = ", ".join(column.names[:SHOWN_CLASSES])
+        if len(column.names) > SHOWN_CLASSES:
+            classes += f" and {len(column.names) - SHOWN_CLASSES} more"
+        typer.echo(f"{len(labels.pictures)} pictures; {called}: {classes}; run in {folder}", err=True)
         with _Progress() as progress:
             report = run.run(
                 labels,
