@@ -77,6 +77,11 @@ def test_the_report_tells_faces_from_pictures() -> None:
         "held out: 3 pictures; 4 labelled faces in them were not found, of the other 2 100.0%"
         in report.text()
     )
+    always = Observations(
+        np.full((4, 2), (0.6, 0.4), np.float32), np.array([0, 0, 0, 1]), np.full(4, 50, np.float32)
+    )
+    assert "75.0% are told right" in replace(report, summary=summarise(always)).text()
+    assert "mean of the classes 50.0%)" in replace(report, summary=summarise(always)).text()
     assert report.text().endswith("\nprobabilities are not calibrated, which takes 50 held-out faces")
     many = summarise(
         Observations(np.full((50, 2), 0.5, np.float32), np.zeros(50, np.int64), np.full(50, 9, np.float32))

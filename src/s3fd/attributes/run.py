@@ -78,7 +78,7 @@ class Report:
         lines.append(
             f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found, "
             f"of the other {self.summary.count} {self.summary.accuracy:.1%} are told right "
-            f"(95 % interval {low:.1%}–{high:.1%})"
+            f"(95 % interval {low:.1%}–{high:.1%}; mean of the classes {self.summary.balanced_accuracy:.1%})"
         )
         if self.summary.count < ENOUGH_TO_CALIBRATE:
             lines.append(UNCALIBRATED)
