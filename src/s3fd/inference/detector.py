@@ -300,9 +300,18 @@ def load(
     engine: str | None = None,
     device: str = "auto",
     precision: str = "fp32",
-    **options: Any,
+    size: Size = "vga",
+    min_score: float = MIN_SCORE,
+    iou: float = IOU,
+    before_nms: int = BEFORE_NMS,
+    after_nms: int = AFTER_NMS,
+    attributes: tuple[str, ...] = (),
+    min_probability: float = 0.0,
+    embeddings: bool = False,
 ) -> Detector:
     """Open a face detector: ``faces = s3fd.load()("photo.jpg")``.
+
+    The arguments from `size` on are attributes of the `Detector`, explained there.
 
     Args:
         weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
@@ -310,13 +319,20 @@ def load(
         engine: ``onnx``, ``openvino`` or ``torch``; by default the one that the weights are for.
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where the engine has it, and else the CPU.
         precision: what the network computes with: ``fp32`` or ``bf16``.
-        options: fields of `Detector`, such as ``size="original"`` or ``attributes=("gender",)``.
 
     Raises:
         EngineError: the engine is not installed, or has no such device or precision here.
         FileNotFoundError: there is no such file.
         ValueError: unknown weights, an option out of its range, or an attribute that they do not tell.
-        TypeError: an unknown option.
     """
-    runtime = open_runtime(weights, threads, engine=engine, device=device, precision=precision)
-    return Detector(runtime, **options)
+    return Detector(
+        open_runtime(weights, threads, engine=engine, device=device, precision=precision),
+        size=size,
+        min_score=min_score,
+        iou=iou,
+        before_nms=before_nms,
+        after_nms=after_nms,
+        attributes=attributes,
+        min_probability=min_probability,
+        embeddings=embeddings,
+    )
