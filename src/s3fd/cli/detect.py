@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3fd.cli.application import application
+from s3fd.cli.attributes import split_names
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.folders import check_file, open_folder
@@ -118,7 +119,7 @@ def detect(
         ),
     ] = 1,
     attributes: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="NAME,…",
             help="Also tell this of every face, with weights that can, such as those of `s3fd finetune`.",
@@ -145,7 +146,7 @@ def detect(
     named = [*(paths or ()), *(inputs or ())]
     if not named:
         fail("detect needs a PATH: a picture, a folder, a pattern, a video or the number of a camera")
-    told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+    told = split_names(attributes or ())
     if output is not None:
         if csv or parquet or draw or crop:
             fail("--output stands for itself: --csv, --parquet, --draw and --crop need another run")

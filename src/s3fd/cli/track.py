@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from s3fd.cli.application import application
+from s3fd.cli.attributes import split_names
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file
@@ -68,7 +69,7 @@ def track(
     ] = 0.5,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     attributes: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(metavar="NAME,…", help="Also tell this of every face, averaged over its track."),
     ] = None,
     min_probability: Annotated[
@@ -104,7 +105,7 @@ def track(
         from s3fd.video.follow import Following
 
         _check(path, out, frames)
-        told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
+        told = split_names(attributes or ())
         runtime = open_runtime(weights, threads, engine, device, precision)
         detector = open_detector(runtime, size, min_score, told, min_probability)
         with needs_extra("video"):

@@ -1,0 +1,11 @@
+import pytest
+
+from s3fd.cli.attributes import split_names
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [([], ()), (["a"], ("a",)), (["a, b"], ("a", "b")), (["a", "b,a,"], ("a", "b")), ([""], ())],
+)
+def test_names_are_parted_by_commas_or_given_one_by_one(given: list[str], names: tuple[str, ...]) -> None:
+    assert split_names(given) == names
