@@ -90,7 +90,8 @@ def calibrate_weights(
     """Fit an attribute's temperature on held-out faces, so that its probabilities can be trusted.
 
     `s3fd finetune` does so by itself if it holds out 50 faces or more; weights from `s3fd train` need it once
-    for each attribute. Answers stay the same, only how sure they are changes.
+    for each attribute. Answers stay the same, only how sure they are changes. A model that was exported
+    before, such as a run's model.onnx, is not changed: export it anew.
     """
     with needs_extra("train"):
         from s3fd.attributes import run
