@@ -3,6 +3,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +24,7 @@ from s3fd.training.config import ConfigError
 from s3fd.weights import run_result
 from s3fd.weights.network_file import WeightsError, load_network
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 QUICK = FinetuneConfig(size=128, batch=4, epochs=2, min_face_score=0.0, held_out=0.25)
 
 
@@ -72,7 +74,7 @@ def test_a_run_says_what_it_leaves_out_and_ends_if_that_is_everything(
 
 def test_the_report_tells_faces_from_pictures() -> None:
     told = Observations(np.eye(2, dtype=np.float32), np.arange(2), np.full(2, 50, np.float32))
-    report = run.Report("colour", ("blue", "red"), 9, 3, 4, (), 0, summarise(told), 1.0, "")
+    report = run.Report("colour", ("blue", "red"), 9, 3, 4, (), (), 0, summarise(told), 1.0, "")
     assert (
         "held out: 3 pictures; 4 labelled faces in them were not found, of the other 2 100.0%"
         in report.text()
@@ -90,7 +92,7 @@ def test_the_report_tells_faces_from_pictures() -> None:
 
 
 def test_the_report_of_a_run_without_a_test_says_so() -> None:
-    report = run.Report("colour", ("blue", "red"), 9, 0, 0, (), 0, None, 1.0, "")
+    report = run.Report("colour", ("blue", "red"), 9, 0, 0, (), (), 0, None, 1.0, "")
     assert report.text().splitlines()[1].startswith("held out: none; probabilities are not calibrated")
     assert "3 pictures, in none of which a face was found; prob" in replace(report, held_out=3).text()
 
@@ -204,3 +206,33 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
 def test_the_configurations_of_the_repository_are_valid() -> None:
     files = sorted((Path(__file__).parents[2] / "configs" / "finetune").glob("*.yaml"))
     assert files and all(load_config(str(file)).epochs > 0 for file in files)
+
+
+def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detector_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)
+    portrait = cv2.imread(str(EXAMPLE))
+    rows = ["image,Mood"]
+    for i, mood in enumerate(("glad", "sad") * 3):
+        rows.append(f"{i}.png,{mood}")
+        cv2.imwrite(str(tmp_path / f"{i}.png"), portrait if i else np.zeros_like(portrait))
+    (tmp_path / "index.csv").write_text("\n".join(rows), encoding="utf-8")
+    labels = run.read_labels(tmp_path / "index.csv", tmp_path, "Mood", None)
+    config = load_config("branch").model_copy(
+        update={"batch": 2, "epochs": 0.1, "least_steps": 2, "held_out": 0.0}
+    )
+    heard: list[tuple[int, int]] = []
+    report = run.run(
+        labels,
+        "mood",
+        config,
+        run.detector_weights("slim"),
+        tmp_path / "out",
+        on_located=lambda *count: heard.append(count),
+    )
+    assert heard == [(i, 6) for i in range(1, 7)]
+    assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in it",)
+    assert "1 of them were left out, as no face was found in them" in report.text()
+    assert [a.name for a in load_network(tmp_path / "out" / "weights.safetensors").attributes][-1] == "mood"
+    assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2  # the least

@@ -47,11 +47,14 @@ class FinetuneConfig(StrictConfig):
     )
     balanced: bool = Field(False, description="every picture counts as much, however many cells it has")
     compose: bool = Field(
-        False, description="training pictures are composed of labelled faces at all sizes; needs boxes"
+        False,
+        description="training pictures are composed of labelled faces at all sizes; the detector finds those "
+        "of pictures that are labelled as a whole",
     )
     size: int = Field(320, ge=128, multiple_of=32, description="side of the training pictures in pixels")
     batch: int = Field(8, ge=1)
     epochs: float = Field(20, gt=0)
+    least_steps: int = Field(1, ge=1, description="for tables so small that the epochs have fewer")
     flip: bool = True
     distort: bool = True
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")

@@ -162,7 +162,7 @@ def finetune(
         raise ValueError("only a joint run is held to a detector: this one's is frozen")
     optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
-    steps = max(1, math.ceil(len(items) * config.epochs / config.batch))
+    steps = max(config.least_steps, math.ceil(len(items) * config.epochs / config.batch))
     average = WeightAverage(network, config.ema) if config.ema else None
     start = journal.begin(_changing(learner, optimisers, average)) if journal is not None else 0
     network.eval()

@@ -95,7 +95,7 @@ class Joint:
         if not isinstance(head, AttributeBranch) or not isinstance(network.backbone, Slim):
             raise ValueError("only a branch can be trained jointly with the stages that it reads")
         if config.min_face_score:
-            raise ValueError("joint training needs min_face_score: 0, and labels of boxes")
+            raise ValueError("joint training needs min_face_score: 0, as it computes no face scores")
         self._backbone = network.backbone
         self._head = head
         self._config = config

@@ -12,6 +12,7 @@ import numpy as np
 
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.finetune import Step, finetune, split
+from s3fd.attributes.location import locate
 from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
 from s3fd.data.labels import SHOWN_TEXTS, LabelledPicture, Labels
@@ -46,6 +47,7 @@ class Report:
         held_out: pictures tested.
         not_found: labelled faces in these that the detector did not find; they count in nothing else.
         unread: of these, those that cannot be read, and why.
+        not_located: pictures to train on whose face had to be found and was not, and why.
         without_face: times that a training picture had no cell where the detector saw a face.
         summary: of the faces found in the tested pictures; None where there were none.
         seconds: of training.
@@ -58,6 +60,7 @@ class Report:
     held_out: int
     not_found: int
     unread: tuple[str, ...]
+    not_located: tuple[str, ...]
     without_face: int
     summary: Summary | None
     seconds: float
@@ -68,6 +71,8 @@ class Report:
         lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
         if self.without_face:
             lines.append(f"{self.without_face} times a picture had no face to learn from")
+        if self.not_located:
+            lines.append(f"{len(self.not_located)} of them were left out, as no face was found in them")
         lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
             nothing = (
@@ -117,9 +122,12 @@ def run(
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     others: Sequence[Path] = (),
     hold: Path | None = None,
+    on_located: Callable[[int, int], None] = lambda count, pictures: None,
 ) -> Report:
     """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
 
+    Where training pictures are to be composed, the detector looks first for the faces of pictures that are
+    labelled as a whole (`s3fd.attributes.location`); `on_located` hears of each picture, and of how many.
     Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
     held to: see `s3fd.attributes.finetune.finetune`.
 
@@ -144,7 +152,10 @@ def run(
         "another detector to be held to": sha256(hold) if hold else "",
         "other pictures to be held on": _names(others),
     }
+    not_located: list[str] = []
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
+        if config.compose and any(item.boxes is None for item in learning):
+            learning, not_located = _located(learning, network, on_located)
         finetune(network, name, target, learning, config, on_step, others, held, journal)
         seconds = journal.seconds
     if not journal.sums["cells"]:
@@ -164,6 +175,7 @@ def run(
         held_out=len(testing),
         not_found=found.missed,
         unread=tuple(why for _, why in found.unread),
+        not_located=tuple(not_located),
         without_face=int(journal.sums["without_face"]),
         summary=summary,
         seconds=seconds,
@@ -171,6 +183,20 @@ def run(
     )
     write_result(network, weights, folder, report)
     return report
+
+
+def _located(
+    items: Sequence[LabelledPicture], network: S3FD, on_located: Callable[[int, int], None]
+) -> tuple[list[LabelledPicture], list[str]]:
+    """`items` with boxes, and why some of them are left out."""
+    known, left_out = [], []
+    for count, item in enumerate(locate(items, Detector(TorchRuntime(network))), 1):
+        if isinstance(item, str):
+            left_out.append(item)
+        else:
+            known.append(item)
+        on_located(count, len(items))
+    return known, left_out
 
 
 def calibrate(network: S3FD, name: str, observations: Observations) -> float:

@@ -37,7 +37,7 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: recipe (the published exercise); with boxes branch, joint or tower; or YAML."
+            help="How to train: recipe (the published exercise), branch, joint, tower or picture; or YAML."
         ),
     ] = "recipe",
     weights: Annotated[
@@ -108,6 +108,7 @@ def finetune(
                 progress,
                 others or (),
                 held,
+                progress.located,
             )
     except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
@@ -149,3 +150,7 @@ class _Progress(TrainingBar):
         self._left_out |= dict.fromkeys(step.left_out)
         loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
         self.show(step.number, steps, f"{loss}{self._faceless} times no face")
+
+    def located(self, count: int, pictures: int) -> None:
+        """Show that so many `pictures` have been searched for the face that their label speaks of."""
+        self._shown.show("finding faces", count, pictures, "")

@@ -31,9 +31,7 @@ class Composer:
             ValueError: labels of whole pictures, which do not say where the face is; or no label at all.
         """
         if any(item.boxes is None for item in items):
-            raise ValueError(
-                "composing needs labels of boxes (columns x1, y1, x2, y2): tools/locate_faces.py adds them"
-            )
+            raise ValueError("composing needs labels of boxes (columns x1, y1, x2, y2)")
         self.items = [item for item in items if any((item.labels[c] != NOT_KNOWN).any() for c in columns)]
         if not self.items:
             raise ValueError(f"no face has a label of {' or '.join(columns)}")
