@@ -138,7 +138,7 @@ def _configs(home: Path) -> None:
     short_run = {"steps": 2, "batch": 2, "size": 128, "workers": 0, "cache": False}
     for origin, folder, short in (
         (ROOT / "configs", "configs", short_run),
-        (presets, "presets", {"epochs": 1, "size": 128}),
+        (presets, "presets", {"epochs": 1, "least_steps": 1, "size": 128}),
     ):
         (home / folder).mkdir()
         for file in origin.glob("*.yaml"):

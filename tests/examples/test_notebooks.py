@@ -15,6 +15,7 @@ def test_finetune_gender(shared_pack: Callable[[str], Path], monkeypatch: pytest
     nbclient = pytest.importorskip("nbclient")
     monkeypatch.setenv("CELEBRITIES", str(shared_pack("celeb_small")))
     monkeypatch.setenv("EPOCHS", "2")
+    monkeypatch.setenv("STEPS", "2")
     notebook = nbformat.read(EXAMPLES / "finetune_gender.ipynb", as_version=4)
     nbclient.NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(EXAMPLES)}}

@@ -37,9 +37,9 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: recipe (the published exercise), branch, joint, tower or picture; or YAML."
+            help="How to train: branch, joint, tower, recipe (the published exercise) or picture; or YAML."
         ),
-    ] = "recipe",
+    ] = "branch",
     weights: Annotated[
         str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
     ] = "slim",

@@ -66,7 +66,9 @@ class S3FD(nn.Module):
         head: Head
         if attribute.kind == "branch":
             if not isinstance(self.backbone, Slim):
-                raise ValueError("only slim's backbone lets an attribute branch off")
+                raise ValueError(
+                    "only slim's backbone lets an attribute branch off (tower and recipe do without)"
+                )
             head = AttributeBranch(attribute, self.backbone.stage_channels)
         elif attribute.kind == "picture":
             head = PictureHead(attribute, self.backbone.out_channels)
