@@ -38,7 +38,7 @@ def answer(faces: Faces, attribute: str) -> Answer:
     known = [i for i in range(len(faces)) if told[i] is not None]
     weights: dict[str, float] = {}
     for i in known:
-        weights[told[i]] = weights.get(told[i], 0.0) + area[i] * float(sure[i])
+        weights[told[i]] = weights.get(told[i], 0.0) + float(area[i] * sure[i])
     if not weights:
         return Answer(None, None, len(faces))
     label = max(weights, key=lambda name: weights[name])
