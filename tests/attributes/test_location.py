@@ -30,7 +30,7 @@ def picture(name: str, boxes: np.ndarray | None = None) -> LabelledPicture:
 def test_the_label_of_a_whole_picture_goes_to_its_largest_face() -> None:
     known = picture("known.jpg", np.array([[1, 2, 3, 4]], np.float32))
     items = [picture("a.jpg"), picture("broken.jpg"), known, picture("empty.jpg"), picture("b.jpg")]
-    first, broken, same, empty, last = locate(items, Seer())
+    (first, same, last), (broken, empty) = locate(items, Seer())
     for found, asked in ((first, items[0]), (last, items[4])):
         assert isinstance(found, LabelledPicture) and found.path == asked.path
         assert found.boxes.tolist() == [[20, 20, 60, 60]]

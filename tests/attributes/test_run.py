@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from s3fd.attributes.config import FinetuneConfig, load_config, presets
 from s3fd.attributes.finetune import split
 from s3fd.cli.finetune import app
 from s3fd.evaluation.attributes import Observations, summarise
+from s3fd.faces import Faces
 from s3fd.inference.onnx_runtime import OnnxRuntime
+from s3fd.inference.pictures import PictureError
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import build
 from s3fd.network.attributes import Attribute
@@ -223,13 +226,19 @@ def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detecto
         update={"batch": 2, "epochs": 0.1, "least_steps": 2, "held_out": 0.0}
     )
     heard: list[tuple[int, int]] = []
+
+    def hear(found: Iterable[Faces | PictureError], count: int) -> Iterator[Faces | PictureError]:
+        for number, faces in enumerate(found, 1):
+            heard.append((number, count))
+            yield faces
+
     report = run.run(
         labels,
         "mood",
         config,
         run.detector_weights("slim"),
         tmp_path / "out",
-        on_located=lambda *count: heard.append(count),
+        on_pictures=hear,
     )
     assert heard == [(i, 6) for i in range(1, 7)]
     assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in it",)

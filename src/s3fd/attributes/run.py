@@ -12,7 +12,7 @@ import numpy as np
 
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.finetune import Step, finetune, split
-from s3fd.attributes.location import locate
+from s3fd.attributes.location import Around, locate
 from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
 from s3fd.data.labels import SHOWN_TEXTS, LabelledPicture, Labels
@@ -122,12 +122,12 @@ def run(
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     others: Sequence[Path] = (),
     hold: Path | None = None,
-    on_located: Callable[[int, int], None] = lambda count, pictures: None,
+    on_pictures: Around = lambda found, count: found,
 ) -> Report:
     """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
 
     Where training pictures are to be composed, the detector looks first for the faces of pictures that are
-    labelled as a whole (`s3fd.attributes.location`); `on_located` hears of each picture, and of how many.
+    labelled as a whole (`s3fd.attributes.location`); `on_pictures` is put around that search.
     Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
     held to: see `s3fd.attributes.finetune.finetune`.
 
@@ -155,7 +155,7 @@ def run(
     not_located: list[str] = []
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
         if config.compose and any(item.boxes is None for item in learning):
-            learning, not_located = _located(learning, network, on_located)
+            learning, not_located = locate(learning, Detector(TorchRuntime(network)), on_pictures)
         finetune(network, name, target, learning, config, on_step, others, held, journal)
         seconds = journal.seconds
     if not journal.sums["cells"]:
@@ -183,20 +183,6 @@ def run(
     )
     write_result(network, weights, folder, report)
     return report
-
-
-def _located(
-    items: Sequence[LabelledPicture], network: S3FD, on_located: Callable[[int, int], None]
-) -> tuple[list[LabelledPicture], list[str]]:
-    """`items` with boxes, and why some of them are left out."""
-    known, left_out = [], []
-    for count, item in enumerate(locate(items, Detector(TorchRuntime(network))), 1):
-        if isinstance(item, str):
-            left_out.append(item)
-        else:
-            known.append(item)
-        on_located(count, len(items))
-    return known, left_out
 
 
 def calibrate(network: S3FD, name: str, observations: Observations) -> float:

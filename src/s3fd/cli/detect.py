@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.attributes import split_names
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.folders import check_file, open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
+from s3fd.inference.attribute_names import split_names
 
 if TYPE_CHECKING:
     from s3fd.inference.job import Outputs

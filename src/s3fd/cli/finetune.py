@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from s3fd.cli.training_bar import RunningMean, TrainingBar
 if TYPE_CHECKING:
     from s3fd.attributes.config import FinetuneConfig
     from s3fd.attributes.finetune import Step
+    from s3fd.faces import Faces
+    from s3fd.inference.pictures import PictureError
 
 SHOWN_CLASSES = 20
 
@@ -108,7 +111,7 @@ def finetune(
                 progress,
                 others or (),
                 held,
-                progress.located,
+                progress.pictures,
             )
     except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
@@ -151,6 +154,6 @@ class _Progress(TrainingBar):
         loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
         self.show(step.number, steps, f"{loss}{self._faceless} times no face")
 
-    def located(self, count: int, pictures: int) -> None:
-        """Show that so many `pictures` have been searched for the face that their label speaks of."""
-        self._shown.show("finding faces", count, pictures, "")
+    def pictures(self, found: Iterable[Faces | PictureError], count: int) -> Iterable[Faces | PictureError]:
+        """Show how far the search for the faces is that labels of whole pictures speak of."""
+        return self.around(found, count, "finding faces")

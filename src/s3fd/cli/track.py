@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.attributes import split_names
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file
@@ -24,6 +23,7 @@ from s3fd.cli.running import (
     open_runtime,
     print_json,
 )
+from s3fd.inference.attribute_names import split_names
 
 if TYPE_CHECKING:
     from s3fd.inference.detector import Detector

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from PIL.Image import DecompressionBombError
 
 from s3fd.inference import pictures
+from s3fd.inference.attribute_names import split_names
 from s3fd.inference.detector import Detector, needed
 from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.records import Record
@@ -50,13 +51,12 @@ def with_options(
     detector: Detector, size: str, min_score: float, attributes: str | None, min_probability: float
 ) -> Detector:
     """A detector with the options of one request; raises a `Problem` with status 422 for wrong ones."""
-    told = tuple(name.strip() for name in attributes.split(",")) if attributes else ()
     try:
         return replace(
             detector,
             size=parse_size(size),
             min_score=min_score,
-            attributes=told,
+            attributes=split_names([attributes or ""]),
             min_probability=min_probability,
         )
     except ValueError as error:
