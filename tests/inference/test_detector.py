@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,13 @@ def test_other_things_are_refused(detector: Detector) -> None:
         detector("missing.jpg")
     with pytest.raises(TypeError):
         Detector(detector.runtime, nonsense=1)  # type: ignore[call-arg]
+
+
+def test_load_has_the_detectors_own_defaults() -> None:
+    taken = inspect.signature(s3fd.load).parameters
+    for field in fields(Detector):
+        if field.name != "runtime":
+            assert taken[field.name].default == field.default
 
 
 def assert_same(found: Faces, expected: Faces) -> None:
