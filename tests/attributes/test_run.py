@@ -242,6 +242,7 @@ def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detecto
     )
     assert heard == [(i, 6) for i in range(1, 7)]
     assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in it",)
-    assert "1 of them were left out, as no face was found in them" in report.text()
+    assert "trained on 5 pictures" in report.text()
+    assert "1 more were left out, as no face could be found in them" in report.text()
     assert [a.name for a in load_network(tmp_path / "out" / "weights.safetensors").attributes][-1] == "mood"
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2  # the least

@@ -72,7 +72,7 @@ class Report:
         if self.without_face:
             lines.append(f"{self.without_face} times a picture had no face to learn from")
         if self.not_located:
-            lines.append(f"{len(self.not_located)} of them were left out, as no face was found in them")
+            lines.append(f"{len(self.not_located)} more were left out, as no face could be found in them")
         lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
             nothing = (
