@@ -27,7 +27,7 @@ from s3fd.inference.threads import in_order
 
 MIN_SCORE = 0.5
 """Least score that counts as a face unless the caller says otherwise: with the bundled weights precision is
-95 % and F1 within two points of its best, on their training pictures (``benchmarks/threshold.py``)."""
+95 % and F1 within a point of its best, on their training pictures (``benchmarks/threshold.py``)."""
 
 DECODERS = 2
 """Threads of `Detector.many` that decode: one would keep a GPU waiting, and two processors have no more."""
