@@ -25,7 +25,7 @@ from serving.conftest import Process, Slow, check_problem, metric, running, unti
 
 from s3fd.inference.pyramid import looks
 from s3fd.inference.runtime import open_runtime
-from s3fd.serving import bodies, server
+from s3fd.serving import bodies, protocol
 from s3fd.serving.settings import Limits
 
 JPEG = {"Content-Type": "image/jpeg"}
@@ -202,6 +202,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(example: Path) -> None:
         refused = post(url, content=data, headers=JPEG)
         check_problem(refused, 503)
         assert int(refused.headers["Retry-After"]) >= 1
+        check_problem(post(url, content=data, headers=JPEG, params={"min_score": 2}), 503)
         check_problem(httpx.get(f"{url}/readyz", trust_env=False), 503)
         assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "ok"}
         slow.go.set()
@@ -239,7 +240,7 @@ def test_the_deadline_holds_for_work_and_for_waiting(example: Path) -> None:
 
 def test_slow_senders_are_told_so(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "DRAIN_SECONDS", 0.2)
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.5)
 
     def dribble() -> Any:
         for _ in range(50):
@@ -259,14 +260,14 @@ def test_slow_senders_are_told_so(example: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_second_piece_of_an_answer_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Nagle's algorithm a client that asks for one thing after another waits 40 ms longer for each."""
     accepted: list[int] = []
-    begin = server.Protocol.connection_made
+    begin = protocol.Protocol.connection_made
 
-    def watched(self: server.Protocol, transport: Any) -> None:
+    def watched(self: protocol.Protocol, transport: Any) -> None:
         begin(self, transport)
         connection = transport.get_extra_info("socket")
         accepted.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
-    monkeypatch.setattr(server.Protocol, "connection_made", watched)
+    monkeypatch.setattr(protocol.Protocol, "connection_made", watched)
     with running(Slow(0), Limits()) as url:
         assert httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
     assert accepted and all(accepted)

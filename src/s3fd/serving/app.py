@@ -20,6 +20,7 @@ from s3fd.serving.gate import Gate
 from s3fd.serving.intake import Intake
 from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from s3fd.serving.picture_routes import PictureRoutes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
 from s3fd.serving.workers import Workers
@@ -83,11 +84,13 @@ def create_app(
         lifespan=lifespan,
     )
     problems.install(app)
-    app.include_router(detecting.router(service, gallery is not None))
+    routers = [detecting.router(service, gallery is not None)]
     if gallery is not None and keeper is not None:
         from s3fd.serving.gallery import Desk, router
 
-        app.include_router(router(Desk(service, gallery, keeper)))
+        routers.append(router(Desk(service, gallery, keeper)))
+    for one in routers:
+        app.include_router(one)
 
     @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
     async def health() -> dict[str, str]:
@@ -115,5 +118,7 @@ def create_app(
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
     app.mount("/page", StaticFiles(directory=PAGE))
+    routes = [route for one in routers for route in one.routes]
+    app.add_middleware(PictureRoutes, service=service, routes=routes)
     app.add_middleware(Gate, key=key, local=local, metrics=metrics)
     return app

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 import s3fd
 from s3fd.inference.detector import MIN_SCORE
 from s3fd.serving import bodies, finding
-from s3fd.serving.admission import BODY, Service, admitted, unless_gone
+from s3fd.serving.admission import BODY, Service, unless_gone
 from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import Found
 from s3fd.serving.models import Answer, ModelCard, problem_responses
@@ -64,11 +64,10 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         The records are those of `s3fd detect`. A single picture that cannot be read is answered with a
         status of its own; among several, its record has the reason.
         """
-        async with admitted(service, request) as hold:
-            detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
-            uploads = await bodies.read(request, service.limits, hold)
-            calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
-            found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
+        detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
+        uploads = await bodies.read(request, service.limits, request.state.hold)
+        calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
+        found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
         return _answer(service, request, uploads, found)
 
     @routes.get("/model", summary="What runs here", responses=problem_responses(401, 403))

@@ -18,7 +18,7 @@ from s3fd.identity.enrolment import face_in, only_face
 from s3fd.identity.store import GalleryError, Store, composed
 from s3fd.inference.detector import MIN_SCORE, Detector
 from s3fd.serving import bodies, finding, questions
-from s3fd.serving.admission import BODY, Service, admitted, unless_gone
+from s3fd.serving.admission import BODY, Service, unless_gone
 from s3fd.serving.detecting import Attributes, Probability, Score, Size
 from s3fd.serving.gallery_models import Enrolled, GalleryCard, Identified, People, Removed, Verified
 from s3fd.serving.keeper import Gallery, Keeper
@@ -77,23 +77,22 @@ class Desk:
             count: how many pictures there must be; None for any number.
         """
         limits = self.service.limits
-        async with admitted(self.service, request) as hold:
-            detector, choose = plan()
-            uploads = await bodies.read(request, limits, hold)
-            if count is not None and len(uploads) != count:
-                raise Problem(422, f"This takes {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
-            end = time.monotonic() + limits.deadline
+        detector, choose = plan()
+        uploads = await bodies.read(request, limits, request.state.hold)
+        if count is not None and len(uploads) != count:
+            raise Problem(422, f"This takes {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
+        end = time.monotonic() + limits.deadline
 
-            async def work() -> tuple[list[Seen], R]:
-                recogniser = self.gallery.recogniser
-                calls = [partial(see, detector, recogniser, limits, choose, one) for one in uploads]
-                seen = await self.service.workers.run(calls, limits.deadline)
-                self._count(request, sum(len(one.data) for one in uploads), seen)
-                if len(seen) == 1 and not seen[0].good:
-                    raise Problem(seen[0].status, str(seen[0].record.error))
-                return seen, await self.keeper.ask(partial(question, seen), max(0, end - time.monotonic()))
+        async def work() -> tuple[list[Seen], R]:
+            recogniser = self.gallery.recogniser
+            calls = [partial(see, detector, recogniser, limits, choose, one) for one in uploads]
+            seen = await self.service.workers.run(calls, limits.deadline)
+            self._count(request, sum(len(one.data) for one in uploads), seen)
+            if len(seen) == 1 and not seen[0].good:
+                raise Problem(seen[0].status, str(seen[0].record.error))
+            return seen, await self.keeper.ask(partial(question, seen), max(0, end - time.monotonic()))
 
-            return await unless_gone(request, work())
+        return await unless_gone(request, work())
 
     def _count(self, request: Request, size: int, seen: Sequence[Seen]) -> None:
         """Count what was seen, and leave it to the log."""

@@ -6,14 +6,17 @@ import hmac
 import logging
 import time
 import uuid
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from s3fd.serving.metrics import Metrics
-from s3fd.serving.problems import Problem
+from s3fd.serving.problems import GONE, Problem
 from s3fd.serving.settings import is_loopback
 
 log = logging.getLogger("s3fd.serving")
@@ -34,6 +37,9 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
 }
 """Headers of every answer: the page runs its own scripts alone, and no other page may use the service."""
+
+MARKS = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+"""The same as ASGI has them."""
 
 
 class Gate:
@@ -59,9 +65,8 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers.update({**SECURITY, "X-Request-Id": request_id})
-                headers.setdefault("Cache-Control", "no-store")
+                message["headers"] = [*message["headers"], *MARKS, (b"x-request-id", request_id.encode())]
+                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
             await send(message)
 
         told: dict[str, Any] = {}
@@ -71,6 +76,8 @@ class Gate:
             await self._app(scope, receive, mark)
         except Problem as problem:
             await problem.response()(scope, receive, mark)
+        except ClientDisconnect:
+            await Response(status_code=GONE)(scope, receive, mark)
         finally:
             self._report(scope, status, time.perf_counter() - start, request_id, told)
 
@@ -110,6 +117,7 @@ class Gate:
         )
 
 
+@lru_cache(maxsize=64)
 def _name(host: str) -> str:
     """The name that a Host header asks for, without its port; empty if the header is malformed."""
     try:

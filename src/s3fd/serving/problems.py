@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -57,6 +56,13 @@ def busy(status: int, detail: str, seconds: int = 1) -> Problem:
     return Problem(status, detail, headers={"Retry-After": str(seconds)})
 
 
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """Return a refusal of options, from pydantic's errors; what was sent is not repeated."""
+    wrong = [{"parameter": str(one["loc"][-1]), "detail": str(one["msg"])} for one in errors]
+    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in wrong)
+    return Problem(422, detail, errors=wrong)
+
+
 def title(status: int) -> str:
     """Name of a status."""
     return TITLES.get(status) or http.HTTPStatus(status).phrase
@@ -67,7 +73,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -83,15 +88,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Options that are none; what was sent is not repeated."""
     assert isinstance(error, RequestValidationError)
-    wrong = [{"parameter": str(one["loc"][-1]), "detail": str(one["msg"])} for one in error.errors()]
-    detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in wrong)
-    return Problem(422, detail, errors=wrong).response()
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=GONE)
+    return invalid(error.errors()).response()
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,66 +1,16 @@
-"""The server: uvicorn, with a limit on how long a connection may take to say what it wants."""
+"""The server: uvicorn, and its log."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEADER_SECONDS = 10.0
-"""In which the headers of a request must have arrived; uvicorn itself would wait for ever."""
+from s3fd.serving.protocol import Protocol
 
 BACKLOG = 128
-
-
-class Protocol(H11Protocol):
-    """HTTP/1.1 that closes a connection whose next request does not begin, or does not get on."""
-
-    _waiting: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request.
-
-        Answers go out in two pieces, head and body. asyncio turns Nagle's algorithm off for sockets of its
-        own alone, and with it the second piece waits some 40 ms until the client's system has acknowledged
-        the first.
-        """
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().connection_made(transport)
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        """Wait on while the headers are incomplete, however often a byte of them comes."""
-        super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
-            self._wait()
-        else:
-            self._stop_waiting()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        if self._waiting is None:
-            self._waiting = self.loop.call_later(HEADER_SECONDS, self._too_late)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-    def _too_late(self) -> None:
-        self._waiting = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-            self.transport.close()
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, str]:

@@ -15,8 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
-import anyio
-
 from s3fd.serving.problems import Problem, busy
 
 R = TypeVar("R")
@@ -67,15 +65,18 @@ class Workers:
             self._check_room(len(calls))
             self._pending += len(calls)
         end = time.monotonic() + seconds
-        futures = [self._submit(call, end) for call in calls]
+        waited = [asyncio.wrap_future(self._submit(call, end)) for call in calls]
         try:
-            with anyio.fail_after(seconds):
-                return await asyncio.gather(*(asyncio.wrap_future(future) for future in futures))
-        except TimeoutError:
-            raise _late(seconds) from None
+            done, late = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+            failures = [one.exception() for one in done]  # of all of them, or asyncio would log the others
+            for failure in filter(None, failures):
+                raise failure
+            if late:
+                raise _late(seconds)
+            return [one.result() for one in waited]
         finally:
-            for future in futures:
-                future.cancel()
+            for one in waited:
+                one.cancel()
 
     def close(self) -> None:
         """Finish what has begun and end the threads."""

@@ -1,0 +1,67 @@
+"""Routes that take pictures: who sends them is admitted first, and their options are then checked at once.
+
+FastAPI describes these routes, and nothing more: finding a route and checking an option after the other takes
+more than all that the service itself does beside the picture, and comes before the route is called, for
+requests, too, that are then refused because the queue is full.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, get_type_hints
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError, create_model
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from s3fd.serving import problems
+from s3fd.serving.admission import Service, admitted
+
+
+class PictureRoutes:
+    """ASGI middleware that answers what is posted to routes for pictures, and passes on all else.
+
+    An endpoint is given the request, whose ``state.hold`` counts what it holds, and its options, which must
+    all be of the query.
+    """
+
+    def __init__(self, app: ASGIApp, *, service: Service, routes: Sequence[BaseRoute]) -> None:
+        """Take over those of `routes` that are posted to; `service` admits."""
+        self._app = app
+        self._service = service
+        self._routes = {
+            route.path: (route, options_of(route.endpoint))
+            for route in routes
+            if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request or pass it on."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._routes:
+            await self._app(scope, receive, send)
+            return
+        route, options = self._routes[scope["path"]]
+        scope["route"] = route
+        request = Request(scope, receive, send)
+        async with admitted(self._service, request) as request.state.hold:
+            try:
+                given = options.model_validate(dict(request.query_params))
+            except ValidationError as error:
+                raise problems.invalid(error.errors()) from error
+            response: Response = await route.endpoint(request, **dict(given))
+        await response(scope, receive, send)
+
+
+def options_of(endpoint: Callable[..., Any]) -> type[BaseModel]:
+    """A model of all parameters of an endpoint but its request."""
+    hints = get_type_hints(endpoint, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(endpoint).parameters.items()
+        if hints[name] is not Request
+    }
+    return create_model("Options", **fields)
