@@ -31,6 +31,15 @@ def test_boxes_become_xyxy_and_invalid_faces_are_ignored(images: Path, tmp_path:
     assert found.problems == []
 
 
+def test_a_picture_listed_twice_is_taken_once(images: Path, tmp_path: Path) -> None:
+    text = "event/a.jpg\n1\n10 20 30 40\nevent/b.jpg\n0\nevent/a.jpg\n1\n5 5 9 9\n"
+    found = wider.read(write(tmp_path, text), images)
+    assert [s.path.name for s in found.samples] == ["a.jpg", "b.jpg"]
+    np.testing.assert_array_equal(found.samples[0].boxes, [[10, 20, 40, 60]])
+    (problem,) = found.problems
+    assert str(problem).endswith("gt.txt:6: event/a.jpg is listed on line 1 already")
+
+
 @pytest.mark.parametrize(
     "text", ["event/a.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nevent/b.jpg\n0\n", "event/a.jpg\n0\nevent/b.jpg\n0"]
 )

@@ -8,6 +8,7 @@ from PIL import Image
 
 from s3fd import boxes as box_ops
 from s3fd.data.sample import Sample
+from s3fd.inference.pictures import read
 from s3fd.training.augmentation import Augmentation
 from s3fd.training.config import MatchingConfig
 from s3fd.training.dataset import StepSampler, TrainingStream, collate, load, normalise
@@ -97,11 +98,57 @@ def test_a_cached_picture_has_the_boxes_of_each_of_its_samples(samples: list[Sam
         torch.testing.assert_close(plain[n].deltas, cached[n].deltas)
 
 
-def test_an_unreadable_picture_is_named(samples: list[Sample]) -> None:
+def test_in_place_of_an_unreadable_picture_another_is_taken(samples: list[Sample]) -> None:
+    whole = stream(samples)
+    before = [whole[n] for n in range(5)]
+    assert isinstance(samples[0].path, Path)
     samples[0].path.unlink()
-    with pytest.raises(OSError, match=r"0\.png"):
-        for n in range(5):
-            stream(samples)[n]
+    damaged = stream(samples)
+    after = [damaged[n] for n in range(5)]
+    hit = [n for n, example in enumerate(after) if example.left_out]
+    assert hit and len(hit) < 5
+    for n, (one, other) in enumerate(zip(before, after, strict=True)):
+        if n in hit:
+            assert all(reason.startswith(f"{samples[0].path}: ") for reason in other.left_out)
+            assert str(samples[0].path) not in other.names
+            again = damaged[n]
+            assert again.names == other.names and torch.equal(again.picture, other.picture)
+        else:
+            assert torch.equal(one.picture, other.picture)
+
+
+def test_many_unreadable_pictures_in_a_row_end_a_run(samples: list[Sample]) -> None:
+    for sample in samples:
+        assert isinstance(sample.path, Path)
+        sample.path.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"100 pictures in a row cannot be read; the last: .*\d\.png"):
+        stream(samples)[0]
+
+
+def test_transparent_pixels_are_shown_as_detection_shows_them(tmp_path: Path) -> None:
+    pixels = np.zeros((30, 40, 4), np.uint8)
+    pixels[:, 20:] = 9, 99, 199, 255
+    path = tmp_path / "half.png"
+    Image.fromarray(pixels).save(path)
+    shown = load(Sample(path, np.zeros((0, 4), np.float32), np.zeros(0, bool))).picture
+    np.testing.assert_array_equal(shown, read(path))
+    assert (shown[:, :20] == 255).all()
+
+
+def test_jpeg_pixels_are_those_of_detection(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (9, 12, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((121, 91))
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    for name, one, options in (
+        ("colour.jpg", picture, {}),
+        ("grey.jpg", picture.convert("L"), {}),
+        ("turned.jpg", picture, {"exif": exif}),
+        ("progressive.jpg", picture, {"progressive": True, "subsampling": 0}),
+    ):
+        one.save(tmp_path / name, **options)
+        shown = load(Sample(tmp_path / name, np.zeros((0, 4), np.float32), np.zeros(0, bool))).picture
+        np.testing.assert_array_equal(shown, read(tmp_path / name), err_msg=name)
 
 
 def test_a_picture_is_upright(tmp_path: Path) -> None:

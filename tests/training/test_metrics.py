@@ -21,7 +21,9 @@ def test_the_faces_that_are_shown_are_each_pictures_own(method: str) -> None:
     make = TargetMaker(SIZE, MatchingConfig(method=method))
     nothing = torch.zeros((3, SIZE, SIZE), dtype=torch.uint8)
     examples = [
-        Example(nothing, *make(boxes, np.zeros(len(boxes), bool)), torch.zeros((0, len(make.anchors))), [])
+        Example(
+            nothing, *make(boxes, np.zeros(len(boxes), bool)), torch.zeros((0, len(make.anchors))), [], []
+        )
         for boxes in pictures
     ]
     batch = collate(examples)

@@ -90,6 +90,7 @@ def train(
                 device=device,
                 initial=initial,
                 on_step=progress,
+                on_left_out=lambda reason: typer.echo(f"left out: {reason}", err=True),
                 processes=processes,
             )
     except (ValueError, OSError, UnreachableError, TrainingError) as error:

@@ -25,8 +25,8 @@ COUNT = "[0-9]{1,9}"
 def read(annotations: Location, images: Location) -> Dataset:
     """Read a WIDER FACE annotation file whose pictures lie below `images`.
 
-    Faces marked invalid are ignored in training. A picture that is missing or unreadable, and a box that
-    cannot be a face, become problems.
+    Faces marked invalid are ignored in training. A picture that is missing, unreadable or listed a second
+    time, and a box that cannot be a face, become problems.
 
     Raises:
         ValueError: a line that is neither a name, a count nor a box, with its number.
@@ -34,7 +34,12 @@ def read(annotations: Location, images: Location) -> Dataset:
         UnreachableError: a URL that cannot be asked.
     """
     found = Dataset([])
+    lines: dict[str, int] = {}
     for name, line, raw in _records(annotations):
+        first = lines.setdefault(name, line)
+        if first != line:
+            found.problems.append(Problem(annotations, line, f"{name} is listed on line {first} already"))
+            continue
         path = images / name
         try:
             size = picture_size(path)

@@ -16,12 +16,20 @@ from torch.utils.data import Dataset, Sampler
 from s3fd.data.labels import NOT_KNOWN
 from s3fd.data.location import Location, Part, UnreachableError, read_bytes
 from s3fd.data.sample import Sample
+from s3fd.inference import pictures
+from s3fd.inference.pictures import PictureError
 from s3fd.network.s3fd import MEAN_BGR
 from s3fd.training.alignment import Candidates
 from s3fd.training.augmentation import Augmentation, Labelled, Picture
 from s3fd.training.composer import Composer
 from s3fd.training.config import MatchingConfig
 from s3fd.training.targets import TargetMaker, label_anchors
+
+JPEG = b"\xff\xd8\xff"
+"""What files of this format begin with."""
+
+MOST_UNREADABLE = 100
+"""Pictures in a row that cannot be read: with more the folder is gone, and not a picture damaged."""
 
 
 class Example(NamedTuple):
@@ -32,6 +40,7 @@ class Example(NamedTuple):
         labels, deltas, candidates: see `s3fd.training.targets.DetectionTargets`.
         attributes: (K, A) int8: the class of each of K attributes that an anchor should tell, or `NOT_KNOWN`.
         names: the files it was made from.
+        left_out: of files that would have been drawn but cannot be read, which and why.
     """
 
     picture: Tensor
@@ -40,6 +49,7 @@ class Example(NamedTuple):
     candidates: Candidates
     attributes: Tensor
     names: list[str]
+    left_out: list[str]
 
 
 class Batch(NamedTuple):
@@ -51,6 +61,7 @@ class Batch(NamedTuple):
     candidates: Candidates
     attributes: Tensor
     names: list[str]
+    left_out: list[str]
 
 
 class Composing(NamedTuple):
@@ -95,18 +106,20 @@ class TrainingStream(Dataset[Example]):
         if self.composing and rng.random() < self.composing.share:
             return self._compose(self.composing.compose, rng)
         names: list[str] = []
+        left_out: list[str] = []
 
         def draw() -> Labelled:
-            index = (
-                int(rng.integers(len(self.samples))) if names else shuffled(n, len(self.samples), self.seed)
-            )
-            names.append(str(self.samples[index].path))
-            return self._load(index)
+            count = len(self.samples)
+            index = int(rng.integers(count)) if names else shuffled(n, count, self.seed)
+            name, item = self._readable(index, rng, left_out)
+            names.append(name)
+            return item
 
         item = self.augmentation(draw, rng)
         kinds = len(self.composing.compose.columns) if self.composing else 0
         unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int8)
-        return Example(_tensor(item.picture), *self.targets(item.boxes, item.ignored), unknown, names)
+        targets = self.targets(item.boxes, item.ignored)
+        return Example(_tensor(item.picture), *targets, unknown, names, left_out)
 
     def __getitems__(self, numbers: Sequence[int]) -> list[Example] | Exception:
         """Make several; returns what went wrong: raised in another process it would arrive as a traceback."""
@@ -117,15 +130,35 @@ class TrainingStream(Dataset[Example]):
 
     def _compose(self, compose: Composer, rng: np.random.Generator) -> Example:
         """Make a picture of labelled faces, over one of the samples."""
-        made, names = compose(lambda: self._load(int(rng.integers(len(self.samples)))), rng)
+        left_out: list[str] = []
+
+        def background() -> Labelled:
+            return self._readable(int(rng.integers(len(self.samples))), rng, left_out)[1]
+
+        known = len(compose.left_out)
+        made, names = compose(background, rng)
+        left_out += compose.left_out[known:]
         targets = self.targets(made.boxes, made.ignored)
         each = [
             label_anchors(made.boxes, made.ignored, made.labels[column], self.targets.anchors)
             for column in compose.columns
         ]
-        return Example(
-            _tensor(made.picture), *targets, torch.from_numpy(np.stack(each)).to(torch.int8), names
-        )
+        told = torch.from_numpy(np.stack(each)).to(torch.int8)
+        return Example(_tensor(made.picture), *targets, told, names, left_out)
+
+    def _readable(self, index: int, rng: np.random.Generator, left_out: list[str]) -> tuple[str, Labelled]:
+        """Name and content of sample `index`, or of a random one where that cannot be read.
+
+        Raises:
+            ValueError: many in a row cannot be read.
+        """
+        for _ in range(MOST_UNREADABLE):
+            try:
+                return str(self.samples[index].path), self._load(index)
+            except PictureError as error:
+                left_out.append(str(error))
+                index = int(rng.integers(len(self.samples)))
+        raise ValueError(f"{MOST_UNREADABLE} pictures in a row cannot be read; the last: {left_out[-1]}")
 
     def _load(self, index: int) -> Labelled:
         sample = self.samples[index]
@@ -189,17 +222,26 @@ def load(sample: Sample) -> Labelled:
     """Read a sample's picture, upright.
 
     Raises:
-        OSError: the file cannot be read or decoded.
+        PictureError: the file cannot be read or decoded.
         UnreachableError: a URL that cannot be asked.
     """
-    data = np.frombuffer(read_bytes(sample.path), np.uint8)
     try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+        data = read_bytes(sample.path)
+        picture = _jpeg(data) if data.startswith(JPEG) else None
+        return Labelled(pictures.read(data) if picture is None else picture, sample.boxes, sample.ignored)
+    except PictureError as error:
+        raise PictureError(str(sample.path), error.reason) from error
+    except OSError as error:
+        raise PictureError(str(sample.path), error.strerror or str(error)) from error
+
+
+def _jpeg(data: bytes) -> Picture | None:
+    """Decode a JPEG file by OpenCV: Pillow's pixels in two thirds of the time; None if it fails."""
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a side of more than 2²⁰ pixels
-        picture = None
-    if picture is None:
-        raise OSError(f"cannot read {sample.path}: it is damaged, or too large")
-    return Labelled(np.asarray(picture, np.uint8), sample.boxes, sample.ignored)
+        return None
+    return None if picture is None else np.asarray(picture, np.uint8)
 
 
 def collate(examples: Sequence[Example] | Exception) -> Batch | Exception:
@@ -213,6 +255,7 @@ def collate(examples: Sequence[Example] | Exception) -> Batch | Exception:
         _join([e.candidates for e in examples], examples[0].labels.shape[0]),
         torch.stack([e.attributes for e in examples]),
         [name for e in examples for name in e.names],
+        [reason for e in examples for reason in e.left_out],
     )
 
 

@@ -92,6 +92,7 @@ def train(
     device: str = "cpu",
     initial: Path | None = None,
     on_step: Callable[[int, dict[str, float]], None] = lambda step, figures: None,
+    on_left_out: Callable[[str], None] = lambda reason: None,
     processes: Processes = ALONE,
 ) -> S3FD:
     """Train to the end, from the checkpoint in `folder` if there is one, and return the averaged network.
@@ -99,14 +100,16 @@ def train(
     `folder` receives ``checkpoint.pt``, ``metrics.jsonl``, TensorBoard events and, at the end,
     ``weights.safetensors``. `labelled` are the faces that `config.composed` asks for. `initial` names weights
     to start from instead of random ones; `on_step` is called after every step with the number of steps done
-    and their figures. Of several `processes`, all of which call this and see the same `folder`, the first
-    writes and calls `on_step`.
+    and their figures, `on_left_out` once with each picture that turns out to be unreadable, in whose place
+    another is taken. Of several `processes`, all of which call this and see the same `folder`, the first
+    writes and calls `on_step`; each calls `on_left_out` with what it was to read.
 
     Raises:
         TrainingError: the loss is not finite, or the processes see different checkpoints.
         CheckpointError: the checkpoint in `folder` cannot be continued.
-        ValueError: a batch that cannot be shared evenly by the processes; random stages or
-            statistics to freeze.
+        ValueError: a batch that cannot be shared evenly by the processes; random stages or statistics to
+            freeze; many pictures in a row that cannot be read, or none that can be composed.
+        UnreachableError: a URL that cannot be asked.
     """
     saved = folder / checkpoint.NAME
     for part in ("frozen_stages", "frozen_statistics"):
@@ -124,7 +127,7 @@ def train(
         trainer.agree()
         metrics = Metrics(folder, trainer.step) if processes.first else None
         try:
-            stream = iter(loader(trainer.step))
+            stream = _reporting(loader(trainer.step), on_left_out)
             for parts in zip(*[stream] * config.accumulate, strict=True):
                 figures = trainer.advance(*parts)
                 if metrics is None:
@@ -161,8 +164,9 @@ def batches(
     They are made in `config.workers` processes.
 
     Raises:
-        ValueError: a batch that cannot be shared evenly; while they are made, nothing that can be composed.
-        OSError, UnreachableError: while they are made, a picture that cannot be read.
+        ValueError: a batch that cannot be shared evenly; while they are made, nothing that can be composed,
+            or many pictures in a row that cannot be read.
+        UnreachableError: while they are made, a URL that cannot be asked.
     """
     augmentation = Augmentation(config.size, **config.augmentation.model_dump())
     composing = None
@@ -196,6 +200,17 @@ def _made(loader: Iterable[Batch | Exception]) -> Iterator[Batch]:
     for batch in loader:
         if isinstance(batch, Exception):
             raise batch
+        yield batch
+
+
+def _reporting(made: Iterable[Batch], on_left_out: Callable[[str], None]) -> Iterator[Batch]:
+    """Yield batches, and tell of each picture that was left out of one once."""
+    told: set[str] = set()
+    for batch in made:
+        for reason in batch.left_out:
+            if reason not in told:
+                told.add(reason)
+                on_left_out(reason)
         yield batch
 
 
