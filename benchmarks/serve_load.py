@@ -137,12 +137,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("picture", type=Path, nargs="?")
+    parser.add_argument("--width", type=int, default=640, help="of the picture, where none is given")
     parser.add_argument("--seconds", type=float, default=60, help="of the overload; a quarter for the rest")
     parser.add_argument("--workers", type=int, default=processors())
     parser.add_argument("--deadline", type=float, default=10)
     args = parser.parse_args()
     seconds = min(args.seconds, MOST_SECONDS)
-    body = args.picture.read_bytes() if args.picture else made()
+    body = args.picture.read_bytes() if args.picture else made(args.width)
     process, url = start(args.workers, args.deadline)
     try:
         asyncio.run(measure(url, body, args, seconds))
@@ -151,9 +152,10 @@ def main() -> None:
         process.wait(30)
 
 
-def made() -> bytes:
-    """A JPEG of 640 × 480 pixels, of the example photograph."""
-    pixels = cv2.resize(cv2.imread(str(EXAMPLE))[:384], (640, 480), interpolation=cv2.INTER_CUBIC)
+def made(width: int) -> bytes:
+    """A JPEG of so many pixels by three quarters of them, of the example photograph."""
+    size = (width, width * 3 // 4)
+    pixels = cv2.resize(cv2.imread(str(EXAMPLE))[:384], size, interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
