@@ -106,6 +106,18 @@ def test_links_that_form_loops_end(photos: Path) -> None:
     assert found("photos/**/*.jpg") == ["photos/b.jpg", "photos/linked.jpg", "photos/trip/a.jpg"]
 
 
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_links_that_lead_nowhere_are_left_to_whoever_opens_them(photos: Path) -> None:
+    (photos / "photos/trip/gone.jpg").symlink_to(photos / "gone.jpg")
+    (photos / "photos/trip/self.jpg").symlink_to("self.jpg")
+    (photos / "photos/trip/under a file.jpg").symlink_to(photos / "single.dat/a.jpg")
+    (photos / "photos/trip/self").symlink_to("self")
+    links = ["photos/trip/gone.jpg", "photos/trip/self.jpg", "photos/trip/under a file.jpg"]
+    assert found("photos/trip") == ["photos/trip/a.jpg", *links, "photos/trip/day 2/[x].jpeg"]
+    assert found("photos/*/*.jpg") == ["photos/trip/a.jpg", *links]
+    assert found("photos/trip/*/[[]x].jpeg") == ["photos/trip/day 2/[x].jpeg"]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may list every folder")
 def test_a_folder_that_cannot_be_listed_is_an_error(photos: Path) -> None:
     (photos / "photos/trip").chmod(0)

@@ -121,3 +121,11 @@ def test_what_cannot_be_encoded_ends_the_run(tmp_path: Path) -> None:
 
         list(rewrite(video, clips.detector(), Following(), writer, broken))
     assert [file.name for file in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_link_that_leads_nowhere_is_an_error_beside_an_earlier_copy(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.mp4").write_bytes(b"of an earlier run")
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "gone.mp4")
+    record = anonymize(tmp_path / "a.mp4", tmp_path / "out")
+    assert record.error == "No such file or directory"

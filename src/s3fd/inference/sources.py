@@ -5,7 +5,7 @@ Everything here is a generator: a folder of a million pictures takes no more mem
 
 # os.path: unlike pathlib it does not raise on a name that is too long or a folder that may not be entered,
 # and its abspath leaves links alone.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH118, PTH120, PTH122
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH120, PTH122
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> I
             yield _failure(folder, error.strerror or "cannot be listed")
             continue
         for entry in entries:
-            if _suffix(entry.name) in suffixes and entry.is_file():
+            if _suffix(entry.name) in suffixes and _to_open(entry):
                 yield entry.path
         waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
@@ -180,6 +180,14 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
     """What a folder holds, sorted by name, without what is hidden."""
     with os.scandir(folder) as entries:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+
+
+def _to_open(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link that leads nowhere, of which opening it says why."""
+    try:
+        return entry.is_file() or not os.path.exists(entry.path)
+    except OSError:  # a loop, or a folder on the way that may not be entered
+        return True
 
 
 def _split_pattern(pattern: str) -> tuple[str, list[str]]:
@@ -211,9 +219,9 @@ def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[
         if not fnmatch(entry.name, head):
             continue
         path = os.path.join(folder, entry.name)
-        if rest and entry.is_dir():
+        if rest and os.path.isdir(path):
             yield from _match(path, rest, exclude)
-        elif not rest and entry.is_file():
+        elif not rest and _to_open(entry):
             yield path
 
 

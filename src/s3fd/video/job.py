@@ -99,7 +99,7 @@ def anonymize_video(
     The copy of a video that is cut off or damaged holds what could be decoded, and the record says so.
     """
     copy = folder / video_name(source.relative)
-    if copy.exists() and copy.samefile(source.path):
+    if copy.exists() and Path(source.path).exists() and copy.samefile(source.path):
         yield Record(source.path, error=f"{copy} is the video itself: it is left as it is")
         return
     try:
