@@ -228,6 +228,8 @@ def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
         (["a.png", "--draw", "x", "--crop", "x"], "different folders"),
         (["a.png", "--csv", "missing/a.csv"], "--csv"),
         (["a.png", "--parquet", "missing/a.parquet"], "--parquet"),
+        (["--csv", "a.png", "b.png"], "--csv: a.png is a picture or a video: name another file"),
+        (["--parquet", "a.png", "b.png"], "--parquet: a.png is a picture or a video: name another file"),
         (["a.png", "--workers", "0"], "--workers"),
         (["a.png", "--batch", "0"], "--batch"),
         (["a.png", "--nonsense"], "nonsense"),

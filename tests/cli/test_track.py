@@ -141,12 +141,14 @@ def test_a_video_that_is_cut_off_is_followed_to_its_end(tmp_path: Path) -> None:
         (["--out", "missing/a.mp4"], "--out: missing/a.mp4 is not a file in a folder that exists"),
         (["--json", "."], "--json: . is not a file in a folder that exists"),
         (["--out", "party.mp4"], "--out: party.mp4 is the video itself: name another file"),
+        (["--json", "other.mp4"], "--json: other.mp4 is a picture or a video: name another file"),
         (["--size", "small"], "--size: "),
         (["--attributes", "mood"], "--attributes: these weights do not tell 'mood'"),
     ],
 )
 def test_wrong_calls(tmp_path: Path, arguments: list[str], message: str) -> None:
     (tmp_path / "party.mp4").write_text("before")
+    (tmp_path / "other.mp4").touch()
     answer = run("track", "party.mp4", *arguments, cwd=tmp_path, code=2)
     assert answer.stderr.startswith(f"s3fd: {message}")
     assert answer.stdout == ""

@@ -12,7 +12,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Precision, Workers
 from s3fd.cli.failure import fail
-from s3fd.cli.folders import check_file, open_folder
+from s3fd.cli.folders import check_file, check_no_picture, open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
 from s3fd.inference.attribute_names import split_names
 
@@ -218,6 +218,7 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
     if csv == "-":
         writers.append(CsvWriter(sys.stdout.buffer, attributes=attributes))
     elif csv is not None:
+        check_no_picture("--csv", csv)
         try:
             stream = Path(csv).open("wb")  # noqa: SIM115 (closed by the writer)
             writers.append(CsvWriter(stream, close=True, attributes=attributes))
@@ -225,6 +226,7 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
             fail(f"--csv: {error}")
     if parquet is not None:
         check_file("--parquet", parquet)
+        check_no_picture("--parquet", parquet)
         try:
             writers.append(ParquetWriter(parquet, attributes))
         except ImportError:

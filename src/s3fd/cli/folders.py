@@ -24,6 +24,14 @@ def check_file(option: str, file: Path | None) -> None:
         fail(f"{option}: {file} is not a file in a folder that exists")
 
 
+def check_no_picture(option: str, file: str | Path) -> None:
+    """End the command if lines or a table would replace a picture or a video, as with ``--csv *.jpg``."""
+    from s3fd.inference.sources import is_known
+
+    if is_known(str(file)) and os.path.lexists(file):
+        fail(f"{option}: {file} is a picture or a video: name another file")
+
+
 def open_folder(option: str, folder: Path, paths: Sequence[str]) -> None:
     """Make the folder of an `option` for copies of the pictures that `paths` stand for.
 

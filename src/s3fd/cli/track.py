@@ -13,7 +13,7 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
-from s3fd.cli.folders import check_file
+from s3fd.cli.folders import check_file, check_no_picture
 from s3fd.cli.running import (
     INTERRUPTED,
     SOME_FAILED,
@@ -124,6 +124,8 @@ def _check(path: str, out: Path | None, frames: Path | None) -> None:
         check_file(option, file)
         if file is not None and file.exists() and Path(path).exists() and file.samefile(path):
             fail(f"{option}: {file} is the video itself: name another file")
+    if frames is not None:
+        check_no_picture("--json", frames)
 
 
 def _run(path: str, detector: Detector, following: Following, out: Path | None, frames: Path | None) -> int:
