@@ -248,6 +248,16 @@ def test_wrong_calls(tiny: Path, tmp_path: Path, arguments: list[str], message: 
     assert (tmp_path / "a.png").read_bytes() == original
 
 
+@POSIX
+def test_a_pipe_is_not_replaced(tiny: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe")
+    answer = detect(tiny, "a.png", "--parquet", "pipe", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr == "s3fd: --parquet: pipe is not a file in a folder that exists\n"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_unknown_weights(tmp_path: Path) -> None:
     answer = detect(tmp_path / "missing.onnx", "a.png")
     assert answer.returncode == 2

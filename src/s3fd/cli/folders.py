@@ -18,9 +18,15 @@ NOTE = "s3fd writes copies of pictures to this folder, and replaces what is in i
 """What the mark says to whoever finds it."""
 
 
-def check_file(option: str, file: Path | None) -> None:
-    """End the command if the file of an `option` cannot be one that is written; None stands for no file."""
-    if file is not None and (not file.parent.is_dir() or file.is_dir()):
+def check_file(option: str, file: Path | None, *, replaced: bool = True) -> None:
+    """End the command if the file of an `option` cannot be one that is written; None stands for no file.
+
+    One that is `replaced`, as those are that appear once they are complete, is no device or pipe either.
+    """
+    if file is None:
+        return
+    unusable = file.exists() and not file.is_file() if replaced else file.is_dir()
+    if unusable or not file.parent.is_dir():
         fail(f"{option}: {file} is not a file in a folder that exists")
 
 
