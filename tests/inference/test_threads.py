@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -81,6 +81,40 @@ def test_a_loop_that_is_left_leaves_no_thread_and_starts_no_more_work() -> None:
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
     assert len(begun) <= 1 + WAITING * 2
+
+
+@pytest.mark.filterwarnings("error")  # what a generator raises while it is collected is one
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda work: in_order(work, range(100), workers=2),
+        lambda work: ahead(map(work, range(100)), capacity=2),
+    ],
+)
+def test_what_is_dropped_may_be_collected_in_one_of_its_threads(
+    begin: Callable[[Callable[[int], int]], Iterator[int]],
+) -> None:
+    before = threading.active_count()
+    held: list[Iterator[int]] = []
+    drop, dropped = threading.Event(), threading.Event()
+
+    def work(i: int) -> int:
+        time.sleep(0.05)
+        if i == 1:
+            drop.wait(60)
+            held.clear()
+            dropped.set()
+        return i
+
+    held.append(begin(work))
+    assert next(held[0]) == 0
+    drop.set()
+    assert dropped.wait(60)
+    for _ in range(1000):
+        if threading.active_count() == before:
+            return
+        time.sleep(0.01)
+    pytest.fail("a thread is left")
 
 
 def test_no_workers_are_refused() -> None:

@@ -5,9 +5,11 @@ Decoders, networks and encoders run outside Python's lock, so that threads are e
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -36,16 +38,13 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
 def _in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Do as `in_order` says, lazily."""
     waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
-    try:
+    with _threads(workers, "worker") as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
             while waiting and (len(waiting) >= WAITING * workers or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def ahead(items: Iterable[T], capacity: int = 1) -> Generator[T, None, None]:
@@ -55,11 +54,26 @@ def ahead(items: Iterable[T], capacity: int = 1) -> Generator[T, None, None]:
     """
     iterator = iter(items)
     end = object()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as pool:
+    with _threads(1, "ahead") as pool:
         waiting = deque(pool.submit(next, iterator, end) for _ in range(capacity))
         while (item := waiting.popleft().result()) is not end:
             waiting.append(pool.submit(next, iterator, end))
             yield item  # type: ignore[misc]
+
+
+@contextmanager
+def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose threads have ended when the block does.
+
+    A generator that is dropped in the middle ends in whatever thread collects it. That may be one of these,
+    and then it cannot be waited for: it ends with what it is doing.
+    """
+    local = threading.local()
+    pool = ThreadPoolExecutor(count, name, initializer=setattr, initargs=(local, "ours", True))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=not hasattr(local, "ours"), cancel_futures=True)
 
 
 class Behind:
