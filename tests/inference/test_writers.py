@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,24 @@ def told() -> Record:
     }
     boxes = np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.float32)
     return Record("a.jpg", Faces(boxes, np.array([0.9, 0.8], np.float32), columns), 9, 9)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+def test_a_full_disk_is_told_of_with_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = re.escape("[Errno 28] No space left on device: '/dev/full'")
+    with pytest.raises(OSError, match=message), JsonLinesWriter(Path("/dev/full").open("wb"), True) as lines:
+        lines.write(RECORDS[0])
+    with pytest.raises(OSError, match=message), CsvWriter(Path("/dev/full").open("wb"), True):
+        pass
+    pytest.importorskip("pyarrow")
+    table = ParquetWriter(tmp_path / "faces.parquet")
+    monkeypatch.setattr(table, "_temporary", tmp_path / "part")
+    (tmp_path / "part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*faces\.parquet'"), table:
+        pass
+    assert names(tmp_path) == []
 
 
 def test_attributes_are_fields_and_columns(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, overload
@@ -44,6 +45,7 @@ class _LineWriter:
 
     def __init__(self, stream: BinaryIO, close: bool = False) -> None:
         self._stream = stream
+        self._name = getattr(stream, "name", "output")
         self._close = close
 
     def __enter__(self) -> Any:
@@ -53,12 +55,14 @@ class _LineWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._close:
-            self._stream.close()
+            with _naming(self._name):
+                self._stream.close()
 
     def _write(self, text: str) -> None:
         """Write whole lines at once, so that whoever reads along never waits for the rest of one."""
-        self._stream.write(text.encode("utf-8", "backslashreplace"))
-        self._stream.flush()
+        with _naming(self._name):
+            self._stream.write(text.encode("utf-8", "backslashreplace"))
+            self._stream.flush()
 
 
 class JsonLinesWriter(_LineWriter):
@@ -122,7 +126,12 @@ class ParquetWriter:
 
     def __enter__(self) -> ParquetWriter:
         """Open the temporary file."""
-        self._file = self._pyarrow.parquet.ParquetWriter(self._temporary, self._schema)
+        try:
+            with _naming(self._path):
+                self._file = self._pyarrow.parquet.ParquetWriter(self._temporary, self._schema)
+        except OSError:
+            self._temporary.unlink(missing_ok=True)
+            raise
         return self
 
     def write(self, record: Record) -> None:
@@ -141,7 +150,8 @@ class ParquetWriter:
         try:
             if complete:
                 self._flush()
-            self._file.close()
+            with _naming(self._path):
+                self._file.close()
             if complete:
                 self._temporary.replace(self._path)
         finally:
@@ -150,8 +160,21 @@ class ParquetWriter:
     def _flush(self) -> None:
         """Write the rows that wait."""
         if self._rows:
-            self._file.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+            table = self._pyarrow.Table.from_pylist(self._rows, schema=self._schema)
+            with _naming(self._path):
+                self._file.write_table(table)
             self._rows = []
+
+
+@contextmanager
+def _naming(file: object) -> Iterator[None]:
+    """Let the error of a full disk say which file could not be written; of itself it names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.strerror = error.filename or str(file), os.strerror(error.errno)
+        raise
 
 
 def to_json(record: dict[str, Any]) -> str:
