@@ -35,3 +35,16 @@ def test_what_is_no_model_or_no_place_for_one_is_refused(tmp_path: Path) -> None
         read_onnx(tmp_path / "broken.onnx")
     with pytest.raises(ValueError, match=r"are \.xml files"):
         save_openvino(read_onnx(MODEL), tmp_path / "model.onnx")
+
+
+def test_a_disk_that_is_full_is_an_oserror_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="needs POSIX limits")
+    model = read_onnx(MODEL)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"cannot write .*model\.xml and its weights: is the disk full"):
+            save_openvino(model, tmp_path / "model.xml")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -39,11 +39,15 @@ def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
     opened. Each file is whole or not there, and the one that names the other comes last.
 
     Raises:
+        OSError: the files cannot be written.
         ValueError: `path` does not end in ``.xml``.
     """
     check_name(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".openvino-") as folder:
         whole = Path(folder) / path.name
-        openvino.save_model(model, whole, compress_to_fp16=fp16)
+        try:
+            openvino.save_model(model, whole, compress_to_fp16=fp16)
+        except RuntimeError as error:  # which does not say why
+            raise OSError(f"cannot write {path} and its weights: is the disk full?") from error
         for suffix in (".bin", ".xml"):
             whole.with_suffix(suffix).replace(path.with_suffix(suffix))
