@@ -84,6 +84,15 @@ def test_an_option_out_of_its_range_is_refused(detector: Detector, wrong: dict) 
         replace(detector, **wrong)
 
 
+@pytest.mark.parametrize("wrong", [80, -0.1, float("nan")])
+def test_a_score_out_of_its_range_is_refused_in_a_call_too(detector: Detector, wrong: float) -> None:
+    pixels = square(64, 48, 32, 16, 16)
+    with pytest.raises(ValueError, match="min_score"):
+        detector(pixels, min_score=wrong)
+    with pytest.raises(ValueError, match="min_score"):
+        list(detector.many([pixels], min_score=wrong))
+
+
 def test_a_single_name_in_the_place_of_attributes_is_told_what_is_wanted(detector: Detector) -> None:
     with pytest.raises(ValueError, match=r"a tuple of names, such as \('gender',\)"):
         replace(detector, attributes="gender")
@@ -217,6 +226,8 @@ def test_many_pictures_are_taken_as_they_are_asked_for(detector: Detector) -> No
 def test_what_is_no_picture_ends_many(detector: Detector) -> None:
     with pytest.raises(TypeError):
         list(detector.many([3]))  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"\['a.jpg'\] is a list with one"):
+        detector.many("a.jpg")
     with pytest.raises(ValueError, match="batch"):
         detector.many([], batch=0)
 

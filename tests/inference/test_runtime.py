@@ -65,6 +65,12 @@ def test_no_streams_are_refused(tiny: Path) -> None:
         open_runtime(tiny, streams=0)
 
 
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_refused(tiny: Path, threads: int) -> None:
+    with pytest.raises(ValueError, match="thread"):
+        open_runtime(tiny, threads)
+
+
 def test_unknown_weights_are_refused_with_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no bundled model is called nonsense"):
         open_runtime("nonsense")

@@ -73,8 +73,7 @@ class Detector:
         """Raise ValueError for an option out of its range, or if the network does not tell what is asked."""
         check_size(self.size)
         for name in ("min_score", "iou", "min_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a number from 0 to 1, not {getattr(self, name)}")
+            _check_share(name, getattr(self, name))
         for name in ("before_nms", "after_nms"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is 1 or more, not {getattr(self, name)}")
@@ -99,7 +98,8 @@ class Detector:
         Raises:
             PictureError: a file that cannot be read as a picture.
             TypeError: neither a file name, nor a Pillow picture, nor an array.
-            ValueError: an array of another shape or type, or a `size` that is none.
+            ValueError: an array of another shape or type, a `size` that is none, or a `min_score` that is not
+                in 0–1.
         """
         size = self.size if size is None else size
         return self.find(self.prepare(picture, size), size=size, min_score=min_score)
@@ -158,10 +158,13 @@ class Detector:
         and no less time.
 
         Raises:
-            TypeError: at its place, something that is no picture.
-            ValueError: a `batch` under 1; at the first picture, a `size` that is none; at its place, an array
-                of another shape or type.
+            TypeError: a single file name in the place of several; at its place, something that is no picture.
+            ValueError: a `batch` under 1; at the first picture, a `size` that is none or a `min_score` out of
+                0–1; at its place, an array of another shape or type.
         """
+        single: object = everything
+        if isinstance(single, (str, bytes)):  # each of its letters would be taken for a file name
+            raise TypeError(f"many takes any number of pictures: [{single!r}] is a list with one")
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
             in_order(lambda picture: self._prepare_or_error(picture, size), everything, DECODERS),
@@ -215,6 +218,7 @@ class Detector:
         """Find the faces of prepared pictures, with the probabilities of each attribute."""
         size = self.size if size is None else size
         min_score = self.min_score if min_score is None else min_score
+        _check_share("min_score", min_score)
         if size == "auto":
             return [self._find_at_every_scale(picture, min_score) for picture in prepared]
         shapes = [network_size(picture.width, picture.height, size) for picture in prepared]
@@ -262,6 +266,12 @@ class Detector:
         assert embedding is not None
         vectors = at_boxes(cells, faces.boxes, embedding.layers, shape[1], shape[0])
         return replace(faces, embeddings=vectors)
+
+
+def _check_share(name: str, value: float) -> None:
+    """Raise ValueError unless the option of this name is a number from 0 to 1."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is a number from 0 to 1, not {value}")
 
 
 def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:

@@ -139,6 +139,8 @@ def open_runtime(
             raise EngineError(f"unknown {what} {value!r}: choose {', '.join(known)}")
     if streams < 1:
         raise ValueError(f"a network runs in one stream or more, not {streams}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"a network runs in one thread or more, not {threads}; None is one a processor")
     path, engine = locate(weights, engine)
     with _installed(engine):
         if engine == "torch":
