@@ -160,6 +160,18 @@ def test_a_video_gives_its_frames_with_their_times(video: Path) -> None:
         assert abs(int(frame.pixels.mean()) - 40 * i) < 4
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs names that may be any bytes")
+@pytest.mark.parametrize("name", ["http:clip.avi", "file:clip.avi", os.fsdecode(b"caf\xe9.avi")])
+def test_a_video_may_have_any_name(video: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(video.parent)
+    try:
+        video.rename(name)
+    except OSError:
+        pytest.skip("names are text on this file system")
+    frames = list(sources([name]))
+    assert [(frame.path, frame.frame) for frame in frames] == [(name, i) for i in range(5)]
+
+
 def test_a_video_that_is_none_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"nothing")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_what_is_written_can_be_read(tmp_path: Path, suffix: str) -> None:
     for frame, picture in zip(frames, PICTURES, strict=True):
         assert np.abs(frame.pixels.astype(int) - picture).mean() < 6
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs names with a colon")
+def test_a_name_with_a_colon_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips.save(tmp_path / "file:a.mp4", PICTURES, sound="aac")
+    assert write(Path("http:b.mp4"), sound="file:a.mp4").has_sound
+    with VideoFile("http:b.mp4") as video:
+        assert video.name == "http:b.mp4"
+        assert len(list(video)) == len(PICTURES)
 
 
 def test_uneven_times_stay(tmp_path: Path) -> None:

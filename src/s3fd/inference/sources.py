@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import math
 import os
+import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -227,7 +228,7 @@ def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[
 
 def _video(path: str, relative: Path) -> Iterator[Source]:
     """The frames of a video file; then a failure if it is cut off."""
-    capture = cv2.VideoCapture(path)
+    capture = _capture(path)
     try:
         count, seconds = 0, 0.0
         while True:
@@ -243,6 +244,22 @@ def _video(path: str, relative: Path) -> Iterator[Source]:
             yield _failure(path, reason)
     finally:
         capture.release()
+
+
+def _capture(path: str) -> cv2.VideoCapture:
+    """Open a video file: by its full name, since a relative one, as ``http:a.mp4``, may look like a URL.
+
+    OpenCV crashes on a name that is no valid text. Such a file has a link of another name while it is opened.
+    """
+    path = os.path.abspath(path)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder, f"video{_suffix(path)}")
+            link.symlink_to(path)
+            return cv2.VideoCapture(str(link))
+    return cv2.VideoCapture(path)
 
 
 def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) -> str | None:
@@ -263,7 +280,7 @@ def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) ->
 
 def _packets(path: str) -> float:
     """How many packets of pictures a video file has; infinitely many if this OpenCV cannot tell."""
-    capture = cv2.VideoCapture(path)
+    capture = _capture(path)
     try:
         if not capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are, not decoded
             return math.inf

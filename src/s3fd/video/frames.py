@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -63,6 +64,14 @@ class VideoFormat:
     start: float = 0.0
     matrix: int = 2
     aspect: Fraction = Fraction(1)
+
+
+def full_name(path: str | os.PathLike[str]) -> str:
+    """The name by which FFmpeg opens a file: a relative one, such as ``http:a.mp4``, may be a URL to it.
+
+    What is no file stays as it is.
+    """
+    return os.path.abspath(path) if os.path.lexists(path) else os.fspath(path)  # noqa: PTH100 (leaves links alone)
 
 
 def cut_off(end: float, missing: float) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
-from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off
+from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off, full_name
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -44,7 +44,7 @@ class VideoFile:
         self.name = os.fspath(path)
         self._packets = self._damaged = 0
         try:
-            self._container = av.open(self.name)
+            self._container = av.open(full_name(self.name))
             self._stream = _pictures_of(self._container, self.name)
             self._decoded = self._decode()
             first = next(self._decoded, None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.sources import VIDEO_SUFFIXES
-from s3fd.video.frames import EXACT, VideoError, VideoFormat
+from s3fd.video.frames import EXACT, VideoError, VideoFormat, full_name
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -83,7 +83,8 @@ class VideoWriter:
         self._video, self._keep = video, keep
         options = {} if suffix == ".mkv" else {"movflags": "+faststart"}
         with _told(self._path):
-            self._container = av.open(str(self._temporary), "w", format=CONTAINERS[suffix], options=options)
+            whole = str(self._temporary.absolute())  # a relative name may be a URL to FFmpeg
+            self._container = av.open(whole, "w", format=CONTAINERS[suffix], options=options)
             self._stream = _add_pictures(self._container, video)
             self._sound = _Sound(sound, self._container) if sound is not None else None
         self._latest = -1
@@ -143,7 +144,7 @@ class _Sound:
         """Add the streams of sound that a container can hold to it."""
         import av
 
-        self._file, self._container = av.open(os.fspath(path)), container
+        self._file, self._container = av.open(full_name(path)), container
         self.streams = {
             stream.index: container.add_stream_from_template(stream)
             for stream in self._file.streams.audio
