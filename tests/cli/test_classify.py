@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from reader import leave_after_a_line
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -33,6 +34,16 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     assert set(told) == {"path", "gender", "probability", "faces"}
     assert Path(failed["path"]).name == "é.jpg" and failed["error"]
     assert (answer.returncode, answer.stderr) == (1, "")
+
+
+def test_an_odd_but_readable_file_is_no_reason_for_a_warning(tmp_path: Path) -> None:
+    shown = Image.open(EXAMPLE).convert("P")
+    shown.save(tmp_path / "a.png", transparency=bytes([128]) * 256)
+    broken = b"Exif\0\0MM\0*\0\0\0\x08\0\x05"  # five entries, of which none follows
+    shown.convert("RGB").save(tmp_path / "b.jpg", exif=broken)
+    answer = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=120)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert len(answer.stdout.splitlines()) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

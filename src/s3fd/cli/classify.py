@@ -10,7 +10,15 @@ import typer
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
-from s3fd.cli.running import INTERRUPTED, SOME_FAILED, choose_workers, end, interruptible, print_json
+from s3fd.cli.running import (
+    INTERRUPTED,
+    SOME_FAILED,
+    choose_workers,
+    end,
+    interruptible,
+    print_json,
+    quiet_decoders,
+)
 
 if TYPE_CHECKING:
     from s3fd.inference.records import Record
@@ -80,6 +88,7 @@ def classify(
         except (OSError, ValueError) as error:
             fail(str(error))
         failed = False
+        quiet_decoders()
         with interruptible() as interrupted:
             for record in detect(detector, sources(paths), workers=workers):
                 failed |= record.faces is None
