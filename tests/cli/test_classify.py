@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import clips
+import numpy as np
 import pytest
 from PIL import Image
 from reader import leave_after_a_line
@@ -44,6 +46,13 @@ def test_an_odd_but_readable_file_is_no_reason_for_a_warning(tmp_path: Path) -> 
     answer = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=120)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert len(answer.stdout.splitlines()) == 2
+
+
+def test_frames_of_a_video_are_told_apart(tmp_path: Path) -> None:
+    clips.save(tmp_path / "a.mp4", [np.zeros((48, 64, 3), np.uint8)] * 2)
+    answer = subprocess.run(command(tmp_path / "a.mp4"), capture_output=True, text=True, timeout=120)
+    told = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [(line["frame"], line["time"], line["faces"]) for line in told] == [(0, 0.0, 0), (1, 0.04, 0)]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")

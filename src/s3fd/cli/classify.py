@@ -32,7 +32,7 @@ def classify(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="A picture, a folder (with all below it), or a quoted pattern.",
+            help="A picture, a folder (with all below it), a quoted pattern, or a video file.",
             show_default=False,
         ),
     ],
@@ -61,7 +61,8 @@ def classify(
     {"path": "a.jpg", "gender": "female", "probability": 0.93, "faces": 1}
 
     Each face counts by its area. A picture without a face, or without one that is sure enough, has null and
-    the reason: "no face" or "unsure". What cannot be read gives {"path": …, "error": …}, and the run goes on.
+    the reason: "no face" or "unsure". Frames of a video also have a number and a time in seconds.
+    What cannot be read gives {"path": …, "error": …}, and the run goes on.
 
     Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
     """
@@ -108,7 +109,10 @@ def _line(record: Record, attribute: str) -> dict[str, Any]:
         return {"path": record.path, "error": record.error}
     found = answer(record.faces, attribute)
     probability = None if found.probability is None else round(found.probability, 4)
-    line = {"path": record.path, attribute: found.label, "probability": probability, "faces": found.faces}
+    line: dict[str, Any] = {"path": record.path}
+    if record.frame is not None:
+        line |= {"frame": record.frame, "time": record.time}
+    line |= {attribute: found.label, "probability": probability, "faces": found.faces}
     if found.label is None:
         line["reason"] = "unsure" if found.faces else "no face"
     return line
