@@ -46,6 +46,18 @@ def test_a_name_with_a_colon_is_no_url(tmp_path: Path, monkeypatch: pytest.Monke
         assert len(list(video)) == len(PICTURES)
 
 
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 251}.mp4"
+    try:
+        path.touch()
+    except OSError:
+        pytest.skip("names are shorter on this file system")
+    write(path)
+    with VideoFile(path) as video:
+        assert len(list(video)) == len(PICTURES)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_uneven_times_stay(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.4, 0.44, 1.0]
     with VideoWriter(tmp_path / "a.mp4", FORMAT) as writer:

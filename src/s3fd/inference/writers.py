@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Protocol, overload
 
 from s3fd.inference.records import Record, columns
+from s3fd.weights.atomic import temporary_name
 
 PARQUET_BATCH = 10_000
 """Rows held in memory before they are written."""
@@ -114,7 +115,7 @@ class ParquetWriter:
         import pyarrow.parquet
 
         self._path = Path(path)
-        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        self._temporary = temporary_name(self._path, f"{os.getpid()}.part")
         kinds = {"path": pyarrow.string(), "error": pyarrow.string(), "time": pyarrow.float64()}
         kinds |= dict.fromkeys(("frame", "width", "height", "face"), pyarrow.int32())
         kinds |= dict.fromkeys(attributes, pyarrow.string())

@@ -15,6 +15,7 @@ import numpy as np
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.sources import VIDEO_SUFFIXES
 from s3fd.video.frames import EXACT, VideoError, VideoFormat, full_name
+from s3fd.weights.atomic import temporary_name
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -79,7 +80,7 @@ class VideoWriter:
         suffix = self._path.suffix.lower()
         if suffix not in CONTAINERS:
             raise VideoError(str(path), f"a video is written as {', '.join(sorted(CONTAINERS))}")
-        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
+        self._temporary = temporary_name(self._path, f"{os.getpid()}.part")
         self._video, self._keep = video, keep
         options = {} if suffix == ".mkv" else {"movflags": "+faststart"}
         with _told(self._path):

@@ -22,10 +22,8 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    name = os.fsencode(path.name)
-    short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
     # Not by thread or process: containers and machines that share a folder have the same numbers.
-    temporary = path.with_name(f".{short}.{secrets.token_hex(6)}.partial")
+    temporary = temporary_name(path, f"{secrets.token_hex(6)}.partial")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -37,3 +35,10 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         temporary.unlink(missing_ok=True)
         error.filename = error.filename or str(path)  # that of a full disk names no file
         raise
+
+
+def temporary_name(path: Path, ending: str) -> Path:
+    """A hidden name beside `path` with this `ending`; it is not too long where that of `path` is not."""
+    name = os.fsencode(path.name)
+    short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
+    return path.with_name(f".{short}.{ending}")
