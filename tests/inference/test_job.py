@@ -51,6 +51,29 @@ def test_records_come_in_order_with_failures_and_frames_between(
     ]
 
 
+def test_a_name_that_grows_too_long_is_a_fault_of_one_picture(tiny: Path, tmp_path: Path) -> None:
+    long, short = tmp_path / f"{'a' * 251}.gif", tmp_path / "b.gif"
+    pixels = np.zeros((32, 48), np.uint8)
+    pixels[16:32, 16:32] = 255
+    try:
+        for path in (long, short):
+            Image.fromarray(pixels).save(path)
+    except OSError:
+        pytest.skip("names are shorter on this file system")
+    sources = [Source(str(path), Path(path.name)) for path in (long, short)]
+    detector = s3fd.load(tiny, threads=1, size="original", min_score=0.9)
+    for records in (
+        detect(detector, sources, outputs=Outputs(copies=tmp_path / "copies")),
+        detect(detector, sources, outputs=Outputs(crops=tmp_path / "crops")),
+        anonymize(detector, sources, tmp_path / "hidden", Style()),
+    ):
+        first, second = records
+        assert first is not None and first.error == "the name of what is made of it would be too long"
+        assert second is not None and second.error is None
+    written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*/b*"))
+    assert written == ["copies/b.gif.png", "crops/b.gif_0.jpg", "hidden/b.gif.png"]
+
+
 def test_small_faces_are_left_out(tiny: Path) -> None:
     source = Source("a", Path("a"), np.full((16, 16, 3), 255, np.uint8))
     detector = s3fd.load(tiny, threads=1, size="original")

@@ -6,7 +6,9 @@ picture of their own. So decoding, the network and drawing overlap, and no threa
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -111,14 +113,15 @@ def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -
     if isinstance(picture, str):
         return _failure(source, picture)
     copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
-    if source.pixels is None and copy.exists() and copy.samefile(source.path):
-        return Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
-    faces = detector.find(picture)
     try:
-        pixels = _whole(source, picture)
+        with _nameable(copy):
+            same = source.pixels is None and copy.exists() and copy.samefile(source.path)
+        if same:
+            return Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
+        faces = detector.find(picture)
+        _save(hide(_whole(source, picture), faces.boxes, style), copy)
     except PictureError as error:
         return _failure(source, error.reason)
-    draw.save(hide(pixels, faces.boxes, style), copy)
     return _success(source, picture, faces, out=str(copy))
 
 
@@ -166,7 +169,7 @@ def _finish(min_size: float, outputs: Outputs, found: Found) -> Record:
     faces = faces.filter(min_size=min_size)
     try:
         _write_pictures(source, picture, faces, outputs)
-    except PictureError as error:  # on the second look
+    except PictureError as error:  # on the second look, or of a copy
         return _failure(source, error.reason)
     return _success(source, picture, faces)
 
@@ -190,10 +193,27 @@ def _write_pictures(source: Source, picture: Picture, faces: Faces, outputs: Out
     pixels = _whole(source, picture)
     if outputs.copies is not None:
         copy = outputs.copies / draw.copy_name(source.relative, max(pixels.shape))
-        draw.save(draw.draw(pixels, faces), copy)
+        _save(draw.draw(pixels, faces), copy)
     if outputs.crops is not None:
         for i, face in enumerate(draw.crop(pixels, faces)):
-            draw.save(face, outputs.crops / draw.crop_name(source.relative, i))
+            _save(face, outputs.crops / draw.crop_name(source.relative, i))
+
+
+def _save(pixels: Pixels, path: Path) -> None:
+    """Write what is made of a picture; raises PictureError if its name, longer than that, is too long."""
+    with _nameable(path):
+        draw.save(pixels, path)
+
+
+@contextmanager
+def _nameable(path: Path) -> Iterator[None]:
+    """Turn the error of a name that is too long, a fault of one picture alone, into PictureError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise PictureError(str(path), "the name of what is made of it would be too long") from error
 
 
 def _whole(source: Source, picture: Picture) -> Pixels:
