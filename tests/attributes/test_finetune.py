@@ -54,6 +54,18 @@ def test_the_head_learns_and_nothing_else_changes(labels: Labels, detector_file:
     assert torch.equal(told, batch.targets[:, 0])
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_loss_that_is_told_is_a_mean(labels: Labels, detector_file: Path, balanced: bool) -> None:
+    network = load_network(detector_file)
+    head = InitialHeadConfig(layers=(1, 2), initial="random")
+    config = QUICK.model_copy(update={"balanced": balanced, "epochs": 1, "head": head})
+    steps: list[Step] = []
+    finetune(
+        network, "colour", labels.targets[0], labels.pictures, config, lambda step, total: steps.append(step)
+    )
+    assert steps[0].loss == pytest.approx(math.log(2), rel=0.2)  # a head that knows nothing yet
+
+
 def test_where_the_detector_sees_no_face_nothing_is_learnt(labels: Labels, detector_file: Path) -> None:
     network = load_network(detector_file)
     blind = QUICK.model_copy(update={"min_face_score": 0.9, "epochs": 1})

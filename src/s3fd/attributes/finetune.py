@@ -37,7 +37,8 @@ class Step:
 
     Attributes:
         number: of the step, from 1.
-        loss: mean over the cells that counted; NaN if there was none.
+        loss: mean over the cells that counted, or over their pictures where these count as much each; NaN
+            if there was none.
         cells: how many anchors counted.
         accuracy: share of them whose most probable class is right; NaN if there was none.
         without_face: pictures in which the detector saw no face, which taught nothing.
@@ -205,7 +206,7 @@ def _advance(
     logits, targets, held = learner.compare(batch, number)
     loss = attribute_loss(logits, targets, config.loss, config.balanced)
     counted = targets != NOT_KNOWN
-    cells = int(counted.sum())
+    cells, showing = int(counted.sum()), int(counted.any(dim=1).sum())
     norm = _learn(loss + held, optimisers, rate, config) if cells else math.nan
     if cells and not math.isfinite(norm):
         raise TrainingError(
@@ -214,10 +215,10 @@ def _advance(
     right = (logits[counted].argmax(dim=-1) == targets[counted]).sum().item()
     return Step(
         number + 1,
-        loss.item() / cells if cells else math.nan,
+        loss.item() / (showing if config.balanced else cells) if cells else math.nan,
         cells,
         right / cells if cells else math.nan,
-        int((~counted.any(dim=1)).sum()),
+        len(counted) - showing,
         held.item() / len(batch.pictures),
         norm,
         rate,
