@@ -3,6 +3,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfi
 from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.stream import LabelledStream
 from s3fd.attributes.unlabelled import UnlabelledStream
-from s3fd.data.labels import Labels, read
+from s3fd.data.labels import LabelledPicture, Labels, read
 from s3fd.network import S3FD, build
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import attribute_loss
@@ -226,6 +227,27 @@ def test_frozen_statistics_of_a_kept_head_stay_while_the_rest_of_it_learns(
 def test_a_new_head_has_no_statistics_to_freeze() -> None:
     with pytest.raises(ValueError, match="a head that is kept"):
         FinetuneConfig(frozen_statistics=True)
+
+
+@pytest.mark.parametrize("name", ["tilt", "hide"])
+def test_pictures_as_they_are_have_no_faces_to_vary(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is done to faces in composed pictures"):
+        FinetuneConfig.model_validate({name: 0.3})
+    FinetuneConfig.model_validate({name: 0.3, "compose": True})
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_composed_faces_are_mirrored_if_pictures_may_be(tmp_path: Path, flip: bool) -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[:, :50] = 255  # bright on the left
+    cv2.imwrite(str(tmp_path / "face.png"), pixels)
+    box = np.array([[20, 20, 80, 80]], np.float32)
+    item = LabelledPicture(tmp_path / "face.png", box, {"Turned": np.array([1])}, {}, [2])
+    changed = {"compose": True, "flip": flip, "face_sizes": (60, 70)}
+    batches = training._stream([item], "Turned", QUICK.model_copy(update=changed)).batches(0, 5, 4)
+    pictures = np.concatenate([batch.pictures.numpy() for batch in batches])
+    mirrored = (pictures[:, 0, :, :20].mean((1, 2)) < 100).any()
+    assert mirrored == flip
 
 
 def joint(weight: float, rate: float = 1.0, first_stage: int = 2) -> FinetuneConfig:

@@ -260,3 +260,13 @@ def test_a_picture_without_a_face_is_refused() -> None:
     item.ignored[:] = True
     with pytest.raises(ValueError, match="face"):
         compose(Composition(), 0, item)
+
+
+def test_where_nothing_may_be_mirrored_left_stays_left() -> None:
+    item = crop((100, 100), (20, 20, 80, 80))
+    item.picture[20:80, 20:50] = RED  # its left half
+    policy = Composition(size=128, face_sizes=(60, 100), distort=False, background=1, flip=False)
+    for seed in range(20):
+        result = compose(policy, seed, item)
+        red, green = (np.nonzero(result.picture[:, :, channel] > 128)[1].mean() for channel in (2, 1))
+        assert red < green

@@ -55,7 +55,9 @@ class FinetuneConfig(StrictConfig):
     batch: int = Field(8, ge=1)
     epochs: float = Field(20, gt=0)
     least_steps: int = Field(1, ge=1, description="for tables so small that the epochs have fewer")
-    flip: bool = True
+    flip: bool = Field(
+        True, description="every second face is mirrored: not for labels that tell left and right"
+    )
     distort: bool = True
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
@@ -81,6 +83,13 @@ class FinetuneConfig(StrictConfig):
     def _statistics_to_freeze(self) -> FinetuneConfig:
         if self.frozen_statistics and self.head.initial != "kept":
             raise ValueError("frozen_statistics asks for a head that is kept: a new one has none to use")
+        return self
+
+    @model_validator(mode="after")
+    def _faces_to_vary(self) -> FinetuneConfig:
+        for name in ("tilt", "hide"):
+            if getattr(self, name) and not self.compose:
+                raise ValueError(f"{name} is done to faces in composed pictures: it takes compose: true")
         return self
 
 

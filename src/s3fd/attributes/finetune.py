@@ -252,7 +252,12 @@ def _stream(
     """Pictures as they are, or composed of their faces."""
     if config.compose:
         policy = Composition(
-            config.size, config.face_sizes, config.distort, tilt=config.tilt, hide=config.hide
+            config.size,
+            config.face_sizes,
+            config.distort,
+            tilt=config.tilt,
+            hide=config.hide,
+            flip=config.flip,
         )
         return ComposedStream(items, column, policy, config.seed)
     return LabelledStream(items, column, config.size, config.seed, flip=config.flip, distort=config.distort)

@@ -76,6 +76,7 @@ class Composition:
             it is `FILL_BGR` or a blur of the colours of one of the crops.
         tilt: probability that a crop is turned by up to `LARGEST_TILT`.
         hide: probability that a part of a face is hidden under one colour.
+        flip: whether every second crop is mirrored.
     """
 
     size: int = 320
@@ -84,6 +85,7 @@ class Composition:
     background: float = 0.5
     tilt: float = 0.0
     hide: float = 0.0
+    flip: bool = True
 
     def __call__(
         self,
@@ -104,7 +106,7 @@ class Composition:
         crops = [self._vary(draw(), rng) for _ in cells]
         backdrop = self._backdrop(crops[0].picture, draw_background, rng)
         pasted = [
-            _paste(backdrop.picture, crop, cell, self.distort, rng)
+            _paste(backdrop.picture, crop, cell, self.distort, self.flip, rng)
             for crop, cell in zip(crops, cells, strict=True)
         ]
         areas = np.array([p.area for p in pasted], np.float32)
@@ -175,7 +177,12 @@ class _Pasted(NamedTuple):
 
 
 def _paste(
-    canvas: Picture, crop: LabelledFaces, cell: Cell, distorted: bool, rng: np.random.Generator
+    canvas: Picture,
+    crop: LabelledFaces,
+    cell: Cell,
+    distorted: bool,
+    flipped: bool,
+    rng: np.random.Generator,
 ) -> _Pasted:
     """Scale a crop, place it in its cell so that its main face is inside, and write it on `canvas`."""
     x1, y1, x2, y2 = (float(v) for v in crop.boxes[_main_face(crop, rng)])
@@ -194,7 +201,8 @@ def _paste(
     factor = np.array([x.target / x.length, y.target / y.length] * 2, np.float32)
     boxes = (crop.boxes * np.float32(part) - np.array([x.source, y.source] * 2, np.float32)) * factor
     start = x.start
-    if rng.random() < 0.5:  # the whole cell is mirrored, so that what its edge cuts off stays at an edge
+    # The whole cell is mirrored, so that what its edge cuts off stays at an edge.
+    if rng.random() < 0.5 and flipped:
         patch, boxes = patch[:, ::-1], box_ops.flip(boxes, x.target)
         start = cell.width - x.start - x.target
     left, top = cell.left + start, cell.top + y.start
