@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from s3fd.training.config import ConfigError, TrainConfig, load_config
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.training.config import ComposedConfig, ConfigError, TrainConfig, load_config
 
 DATA = "data: [{format: wider, images: i, annotations: a}]\n"
 
@@ -24,6 +25,7 @@ def test_bundled_recipe_is_valid() -> None:
         (DATA + "steps: 1\nsize: 64\n", "size: .*128"),
         (DATA + "steps: 1\nseed: -1\n", "seed: .*greater"),
         (DATA + "steps: 1\naugmentation: {grids: [0.5, 0.2]}\n", "augmentation.grids: .*add up to 1"),
+        (DATA + "steps: 1\nmatching: {method: aligned, anchors_per_face: 0}\n", "matching: .*no anchor"),
         ("data: [{format: coco, images: i, annotations: a}]\nsteps: 1\n", "data.0.format"),
         ("a: [\n", "while parsing"),
         ("", "the file"),
@@ -57,3 +59,11 @@ def test_attributes_need_classes_labels_and_names(
     data = [{"format": "wider", "images": ".", "annotations": "gt.txt"}]
     with pytest.raises(ValidationError, match=message):
         TrainConfig.model_validate({"data": data, "steps": 1, "attributes": attributes, "composed": composed})
+
+
+@pytest.mark.parametrize("sizes", [[400, 16], [0, 400], [-5, 10], [16, float("inf")]])
+def test_face_sizes_rise_from_over_0(sizes: list[float]) -> None:
+    with pytest.raises(ValidationError, match="the least and the greatest size"):
+        ComposedConfig.model_validate({"images": ".", "annotations": "a.csv", "face_sizes": sizes})
+    with pytest.raises(ValidationError, match="the least and the greatest size"):
+        FinetuneConfig.model_validate({"face_sizes": sizes})

@@ -7,7 +7,15 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from s3fd.training.config import HeadConfig, OptimiserConfig, Seed, StrictConfig, preset_names, read_preset
+from s3fd.training.config import (
+    FaceSizes,
+    HeadConfig,
+    OptimiserConfig,
+    Seed,
+    StrictConfig,
+    preset_names,
+    read_preset,
+)
 
 PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
@@ -61,7 +69,7 @@ class FinetuneConfig(StrictConfig):
     distort: bool = True
     held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
     joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
-    face_sizes: tuple[float, float] = Field((16, 400), description="pixels, in composed pictures")
+    face_sizes: FaceSizes = Field((16, 400), description="pixels, in composed pictures")
     tilt: float = Field(
         0.0, ge=0, le=1, description="probability that a face is turned by up to 20°, in composed pictures"
     )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from s3fd.data.targets import Target, parse_target
 from s3fd.network.attributes import MIDDLE_LAYERS, Attribute
@@ -23,6 +32,17 @@ C = TypeVar("C", bound=StrictConfig)
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 """What NumPy and PyTorch both take for one."""
+
+
+def _rising(sizes: tuple[float, float]) -> tuple[float, float]:
+    """Check that the first of two sizes is over 0 and not over the second."""
+    if not 0 < sizes[0] <= sizes[1] < math.inf:
+        raise ValueError("must be the least and the greatest size in pixels, such as [16, 400]")
+    return sizes
+
+
+FaceSizes = Annotated[tuple[float, float], AfterValidator(_rising)]
+"""Least and greatest size of faces in pixels."""
 
 
 class NetworkConfig(StrictConfig):
@@ -93,6 +113,12 @@ class MatchingConfig(StrictConfig):
         0, ge=0, le=5, description="detection layers before this one see no face; 1 leaves out stride 4"
     )
 
+    @model_validator(mode="after")
+    def _anchors_for_faces(self) -> MatchingConfig:
+        if self.method == "aligned" and not self.anchors_per_face:
+            raise ValueError("anchors_per_face: 0 gives faces no anchor at all where method is aligned")
+        return self
+
 
 class AugmentationConfig(StrictConfig):
     """How training pictures are made, see `s3fd.training.augmentation`."""
@@ -154,7 +180,7 @@ class ComposedConfig(StrictConfig):
     images: Path
     annotations: Path = Field(description="CSV with a label a box; column `invalid` is 1 for no label")
     share: float = Field(0.35, gt=0, le=1, description="of the training pictures")
-    face_sizes: tuple[float, float] = (16, 400)
+    face_sizes: FaceSizes = (16, 400)
 
 
 class LossConfig(StrictConfig):
