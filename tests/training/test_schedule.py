@@ -22,3 +22,9 @@ def test_only_weights_are_decayed(name: str) -> None:
     assert [p.ndim for p in decayed["params"]] == [4] and decayed["weight_decay"] == 0.3
     assert len(other["params"]) == 3 and other["weight_decay"] == 0
     assert all(isinstance(p, torch.Tensor) for p in other["params"])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_with_and_without_momentum(momentum: float) -> None:
+    optimiser = make_optimiser(nn.Conv2d(3, 4, 3), OptimiserConfig(name="sgd", momentum=momentum))
+    assert [(g["momentum"], g["nesterov"]) for g in optimiser.param_groups] == [(momentum, momentum > 0)] * 2

@@ -11,13 +11,16 @@ from s3fd.training.config import OptimiserConfig
 
 
 def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD on all parameters; biases and normalisation factors are not decayed."""
+    """AdamW or SGD on all parameters; biases and normalisation factors are not decayed.
+
+    SGD's momentum, where it has one, is Nesterov's.
+    """
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=True)
+        return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=config.momentum > 0)
     return torch.optim.AdamW(groups, lr=config.rate)
 
 
