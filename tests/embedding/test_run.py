@@ -16,10 +16,11 @@ from killed import train_and_kill
 from typer.testing import CliRunner
 
 from s3fd.cli.embed import app
+from s3fd.embedding import run
 from s3fd.embedding.config import BranchConfig, EmbedConfig, MarginConfig, load_config, presets
 from s3fd.embedding.faces import cut_out, read_teacher
 from s3fd.embedding.run import agreement, read_faces
-from s3fd.embedding.train import WAITING, Step, echo, train
+from s3fd.embedding.train import WAITING, Step, echo, see, train
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.runtime import BUNDLED
@@ -55,6 +56,18 @@ def test_training_comes_nearer_to_the_teacher_and_leaves_the_detector_alone(port
     after = network.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
     assert agreement(network, faces)[0] > agreement(_untrained(), faces)[0] + 0.2
+
+
+def test_agreement_is_that_of_all_faces(portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = read_faces(portraits / "index.csv", portraits / "pictures", "Person")
+    teacher = read_teacher(portraits / "teacher.npz", portraits / "pictures")
+    taught = [f for some in cut_out(labels.pictures, "Person", teacher) for f in some if f.vector is not None]
+    shown = []
+    monkeypatch.setattr(
+        run, "see", lambda network, batch: shown.append(len(batch.persons)) or see(network, batch)
+    )
+    assert len(agreement(_untrained(), taught, batch=8)) == 2
+    assert shown == [8, 8, 4] * 2
 
 
 def _untrained() -> torch.nn.Module:

@@ -49,7 +49,7 @@ class EmbedConfig(StrictConfig):
     batch: int = Field(64, ge=8, description="faces of a step; on each coarser layer half as many")
     echo: int = Field(1, ge=1, description="steps on each batch, which takes long to make, on average")
     epochs: float = Field(20, gt=0)
-    held_out: float = Field(0.05, ge=0, lt=1, description="share of the people, or faces, to test on")
+    held_out: float = Field(0.05, ge=0, lt=1, description="share of the pictures to test on")
     seed: Seed = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     checkpoint_every: int = Field(500, ge=1, description="steps")

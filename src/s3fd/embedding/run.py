@@ -125,7 +125,7 @@ def run(
 def agreement(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, ...]:
     """Mean cosine of the network's vectors with the teacher's, on each layer of its embedding.
 
-    The faces are seen as in training, at random sizes and places. Empty if there is none.
+    The faces are seen as in training, at random sizes and places, `batch` at a time. Empty if there is none.
     """
     branch = network.embedding_branch
     assert branch is not None
@@ -134,12 +134,16 @@ def agreement(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[fl
     cosines = []
     for level in range(len(branch.layers)):
         shares = [float(i == level) for i in range(len(branch.layers))]
-        count = min(batch << level, len(faces) << level)  # the stream gives coarser layers fewer
-        dimension = branch.project.out_channels
-        stream = FaceStream(faces, branch.layers, shares, dimension, count, seed=0)
-        (seen,) = stream.batches(0, 1)
-        vectors = read(branch, see(network, seen), seen)
-        cosines.append(float((vectors * seen.vectors).sum(dim=1).mean()))
+        total = 0.0
+        for first in range(0, len(faces), batch):
+            part = faces[first : first + batch]
+            count = len(part) << level  # the stream gives coarser layers fewer
+            dimension = branch.project.out_channels
+            stream = FaceStream(part, branch.layers, shares, dimension, count, seed=first)
+            (seen,) = stream.batches(0, 1)
+            vectors = read(branch, see(network, seen), seen)
+            total += len(part) * float((vectors * seen.vectors).sum(dim=1).mean())
+        cosines.append(total / len(faces))
     return tuple(np.round(cosines, 4).tolist())
 
 
