@@ -213,6 +213,34 @@ def test_ground_truth_that_lacks_a_variable_is_named(tmp_path: Path) -> None:
         wider.load(tmp_path)
 
 
+def column(*items: object) -> np.ndarray:
+    """A Matlab cell array of one column."""
+    cells = np.empty((len(items), 1), object)
+    cells[:, 0] = items
+    return cells
+
+
+@pytest.mark.parametrize("hard", [[[[1], [1]]], [[[1], [3]], [[1]]]])
+def test_ground_truth_of_two_sets_of_pictures_is_named(tmp_path: Path, hard: list[list[list[int]]]) -> None:
+    scipy_io = pytest.importorskip("scipy.io")
+    boxes = np.array([[0, 0, 9, 9], [20, 0, 9, 9]])
+    every = {
+        "event_list": column("0--Parade", "1--Handshaking"),
+        "file_list": column(column("a", "b"), column("c")),
+        "face_bbx_list": column(column(boxes, boxes), column(boxes)),
+    }
+    scipy_io.savemat(tmp_path / "wider_face_val.mat", every)
+    lists = {"easy": [[[1], [2]], [[1, 2]]], "medium": [[[1], [2]], [[1]]], "hard": [[[1], [2]], [[1]]]}
+    for setting, numbers in lists.items():
+        cells = column(*(column(*(np.array(n)[:, None] for n in event)) for event in numbers))
+        scipy_io.savemat(tmp_path / f"wider_{setting}_val.mat", {"gt_list": cells})
+    assert [wider.load(tmp_path).count(setting) for setting in wider.SETTINGS] == [4, 3, 3]
+    cells = column(*(column(*(np.array(n)[:, None] for n in event)) for event in hard))
+    scipy_io.savemat(tmp_path / "wider_hard_val.mat", {"gt_list": cells})
+    with pytest.raises(ValueError, match="do not fit each other"):
+        wider.load(tmp_path)
+
+
 def test_real_ground_truth(wider_val: Path) -> None:
     pytest.importorskip("scipy")
     truth = wider.load(wider_val / "ground_truth")

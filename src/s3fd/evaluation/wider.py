@@ -94,19 +94,34 @@ def load(folder: Path) -> GroundTruth:
     Raises:
         ImportError: SciPy is not installed.
         FileNotFoundError: one of the files is missing.
-        ValueError: a file is not what its name says.
+        ValueError: a file is not what its name says, or they are not of one set of pictures.
     """
     every = _load_mat(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
     required = {
         setting: _load_mat(folder / f"wider_{setting}_val.mat", "gt_list")["gt_list"] for setting in SETTINGS
     }
+    try:
+        return GroundTruth(_annotated_pictures(every, required))
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{folder}: its four .mat files do not fit each other: {error}") from error
+
+
+def _annotated_pictures(
+    every: Mapping[str, Any], required: Mapping[str, NDArray[Any]]
+) -> dict[str, AnnotatedPicture]:
+    """The pictures by name, from the variables of the file of all faces and each setting's lists.
+
+    Raises:
+        IndexError: a list that lacks a picture, or names a face that is not there.
+        ValueError: other shapes than the official ones.
+    """
     pictures = {}
     for e, (event, files) in enumerate(zip(every["event_list"][:, 0], every["file_list"][:, 0], strict=True)):
         for f, file in enumerate(files[:, 0]):
             corner_and_size = every["face_bbx_list"][e, 0][f, 0].astype(np.float32).reshape(-1, 4)
             lists = {setting: required[setting][e, 0][f, 0] for setting in SETTINGS}
             pictures[f"{event[0]}/{file[0]}"] = _annotated(corner_and_size, lists)
-    return GroundTruth(pictures)
+    return pictures
 
 
 def evaluate(results: Mapping[str, Faces], ground_truth: GroundTruth) -> dict[str, Curve]:
