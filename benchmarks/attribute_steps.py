@@ -93,7 +93,8 @@ def rows(
     args: argparse.Namespace, target: Target, items: list[LabelledPicture]
 ) -> dict[str, Callable[[], S3FD]]:
     """What trains each row's network, by its title."""
-    budget = {"batch": BATCH, "epochs": (args.steps - 0.5) * BATCH / len(items)}  # rounded up to --steps
+    epochs = (args.steps - 0.5) * BATCH / len(items)  # rounded up to --steps
+    budget = {"batch": BATCH, "epochs": epochs, "least_steps": 1}
     recipe = load_config("recipe").model_copy(update=budget)
     random = recipe.model_copy(update={"head": recipe.head.model_copy(update={"initial": "random"})})
     tower = load_config("tower").model_copy(update=budget)
