@@ -17,6 +17,7 @@ from square_run import curve, labelled, run, settings
 from s3fd import boxes as box_ops
 from s3fd.network import build
 from s3fd.network.decoder import PictureNetwork
+from s3fd.network.embedding import Embedding
 from s3fd.training import loop
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import ConfigError, TrainConfig, load_config
@@ -144,6 +145,16 @@ def test_start_from_other_weights(squares: Path, tmp_path: Path) -> None:
     other = TrainConfig.model_validate(settings(network={"backbone": "slim", "backgrounds": 1}))
     with pytest.raises(WeightsError, match="does not fit"):
         Trainer(other, torch.device("cpu")).start_from(tmp_path / "a/weights.safetensors")
+
+
+def test_weights_with_an_embedding_start_a_run(tmp_path: Path) -> None:
+    network = build("slim")
+    network.embed(Embedding(dimension=8, layers=(2,), width=16, depth=1))
+    save_network(network, "slim", tmp_path / "embedding.safetensors")
+    trainer = Trainer(TrainConfig.model_validate(settings()), torch.device("cpu"))
+    trainer.start_from(tmp_path / "embedding.safetensors")
+    given = network.state_dict()
+    assert all(torch.equal(given[n], t) for n, t in trainer.network.state_dict().items())
 
 
 def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ from s3fd.training.synchronised_norm import synchronise
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import WeightsError, load_network
 
+BRANCHES = ("attribute_heads.", "embedding_branch.")
+"""How the names of the tensors begin that say something else of faces than where they are."""
+
 
 class TrainingError(RuntimeError):
     """A run that cannot go on; the message says where and why."""
@@ -236,13 +239,14 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Take the weights of a trained network of the same kind.
 
-        Of attributes those that both have are taken; the others of this network stay as they are.
+        Of attributes those that both have are taken; the others of this network stay as they are. An
+        embedding is left behind: this network has none.
 
         Raises:
             WeightsError: the file cannot be read or is of another network.
         """
         weights, own = load_network(path).state_dict(), self.network.state_dict()
-        for name in [name for name in weights.keys() | own.keys() if name.startswith("attribute_heads.")]:
+        for name in [name for name in weights.keys() | own.keys() if name.startswith(BRANCHES)]:
             if name not in own:
                 del weights[name]
             elif name not in weights:
