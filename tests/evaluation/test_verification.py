@@ -88,6 +88,13 @@ def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, message: 
         read_pairs(path)
 
 
+def test_pairs_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_bytes("2\t1\nJosé\t1\t2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"pairs\.txt: not UTF-8"):
+        read_pairs(path)
+
+
 def test_the_public_pairs(shared_pack: Callable[[str], Path]) -> None:
     shared_pack("lfw_subset")
     from conftest import SHARED

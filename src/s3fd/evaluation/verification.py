@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s3fd.data.sample import read_text
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -75,10 +77,10 @@ def read_pairs(path: Path) -> list[Pair]:
     """Read a file of pairs: ``FOLDS SIZE``, then in each fold SIZE lines of one person and SIZE of two.
 
     Raises:
-        ValueError: a line that is not what the layout asks for, as ``file:line: what is wrong``.
+        ValueError: not UTF-8, or a line that does not fit the layout, as ``file:line: what is wrong``.
         OSError: the file cannot be read.
     """
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split() for line in read_text(path).splitlines()]
     while lines and not lines[-1]:
         lines.pop()
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from s3fd.data.sample import read_text
 from s3fd.evaluation.verification_pictures import Judged
 
 
@@ -33,19 +35,18 @@ def read_groups(table: Path, column: str, person: str = "Person") -> dict[str, s
     """The group of each person of a table with these columns; empty cells say nothing.
 
     Raises:
-        ValueError: it has no such column.
+        ValueError: it is not in UTF-8, or has no such column.
         OSError: it cannot be read.
     """
     groups: dict[str, str] = {}
-    with table.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        for name in (person, column):
-            if name not in (reader.fieldnames or ()):
-                there = ", ".join(reader.fieldnames or ())
-                raise ValueError(f"{table}: no column {name!r}; it has {there}")
-        for row in reader:
-            if row[column]:
-                groups.setdefault(row[person], row[column])
+    reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
+    for name in (person, column):
+        if name not in (reader.fieldnames or ()):
+            there = ", ".join(reader.fieldnames or ())
+            raise ValueError(f"{table}: no column {name!r}; it has {there}")
+    for row in reader:
+        if row[column]:
+            groups.setdefault(row[person], row[column])
     return groups
 
 
