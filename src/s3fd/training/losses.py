@@ -15,7 +15,7 @@ NEGATIVES_PER_POSITIVE = 3
 """Hard negatives kept for each face anchor (paper: 3:1)."""
 
 MIN_NEGATIVES = 32
-"""Hard negatives kept in a picture without faces, so that it teaches something."""
+"""Hard negatives kept in every picture at least, so that one without faces teaches something."""
 
 
 class Losses(NamedTuple):
@@ -41,7 +41,7 @@ def detection_loss(
 
     The sums over face anchors and hard negatives, and over face anchors, are both divided by the number of
     face anchors in the batch. With three negatives a positive this is the paper's λ = 4 on a classification
-    term that is divided by positives and negatives.
+    term that is divided by positives and negatives; pictures with few faces have more (`MIN_NEGATIVES`).
 
     Args:
         predictions: the network's output.
@@ -101,7 +101,10 @@ def _corners(deltas: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def hard_negatives(loss: Tensor, labels: Tensor) -> Tensor:
-    """Mask (B, A) of each picture's background anchors with the largest `loss` (B, A), three a positive."""
+    """Mask (B, A) of each picture's background anchors with the largest `loss` (B, A).
+
+    There are three for each positive, and `MIN_NEGATIVES` at least.
+    """
     positives = (labels == 1).sum(dim=1, keepdim=True)
     wanted = (positives * NEGATIVES_PER_POSITIVE).clamp(min=MIN_NEGATIVES)
     negative = labels == 0
