@@ -85,13 +85,13 @@ def reconcile(
 ) -> tuple[FloatArray, np.ndarray]:
     """Boxes (M, 4) and which of them are invalid (M,), from the teacher's faces and the labels (N, 4).
 
-    A face that the teacher is sure of, or that a label confirms, has the teacher's box; labels it did not see
+    A face that the teacher is sure of, or a label confirms, has the teacher's box; labels of no such face
     are invalid. `ignored` (N,) are labels that confirm nothing. What the teacher is unsure of is no face in a
     picture that somebody `labelled` without it, and else invalid.
     """
     overlap = box_ops.iou(seen.boxes, labels)
     faces = (overlap[:, ~ignored] >= AGREEMENT).any(axis=1) | (seen.scores >= SURE)
-    missed = ~(overlap >= AGREEMENT).any(axis=0)
+    missed = ~(overlap[faces] >= AGREEMENT).any(axis=0)
     unsure = ~faces & (not labelled)
     boxes = np.concatenate([seen.boxes[faces], seen.boxes[unsure], labels[missed]])
     return boxes, np.arange(len(boxes)) >= faces.sum()

@@ -45,10 +45,13 @@ def test_reconcile(
     np.testing.assert_array_equal(boxes[flags], array(*invalid))
 
 
-def test_ignored_labels_confirm_nothing(relabel: ModuleType) -> None:
+def test_ignored_labels_confirm_nothing_and_stay_ignored(relabel: ModuleType) -> None:
     teacher = Faces(array(A), np.array([0.4], np.float32))
     boxes, flags = relabel.reconcile(teacher, array(C), np.ones(1, bool))
-    assert len(boxes) == 0 and len(flags) == 0
+    assert boxes.tolist() == array(C).tolist() and flags.tolist() == [True]
+    sure = Faces(array(A), np.array([0.9], np.float32))
+    boxes, flags = relabel.reconcile(sure, array(C), np.ones(1, bool))
+    assert boxes.tolist() == array(A).tolist() and flags.tolist() == [False]
 
 
 def test_without_labels_what_the_teacher_is_unsure_of_is_invalid(relabel: ModuleType) -> None:
