@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -255,6 +256,18 @@ def test_a_detector_starts_a_run_with_attributes(squares: Path, tmp_path: Path) 
     detector = Trainer(TrainConfig.model_validate(settings()), torch.device("cpu"))
     detector.start_from(tmp_path / "telling.safetensors")
     assert detector.network.state_dict().keys() == plain.keys()
+
+
+def test_a_run_does_not_start_from_answers_in_another_order(squares: Path, tmp_path: Path) -> None:
+    config = labelled(squares)
+    trainer = Trainer(config, torch.device("cpu"))
+    (light,) = trainer.network.attributes
+    trainer.network.attributes = (replace(light, classes=light.classes[::-1]),)
+    save_network(trainer.network, "slim", tmp_path / "turned.safetensors")
+    with pytest.raises(
+        WeightsError, match="light is bright, dark there and dark, bright in the configuration"
+    ):
+        Trainer(config, torch.device("cpu")).start_from(tmp_path / "turned.safetensors")
 
 
 def test_pictures_without_labels_leave_a_new_head_alone(squares: Path, tmp_path: Path) -> None:

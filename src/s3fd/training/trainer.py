@@ -243,9 +243,18 @@ class Trainer:
         embedding is left behind: this network has none.
 
         Raises:
-            WeightsError: the file cannot be read or is of another network.
+            WeightsError: the file cannot be read, or is of another network or of other classes.
         """
-        weights, own = load_network(path).state_dict(), self.network.state_dict()
+        given = load_network(path)
+        there = {attribute.name: attribute.classes for attribute in given.attributes}
+        for attribute in self.network.attributes:
+            classes = there.get(attribute.name, attribute.classes)
+            if classes != attribute.classes:
+                raise WeightsError(
+                    f"{path}: {attribute.name} is {', '.join(classes)} there and "
+                    f"{', '.join(attribute.classes)} in the configuration"
+                )
+        weights, own = given.state_dict(), self.network.state_dict()
         for name in [name for name in weights.keys() | own.keys() if name.startswith(BRANCHES)]:
             if name not in own:
                 del weights[name]
