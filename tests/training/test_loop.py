@@ -1,6 +1,7 @@
 """The training program end to end, on pictures whose faces are bright squares."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -178,17 +179,18 @@ def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_picture_is_left_out_and_named_once(squares: Path, tmp_path: Path, workers: int) -> None:
-    whole = (squares / "0.png").read_bytes()
-    (squares / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with (squares / "gt.txt").open("a") as table:
+    root = shutil.copytree(squares, tmp_path / "squares")  # the other tests' are whole
+    whole = (root / "0.png").read_bytes()
+    (root / "cut.png").write_bytes(whole[: len(whole) // 2])
+    with (root / "gt.txt").open("a") as table:
         table.write("cut.png\n1\n5 5 50 50\n")
-    samples, problems = loop.read_data(TrainConfig.model_validate(settings()).data, squares)
+    samples, problems = loop.read_data(TrainConfig.model_validate(settings()).data, root)
     assert problems == []  # its header is whole
     left_out: list[str] = []
     config = TrainConfig.model_validate(settings(workers=workers, steps=2 * len(samples) // 2 + 1))
     loop.train(config, samples, tmp_path / "run", on_left_out=left_out.append)
     (reason,) = left_out
-    assert reason.startswith(f"{squares / 'cut.png'}: ")
+    assert reason.startswith(f"{root / 'cut.png'}: ")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
