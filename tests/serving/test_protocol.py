@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving.conftest import Slow, running
+from serving.conftest import Slow, running, until
 
 from s3fd.serving import protocol
 from s3fd.serving.settings import Limits
@@ -75,6 +76,11 @@ class Connection:
 
 def sized(data: bytes) -> bytes:
     return b"Content-Length: %d\r\n\r\n" % len(data) + data
+
+
+def files_open() -> int:
+    """Of this process, which is the service's, too."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_requests_share_a_connection(address: tuple[str, int], example: Path) -> None:
@@ -190,3 +196,18 @@ def test_a_request_that_does_not_get_on_is_not_waited_for(
             connection.send(GET)
             assert connection.closed()
             assert time.monotonic() - start < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_answers_that_nobody_takes_are_given_up(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "ANSWER_SECONDS", 1)
+    before = files_open()
+    with socket.socket() as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        silent.connect(address)
+        for _ in range(30):  # more answers than the systems at both ends keep
+            silent.sendall((GET.replace(b"/healthz", b"/page/app.js") + b"\r\n") * 15)
+            time.sleep(0.05)
+        until(lambda: files_open() <= before + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -14,6 +15,9 @@ HEADER_SECONDS = 10.0
 HEADER_BYTES = 2**16
 """That may arrive without a byte of a body among them: headers, or what frames and follows the pieces of one.
 As much as h11 takes."""
+
+ANSWER_SECONDS = 30.0
+"""In which a client must have taken something of its answer; uvicorn itself would wait for ever."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -28,6 +32,9 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request.
 
+        The system drops a connection whose other end takes no more of what is sent, also once it is closed
+        here: asyncio keeps that until all is sent.
+
         Answers go out in two pieces, head and body. asyncio turns Nagle's algorithm off for sockets of its
         own alone, and with it the second piece waits some 40 ms until the client's system has acknowledged
         the first.
@@ -35,6 +42,10 @@ class Protocol(HttpToolsProtocol):
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sys.platform == "linux":
+                connection.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(ANSWER_SECONDS * 1e3)
+                )
         super().connection_made(transport)
         self._wait()
 
