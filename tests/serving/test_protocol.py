@@ -198,6 +198,15 @@ def test_a_request_that_does_not_get_on_is_not_waited_for(
             assert time.monotonic() - start < 5
 
 
+def test_not_any_number_of_requests_is_sent_ahead(address: tuple[str, int]) -> None:
+    with Connection(address) as connection:
+        connection.send((GET + b"\r\n") * 100)
+        assert [connection.answer()[0] for _ in range(100)] == [200] * 100
+        connection.send(b"GET / HTTP/1.1\r\n\r\n" * 10_000)
+        assert connection.answer() == (400, b"Too many requests are sent ahead.")
+        assert connection.closed()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
 def test_answers_that_nobody_takes_are_given_up(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch

@@ -16,12 +16,17 @@ HEADER_BYTES = 2**16
 """That may arrive without a byte of a body among them: headers, or what frames and follows the pieces of one.
 As much as h11 takes."""
 
+AHEAD = 100
+"""Requests that may wait on a connection for the answer to the one before: each takes some 2 kB."""
+
 ANSWER_SECONDS = 30.0
 """In which a client must have taken something of its answer; uvicorn itself would wait for ever."""
 
 
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose next request does not begin, or does not get on, or has no end of headers.
+
+    So it does where too many requests are sent ahead.
 
     An offer to speak another protocol is passed over, as servers may, which llhttp takes for accepted.
     """
@@ -59,11 +64,16 @@ class Protocol(HttpToolsProtocol):
         try:
             self._parse(data)
         except HttpParserError:
-            self.send_400_response("This is no HTTP request.")
+            many = len(self.pipeline) >= AHEAD
+            self.send_400_response(
+                "Too many requests are sent ahead." if many else "This is no HTTP request."
+            )
 
     def on_headers_complete(self) -> None:
         """Stop to wait: what the request says is known."""
         if not self.parser.should_upgrade():
+            if len(self.pipeline) >= AHEAD:
+                raise HttpParserError("too many requests")
             self._stop_waiting()
             super().on_headers_complete()
 
