@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -42,6 +45,21 @@ def server(app: FastAPI, grace: float) -> uvicorn.Server:
             timeout_graceful_shutdown=max(1, round(grace)),
         )
     )
+
+
+@contextmanager
+def signals_end_it() -> Iterator[None]:
+    """Leave SIGINT and SIGTERM to the server that is run in the block.
+
+    uvicorn raises them once more when it has ended, for whoever handled them before. To end was what they
+    asked for: they would have the process end a second time, as if by an error.
+    """
+    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def log_to_stderr(requests: bool) -> None:
