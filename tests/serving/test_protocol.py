@@ -122,6 +122,13 @@ def test_whoever_asks_first_whether_to_send_is_told_to(address: tuple[str, int],
         assert connection.answer()[0] == 200
 
 
+def test_whoever_asks_first_and_is_refused_is_not_told_to_send(address: tuple[str, int]) -> None:
+    with Connection(address) as connection:
+        connection.send(POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % 10**9)
+        assert connection.answer()[0] == 413
+        assert connection.closed()
+
+
 @pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
 def test_no_other_protocol_is_spoken(address: tuple[str, int], example: Path, upgrade: bytes) -> None:
     """Java's client offers HTTP/2 with its first request, and takes HTTP/1.1 for an answer."""

@@ -54,6 +54,7 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
     if length.isdecimal() and int(length) > limits.body:
         raise _too_large(limits)
     sink = _Form(options, limits) if form else _Raw()
+    request.state.ended = False
     with anyio.move_on_after(limits.upload) as scope:
         received = 0
         async for chunk in request.stream():
@@ -69,8 +70,14 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
 
 
 async def drain(request: Request) -> bool:
-    """Read on for a little while after a refusal; return whether the request has ended."""
-    if getattr(request.state, "ended", False):
+    """Read on for a little while after a refusal; return whether the request has ended.
+
+    Who waits to be told to send the body is not: to read is to tell.
+    """
+    ended = getattr(request.state, "ended", None)
+    if ended is None and request.headers.get("expect", "").lower() == "100-continue":
+        return False
+    if ended:
         return True
     rest = DRAIN_BYTES
     try:
