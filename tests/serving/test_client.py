@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,14 @@ def test_the_client_gives_what_the_detector_finds(service: Process, example: Pat
         assert none.faces is not None
         assert none.faces.boxes.shape == (0, 4)
         assert broken.error is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_need_not_be_text(service: Process, example: Path, tmp_path: Path) -> None:
+    picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(example, picture)
+    with Client(service.url) as client:
+        assert client.detect(picture).path == "caf\\udce9.jpg"
 
 
 def test_refusals_are_errors_with_a_reason(service: Process, example: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from s3fd.faces import Faces
 from s3fd.inference.records import Record
+from s3fd.inference.writers import valid_text
 
 Picture = str | os.PathLike[str] | bytes
 """A file name, or a file's bytes."""
@@ -40,10 +41,10 @@ def record(answer: Mapping[str, Any]) -> Record:
 
 
 def _file(picture: Picture) -> tuple[str, bytes]:
-    """A file's name and bytes."""
+    """A file's name, as text that can be sent, and its bytes."""
     if isinstance(picture, bytes):
         return "picture", picture
-    return Path(picture).name, Path(picture).read_bytes()
+    return valid_text(Path(picture).name), Path(picture).read_bytes()
 
 
 def _faces(faces: Sequence[Mapping[str, Any]]) -> Faces:
