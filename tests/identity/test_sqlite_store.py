@@ -238,3 +238,14 @@ def test_thresholds_come_from_strangers(tmp_path: Path) -> None:
 def test_an_empty_gallery_has_no_thresholds(tmp_path: Path) -> None:
     with create_store(tmp_path / "g.db", MODEL) as store, pytest.raises(GalleryError, match="add people"):
         calibrate(store, {"stranger": unit(0, 100)}, 0.05)
+
+
+def test_a_file_in_the_place_of_the_one_that_was_opened_is_noticed(tmp_path: Path) -> None:
+    create_store(tmp_path / "earlier.db", MODEL).close()
+    with create_store(tmp_path / "g.db", MODEL) as store:
+        store.add("Ada", unit(0, 1), ["a.jpg"])
+        store.remove("Ada")  # rewrites the file, which stays the same
+        store.check()
+        (tmp_path / "earlier.db").replace(tmp_path / "g.db")
+        with pytest.raises(GalleryUnavailable, match="another file has taken its place"):
+            store.check()

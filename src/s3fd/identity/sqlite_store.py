@@ -62,6 +62,7 @@ class SqliteStore(Closing):
     def __init__(self, path: Path, connection: sqlite3.Connection, model: Model) -> None:
         """Use an opened connection to the file at `path`; see `create_store` and `open_store`."""
         self._path = path
+        self._file = path.stat()
         self._connection = connection
         self.model = model
         self._version: tuple[int, int] | None = None
@@ -74,9 +75,16 @@ class SqliteStore(Closing):
         self._connection.close()
 
     def check(self) -> None:
-        """Raise FileNotFoundError if the file was deleted: what is added then would be lost with it."""
+        """Raise OSError if the file is no longer what is opened: it shows who was in it, and keeps nobody.
+
+        Raises:
+            FileNotFoundError: it was deleted.
+            GalleryUnavailable: another has taken its place, such as an earlier one that was put back.
+        """
         if not self._path.is_file():
             raise FileNotFoundError(f"{self._path}: no such gallery")
+        if not os.path.samestat(self._file, self._path.stat()):
+            raise GalleryUnavailable(f"{self._path}: another file has taken its place")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of length 1 of a person: once this returns they are on the disk.
