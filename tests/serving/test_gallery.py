@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,7 +26,7 @@ from tints import PLAIN, tinted
 from typer.testing import CliRunner
 
 from s3fd.cli.serve import app
-from s3fd.identity.sqlite_store import open_store
+from s3fd.identity.sqlite_store import SqliteStore, open_store
 from s3fd.identity.store import Calibration
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies
@@ -316,6 +317,22 @@ def test_a_gallery_that_another_program_locks_delays_nobody_for_ever(own: Home) 
             assert client.ready()  # for what needs no gallery
             other.rollback()
         until(lambda: ask("GET", url, "").status_code == 200)
+
+
+def test_faces_that_nobody_waits_for_are_not_looked_up(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+
+    def slowly(store: Any, vector: Any) -> list[Any]:
+        searched.append(vector)
+        time.sleep(0.3)
+        return []
+
+    with running(open_runtime("slim", 1), Limits(deadline=2), gallery=own.served()) as url:
+        monkeypatch.setattr(SqliteStore, "search", slowly)
+        picture, options = {"files": own.ada.read_bytes()}, {"threshold": 0, "min_score": 0}
+        check_problem(ask("POST", url, "/identify", files=picture, params=options), 504)
+        until(lambda: ask("GET", url, "").status_code == 200)  # the gallery is free again
+        assert 1 < len(searched) < 10  # of some hundred faces
 
 
 def test_a_store_that_fails_is_opened_anew(

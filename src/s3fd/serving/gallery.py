@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from s3fd.boxes import FloatArray
-from s3fd.identity.decision import LONGEST_NAME, check_name
+from s3fd.identity.decision import LONGEST_NAME, Identity, check_name
 from s3fd.identity.enrolment import face_in, only_face
 from s3fd.identity.store import GalleryError, Store, composed
 from s3fd.inference.detector import MIN_SCORE, Detector
@@ -73,7 +73,7 @@ class Desk:
         Args:
             request: has the pictures.
             plan: gives the detector and the choice of faces; raises `Problem` for wrong options.
-            question: what to ask.
+            question: what to ask; ``request.state.end`` is when nobody waits for the answer any more.
             count: how many pictures there must be; None for any number.
         """
         limits = self.service.limits
@@ -81,7 +81,7 @@ class Desk:
         uploads = await bodies.read(request, limits, request.state.hold)
         if count is not None and len(uploads) != count:
             raise Problem(422, f"This takes {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
-        end = time.monotonic() + limits.deadline
+        request.state.end = end = time.monotonic() + limits.deadline
 
         async def work() -> tuple[list[Seen], R]:
             recogniser = self.gallery.recogniser
@@ -189,8 +189,11 @@ def router(desk: Desk) -> APIRouter:
             options = (size, min_score, attributes, min_probability)
             return finding.with_options(detector, *options), everybody
 
+        def question(seen: Sequence[Seen], store: Store) -> list[list[Identity]]:
+            return questions.identify(least, request.state.end, seen, store)
+
         least = desk.gallery.threshold if threshold is None else threshold
-        seen, told = await desk.look(request, plan, partial(questions.identify, least))
+        seen, told = await desk.look(request, plan, question)
         records = []
         for one, identities in zip(seen, told, strict=True):
             record = one.record.to_dict()

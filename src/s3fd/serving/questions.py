@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -59,13 +60,23 @@ def remove(name: str, store: Store) -> dict[str, Any]:
         raise Problem(404, str(error)) from error
 
 
-def identify(threshold: float | None, seen: Sequence[Seen], store: Store) -> list[list[Identity]]:
-    """Tell of every face in every picture who it is."""
+def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: Store) -> list[list[Identity]]:
+    """Tell of every face in every picture who it is, until `time.monotonic` is `end`: nobody waits longer.
+
+    A request may have thousands of faces, each of which is a search of the whole gallery.
+    """
     if threshold is None:
         if store.calibration is None:
             raise Problem(409, NO_THRESHOLD)
         threshold = store.calibration.identify
-    return [[decide(store.search(vector), threshold) for vector in one.vectors] for one in seen]
+    told: list[list[Identity]] = []
+    for one in seen:
+        told.append([])
+        for vector in one.vectors:
+            if time.monotonic() > end:
+                raise Problem(504, "There is no answer in time.")
+            told[-1].append(decide(store.search(vector), threshold))
+    return told
 
 
 def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], store: Store) -> dict[str, Any]:
