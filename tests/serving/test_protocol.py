@@ -99,6 +99,17 @@ def test_requests_sent_ahead_are_answered_in_order(address: tuple[str, int], exa
     assert [b"pictures" in body for _, body in answers] == [True, False, True, False]
 
 
+@pytest.mark.parametrize("path", [b"/", b"/healthz", b"/readyz", b"/metrics"])
+def test_whoever_looks_whether_it_is_there_may_ask_for_the_head_alone(
+    address: tuple[str, int], path: bytes
+) -> None:
+    """As `curl -I`, `wget --spider` and services that watch others do."""
+    with Connection(address) as connection:
+        connection.send(b"HEAD %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
+        status, body = connection.answer()
+        assert (status, body) == (200, b"")
+
+
 def test_a_request_may_come_in_pieces(address: tuple[str, int], example: Path) -> None:
     data = example.read_bytes()
     chunked = b"".join(

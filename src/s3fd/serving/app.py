@@ -92,10 +92,12 @@ def create_app(
     for one in routers:
         app.include_router(one)
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["operation"], summary="Whether pictures are taken", response_model=None)
     async def ready() -> JSONResponse:
         """Answer with 503 while the network is loaded, the queue is full or the service is stopping.
@@ -109,10 +111,12 @@ def create_app(
             await keeper.check()
         return JSONResponse({"status": "ready"})
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus", response_class=Response)
     async def read_metrics() -> Response:
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
