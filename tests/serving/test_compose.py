@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from serving.conftest import Process, until
+from serving.conftest import Process, Slow, running, until
 from serving.home import THRESHOLD, Home
 from serving.test_dockerfile import BUILD, ROOT, RUN, values
 
@@ -47,6 +47,7 @@ FILE = yaml.safe_load(TEXT)
 SERVICES = filled(FILE["services"])
 OURS, SERVER = SERVICES["s3fd"], SERVICES["postgres"]
 PLACE = OURS["command"][1]
+IMAGES_CHECK = json.loads(values(RUN, "HEALTHCHECK")[0].partition(" CMD ")[2])
 
 
 def test_what_is_secret_or_somebodys_own_comes_from_the_environment() -> None:
@@ -76,6 +77,18 @@ def test_podman_and_podman_compose_read_it_as_docker_does() -> None:
     for service in SERVICES.values():
         assert " " not in "".join(service["healthcheck"]["test"])  # at which older Podman takes a word apart
         assert set(service["networks"]) <= set(FILE["networks"])  # also the one named default
+
+
+@pytest.mark.parametrize("check", [IMAGES_CHECK, OURS["healthcheck"]["test"][1:]], ids=["image", "compose"])
+def test_the_checks_ask_no_proxy(check: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker gives containers the proxy of the machine's user, often without a word on 127.0.0.1."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert check[0] == "python"
+    with running(Slow(0)) as url:
+        words = [word.replace("http://127.0.0.1:8000", url) for word in check[1:]]
+        assert subprocess.run([sys.executable, *words], timeout=60).returncode == 0
 
 
 def test_people_are_kept_in_a_volume_and_the_server_comes_first() -> None:
