@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from serving.conftest import Process, Slow, running
@@ -50,6 +51,15 @@ def test_refusals_are_errors_with_a_reason(service: Process, example: Path) -> N
             client.detect("missing.jpg")
 
 
+def test_something_else_at_the_address_is_told_of() -> None:
+    url = "http://127.0.0.1:8000"
+    with Client(url) as client:
+        client._http = httpx.Client(transport=httpx.MockTransport(_welcome), base_url=url)
+        with pytest.raises(ServiceError, match=r"what answers at http://.* is not s3fd") as refused:
+            client.model()
+        assert (refused.value.status, refused.value.retry_after) == (200, None)
+
+
 def test_a_busy_service_is_asked_again(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Slow(0)
     waited: list[float] = []
@@ -73,6 +83,10 @@ def test_a_busy_service_is_asked_again(example: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ServiceError) as unreachable:
         gone.model()
     assert unreachable.value.status == 0
+
+
+def _welcome(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, html="<h1>Welcome</h1>")
 
 
 def _full(workers: object, count: int) -> None:

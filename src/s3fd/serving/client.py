@@ -22,7 +22,7 @@ class ServiceError(Exception):
     """A request that the service refused.
 
     Attributes:
-        status: the HTTP status; 0 if the service could not be reached.
+        status: the HTTP status; 0 if the service could not be reached, 200 if it is something else.
         detail: why.
         retry_after: seconds after which another try makes sense; None if it never does.
     """
@@ -142,7 +142,11 @@ class Client(Closing):
         except httpx.HTTPError as error:
             raise ServiceError(0, str(error) or type(error).__name__) from error
         if answer.is_success:
-            return answer.json()
+            try:
+                return answer.json()
+            except ValueError as error:
+                what = f"what answers at {self._http.base_url} is not s3fd"
+                raise ServiceError(answer.status_code, what) from error
         try:
             detail = str(answer.json()["detail"])
         except (ValueError, KeyError, TypeError):
