@@ -43,5 +43,6 @@ def test_what_nobody_foresaw_is_answered_too(example: Path, monkeypatch: pytest.
             answer = httpx.post(f"{url}/v1/detect", content=data, headers=JPEG, trust_env=False)
             check_problem(answer, 500)
             assert "secret" not in answer.text
+            assert answer.headers["x-request-id"] and answer.headers["x-content-type-options"] == "nosniff"
         again = httpx.post(f"{url}/v1/detect", content=data, headers=JPEG, trust_env=False, timeout=60)
         assert again.status_code == 200

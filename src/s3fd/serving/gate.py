@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from s3fd.serving.metrics import Metrics
-from s3fd.serving.problems import GONE, Problem
+from s3fd.serving.problems import GONE, UNEXPECTED, Problem
 from s3fd.serving.settings import is_loopback
 
 log = logging.getLogger("s3fd.serving")
@@ -59,12 +59,12 @@ class Gate:
             return
         start = time.perf_counter()
         request_id = uuid.uuid4().hex
-        status = 500
+        status, begun = 500, False
 
         async def mark(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 message["headers"] = [*message["headers"], *MARKS, (b"x-request-id", request_id.encode())]
                 MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
             await send(message)
@@ -78,6 +78,10 @@ class Gate:
             await problem.response()(scope, receive, mark)
         except ClientDisconnect:
             await Response(status_code=GONE)(scope, receive, mark)
+        except Exception:
+            if not begun:
+                await Problem(500, UNEXPECTED).response()(scope, receive, mark)
+            raise  # to the log
         finally:
             self._report(scope, status, time.perf_counter() - start, request_id, told)
 

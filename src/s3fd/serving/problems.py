@@ -16,6 +16,8 @@ MEDIA_TYPE = "application/problem+json"
 GONE = 499
 """In the log, of a client that did not wait for its answer: nginx's number for it."""
 
+UNEXPECTED = "Something went wrong here; the log says what."
+
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """RFC 9110's titles where Python's `http` has older ones."""
 
@@ -69,11 +71,10 @@ def title(status: int) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Let `app` answer whatever goes wrong in this form."""
+    """Let `app` answer in this form what is refused; what nobody foresaw is the gate's to answer."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
@@ -90,7 +91,3 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     return invalid(error.errors()).response()
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    return Problem(500, "Something went wrong here; the log says what.").response()
