@@ -145,6 +145,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=640, help="of the picture, where none is given")
     parser.add_argument("--seconds", type=float, default=60, help="of the overload; a quarter for the rest")
     parser.add_argument("--workers", type=int, default=processors())
+    parser.add_argument("--batch", type=int, default=1, help="pictures that may share a pass in the service")
     parser.add_argument("--deadline", type=float, default=10)
     args = parser.parse_args()
     seconds = min(args.seconds, MOST_SECONDS)
@@ -160,10 +161,10 @@ def made(width: int) -> bytes:
 
 
 @contextmanager
-def serving(workers: int, deadline: float) -> Iterator[str]:
+def serving(workers: int, batch: int, deadline: float) -> Iterator[str]:
     """Start the service, and end it after the block; gives its address."""
     command = [sys.executable, "-m", "s3fd", "serve", "--port", "0", "--per-client", "0", "--no-log"]
-    command += ["--workers", str(workers), "--deadline", str(deadline)]
+    command += ["--workers", str(workers), "--batch", str(batch), "--deadline", str(deadline)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     line = process.stderr.readline()
@@ -183,7 +184,7 @@ async def measure(body: bytes, args: argparse.Namespace, seconds: float) -> None
     for turn in range(ROUNDS):
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
             plain.append(alone.submit(detector, body, args.workers, part).result())
-        with serving(args.workers, args.deadline) as url:
+        with serving(args.workers, args.batch, args.deadline) as url:
             generator = Generator(url, body)
             await generator.keep(args.workers, 1)
             capacity.append(await timed(url, generator.keep(2 * args.workers + 1, part)))

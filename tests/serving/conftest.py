@@ -95,12 +95,19 @@ def running(
     *,
     key: str | None = None,
     workers: int = 1,
+    batch: int = 1,
     gallery: Gallery | None = None,
 ) -> Iterator[str]:
     """Serve in a thread of this process; gives the address."""
     started = threading.Event()
     app = create_app(
-        Detector(runtime), workers=workers, limits=limits, key=key, gallery=gallery, on_ready=started.set
+        Detector(runtime),
+        workers=workers,
+        batch=batch,
+        limits=limits,
+        key=key,
+        gallery=gallery,
+        on_ready=started.set,
     )
     bound, url = bind("127.0.0.1", 0)
     uvicorn = server(app, 10)

@@ -54,6 +54,12 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
     ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Pictures, of as many workers, that may share a pass of the network: for a GPU."
+        ),
+    ] = 1,
     gallery: Annotated[
         str | None,
         typer.Option(
@@ -137,7 +143,9 @@ def serve(
             )
         except ValueError as error:
             fail(str(error))
-        at_once = workers or processors()
+        at_once = workers or max(batch, processors())
+        if batch > at_once:
+            fail(f"--batch: {batch} pictures take as many --workers, not {at_once}")
         if gallery is None and (recogniser is not None or threshold is not None):
             fail("--recogniser and --threshold are for a --gallery")
         runtime = open_runtime(weights, threads or at_once, engine, device, precision, at_once)
@@ -160,6 +168,7 @@ def serve(
         application = create_app(
             detector,
             workers=at_once,
+            batch=batch,
             limits=limits,
             key=key,
             local=is_loopback(host),

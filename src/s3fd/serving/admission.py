@@ -15,6 +15,7 @@ from s3fd.inference.detector import Detector
 from s3fd.serving import bodies
 from s3fd.serving.intake import Hold, Intake
 from s3fd.serving.metrics import Metrics
+from s3fd.serving.passes import Passes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
 from s3fd.serving.workers import Workers
@@ -51,6 +52,7 @@ class Service:
     workers: Workers
     intake: Intake
     metrics: Metrics
+    passes: Passes
 
 
 @asynccontextmanager

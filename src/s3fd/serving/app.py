@@ -20,6 +20,7 @@ from s3fd.serving.gate import Gate
 from s3fd.serving.intake import Intake
 from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from s3fd.serving.passes import Passes
 from s3fd.serving.picture_routes import PictureRoutes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
@@ -32,6 +33,7 @@ def create_app(
     detector: Detector,
     *,
     workers: int,
+    batch: int = 1,
     limits: Limits | None = None,
     key: str | None = None,
     local: bool = True,
@@ -43,6 +45,7 @@ def create_app(
     Args:
         detector: its network must run in `workers` threads at a time: `open_runtime`'s streams.
         workers: pictures worked on at the same time.
+        batch: how many of them may share a pass of the network.
         limits: what bounds each request, and all together.
         key: the API key that is asked for; None for none.
         local: answer only what is addressed to this machine by a loopback name.
@@ -51,7 +54,9 @@ def create_app(
     """
     limits = limits or Limits()
     metrics = Metrics()
-    service = Service(detector, limits, Workers(workers, limits.queue), Intake(limits), metrics)
+    service = Service(
+        detector, limits, Workers(workers, limits.queue), Intake(limits), metrics, Passes(batch)
+    )
     metrics.watch("s3fd_queue_waiting", "Pictures that wait.", lambda: service.workers.waiting)
     metrics.watch("s3fd_workers_busy", "Pictures at work.", lambda: service.workers.working)
     metrics.watch("s3fd_held_bytes", "Bytes of requests held.", lambda: service.intake.bytes)

@@ -66,7 +66,8 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         """
         detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
         uploads = await bodies.read(request, service.limits, request.state.hold)
-        calls = [partial(finding.find, detector, service.limits, min_size, one) for one in uploads]
+        find = partial(finding.find, service.passes, detector, service.limits, min_size)
+        calls = [partial(find, one) for one in uploads]
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
         return _answer(service, request, uploads, found)
 

@@ -13,6 +13,7 @@ from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.records import Record
 from s3fd.inference.resize import network_size, parse_size
 from s3fd.serving.bodies import Upload
+from s3fd.serving.passes import Passes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import FORMATS, Limits
 
@@ -36,11 +37,11 @@ class Found:
     status: int = 200
 
 
-def find(detector: Detector, limits: Limits, min_size: float, upload: Upload) -> Found:
+def find(passes: Passes, detector: Detector, limits: Limits, min_size: float, upload: Upload) -> Found:
     """Find the faces of an upload; what is wrong with it is said and not raised."""
     name = upload.name or ""
     try:
-        return Found(_find(detector, limits, min_size, name, bytes(upload.data)))
+        return Found(_find(passes, detector, limits, min_size, name, bytes(upload.data)))
     except Problem as problem:
         return Found(Record(name, error=problem.detail), problem.status)
     except PictureError as error:
@@ -93,7 +94,9 @@ def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = Fals
     return pictures.load(data, None if full else needed(detector.size), formats=FORMATS)
 
 
-def _find(detector: Detector, limits: Limits, min_size: float, name: str, data: bytes) -> Record:
+def _find(
+    passes: Passes, detector: Detector, limits: Limits, min_size: float, name: str, data: bytes
+) -> Record:
     picture = decode(detector, limits, data)
-    faces = detector.find(picture).filter(min_size=min_size)
+    faces = passes.find(detector, picture).filter(min_size=min_size)
     return Record(name, faces, picture.width, picture.height)

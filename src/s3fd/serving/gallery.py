@@ -85,7 +85,8 @@ class Desk:
 
         async def work() -> tuple[list[Seen], R]:
             recogniser = self.gallery.recogniser
-            calls = [partial(see, detector, recogniser, limits, choose, one) for one in uploads]
+            look = partial(see, self.service.passes, detector, recogniser, limits, choose)
+            calls = [partial(look, one) for one in uploads]
             seen = await self.service.workers.run(calls, limits.deadline)
             self._count(request, sum(len(one.data) for one in uploads), seen)
             if len(seen) == 1 and not seen[0].good:

@@ -16,6 +16,7 @@ from s3fd.inference.pictures import PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import decode
+from s3fd.serving.passes import Passes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
 
@@ -48,7 +49,14 @@ def everybody(picture: Pixels, faces: Faces) -> Faces:
     return faces
 
 
-def see(detector: Detector, recogniser: Recogniser, limits: Limits, choose: Choice, upload: Upload) -> Seen:
+def see(
+    passes: Passes,
+    detector: Detector,
+    recogniser: Recogniser,
+    limits: Limits,
+    choose: Choice,
+    upload: Upload,
+) -> Seen:
     """Find the faces of an upload, and give the chosen ones vectors; what is wrong is said and not raised.
 
     The picture is decoded in full, as `s3fd gallery` does: recognisers look closer than the detector.
@@ -56,7 +64,7 @@ def see(detector: Detector, recogniser: Recogniser, limits: Limits, choose: Choi
     name = upload.name or ""
     try:
         picture = decode(detector, limits, bytes(upload.data), full=True)
-        faces = choose(picture.pixels, detector.find(picture))
+        faces = choose(picture.pixels, passes.find(detector, picture))
         vectors = recogniser.embed(picture.pixels, faces)
         return Seen(Record(name, faces, picture.width, picture.height), vectors)
     except Problem as problem:

@@ -2,7 +2,7 @@
 
 A worker takes one picture all the way, with one thread of the network: on a CPU that is the fastest, and a
 batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent
-requests share the queue and not a pass.
+requests share the queue, and a pass only where that is asked for (`s3fd.serving.passes`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+"""Pictures of concurrent requests that share a pass of the network, where that is wanted.
+
+On a CPU it is not: a batch takes longer than its pictures one by one (``benchmarks/throughput.py``). A GPU is
+hardly busy with one picture.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+from s3fd.faces import Faces
+from s3fd.inference.detector import Detector
+from s3fd.inference.pictures import Picture
+
+LINGER = 0.005
+"""Seconds for which a picture waits for others: about what a pass takes on a GPU."""
+
+Kind = tuple[Detector, tuple[int, int]]
+"""What pictures must have in common: all options, and the (width, height) at which the network sees them."""
+
+
+@dataclass(eq=False)
+class _Group:
+    """Pictures that are seen in one pass.
+
+    Attributes:
+        pictures: those that have joined.
+        full: set once nobody joins any more.
+        faces: of each picture, once they are found.
+    """
+
+    pictures: list[Picture] = field(default_factory=list)
+    full: Event = field(default_factory=Event)
+    faces: Future[list[Faces]] = field(default_factory=Future)
+
+
+class Passes:
+    """Finds faces for several threads, up to `batch` pictures at a time."""
+
+    def __init__(self, batch: int = 1) -> None:
+        """Share passes between so many pictures; 1 leaves each to itself. Raises ValueError under 1."""
+        if batch < 1:
+            raise ValueError(f"batch is 1 or more, not {batch}")
+        self.batch = batch
+        self._lock = Lock()
+        self._joinable: dict[Kind, _Group] = {}
+
+    def find(self, detector: Detector, picture: Picture) -> Faces:
+        """Find the faces of a picture as `detector` does, together with those of other threads.
+
+        The thread that comes first waits a moment for others whose picture is of the same kind, and finds the
+        faces of all. At ``auto`` a picture has passes of its own.
+        """
+        seen = detector.seen(picture)
+        if self.batch == 1 or seen is None:
+            return detector.find(picture)
+        group, place = self._join((detector, seen), detector.fit(picture))
+        if place == 0:
+            group.full.wait(LINGER)
+            self._close((detector, seen), group)
+            try:
+                group.faces.set_result(detector.find_many(group.pictures))
+            except BaseException as error:
+                group.faces.set_exception(error)
+        return group.faces.result()[place]
+
+    def _join(self, kind: Kind, picture: Picture) -> tuple[_Group, int]:
+        """Put a picture into the group of its kind, a new one if there is none; return its place there."""
+        with self._lock:
+            group = self._joinable.setdefault(kind, _Group())
+            group.pictures.append(picture)
+            if len(group.pictures) == self.batch:
+                del self._joinable[kind]
+                group.full.set()
+            return group, len(group.pictures) - 1
+
+    def _close(self, kind: Kind, group: _Group) -> None:
+        """Let nobody join a group any more."""
+        with self._lock:
+            if self._joinable.get(kind) is group:
+                del self._joinable[kind]
