@@ -48,7 +48,7 @@ def serve(
         typer.Option(
             min=1,
             help="Pictures worked on at the same time, each with its share of the threads.",
-            show_default="one a processor",
+            show_default="one a processor, and as many as --batch",
         ),
     ] = None,
     threads: Annotated[
