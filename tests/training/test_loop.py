@@ -179,18 +179,20 @@ def test_sets_of_several_formats_are_mixed(squares: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_picture_is_left_out_and_named_once(squares: Path, tmp_path: Path, workers: int) -> None:
-    root = shutil.copytree(squares, tmp_path / "squares")  # the other tests' are whole
-    whole = (root / "0.png").read_bytes()
-    (root / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with (root / "gt.txt").open("a") as table:
+    images = tmp_path / "images"
+    shutil.copytree(squares, images)
+    whole = (images / "0.png").read_bytes()
+    (images / "cut.png").write_bytes(whole[: len(whole) // 2])  # its header is whole
+    with (images / "gt.txt").open("a") as table:
         table.write("cut.png\n1\n5 5 50 50\n")
-    samples, problems = loop.read_data(TrainConfig.model_validate(settings()).data, root)
-    assert problems == []  # its header is whole
-    left_out: list[str] = []
-    config = TrainConfig.model_validate(settings(workers=workers, steps=2 * len(samples) // 2 + 1))
-    loop.train(config, samples, tmp_path / "run", on_left_out=left_out.append)
-    (reason,) = left_out
-    assert reason.startswith(f"{root / 'cut.png'}: ")
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(workers=workers, steps=14)))  # of 2 pictures: every one twice
+    command = [sys.executable, "-m", "s3fd", "train", str(config), "--data", str(images), "--device", "cpu"]
+    done = subprocess.run([*command, "--out", str(tmp_path / "run")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "skipped" not in done.stderr
+    (told,) = [line for line in done.stderr.splitlines() if "cut.png" in line]
+    assert told.startswith(f"left out: {images / 'cut.png'}: ")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
