@@ -58,6 +58,12 @@ def busy(status: int, detail: str, seconds: int = 1) -> Problem:
     return Problem(status, detail, headers={"Retry-After": str(seconds)})
 
 
+def late(seconds: float = 0) -> Problem:
+    """Return what is said of a request that took too long: longer than `seconds`, if they are given."""
+    within = f" within {seconds:.3g} seconds" if seconds else " in time"
+    return Problem(504, f"There is no answer{within}.")
+
+
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Return a refusal of options, from pydantic's errors; what was sent is not repeated."""
     wrong = [{"parameter": str(one["loc"][-1]), "detail": str(one["msg"])} for one in errors]

@@ -11,7 +11,7 @@ import numpy as np
 
 from s3fd.identity.decision import Identity, decide
 from s3fd.identity.store import GalleryError, Store
-from s3fd.serving.problems import Problem
+from s3fd.serving.problems import Problem, late
 from s3fd.serving.recognising import Seen
 
 NO_THRESHOLD = (
@@ -74,7 +74,7 @@ def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: S
         told.append([])
         for vector in one.vectors:
             if time.monotonic() > end:
-                raise Problem(504, "There is no answer in time.")
+                raise late()
             told[-1].append(decide(store.search(vector), threshold))
     return told
 

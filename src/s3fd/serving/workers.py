@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import TypeVar
 
-from s3fd.serving.problems import Problem, busy
+from s3fd.serving.problems import busy, late
 
 R = TypeVar("R")
 
@@ -67,12 +67,12 @@ class Workers:
         end = time.monotonic() + seconds
         waited = [asyncio.wrap_future(self._submit(call, end)) for call in calls]
         try:
-            done, late = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+            done, rest = await asyncio.wait(waited, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
             failures = [one.exception() for one in done]  # of all of them, or asyncio would log the others
             for failure in filter(None, failures):
                 raise failure
-            if late:
-                raise _late(seconds)
+            if rest:
+                raise late(seconds)
             return [one.result() for one in waited]
         finally:
             for one in waited:
@@ -92,7 +92,7 @@ class Workers:
         """Make a call in a thread, unless its time is over, and measure it."""
         start = time.monotonic()
         if start >= end:
-            raise _late(0)
+            raise late()
         try:
             return call()
         finally:
@@ -109,9 +109,3 @@ class Workers:
         if count > free:
             seconds = math.ceil(self._pending * self._seconds / self.workers)
             raise busy(503, "All workers are busy and the queue is full.", max(1, seconds))
-
-
-def _late(seconds: float) -> Problem:
-    """What is said of a request that took too long."""
-    within = f" within {seconds:.3g} seconds" if seconds else " in time"
-    return Problem(504, f"There is no answer{within}.")
