@@ -59,7 +59,8 @@ class Workers:
         If this is cancelled, calls that no thread has begun are not made.
 
         Raises:
-            Problem: with status 503 if there is no room for all, 504 after so many seconds.
+            s3fd.serving.problems.Problem: with status 503 if there is no room for all, 504 after so many
+                seconds.
         """
         with self._lock:
             self._check_room(len(calls))
