@@ -51,7 +51,8 @@ OPEN_ERRORS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupporte
 class OnnxRuntime:
     """A model in ONNX Runtime that answers as `s3fd.inference.runtime.Runtime`.
 
-    Until an attribute is asked for, it runs the model without the operations that only attributes need.
+    It runs the model without the operations that are only needed for what was not asked for: for attributes,
+    or for the embedding.
     """
 
     engine = "onnx"
@@ -72,7 +73,7 @@ class OnnxRuntime:
         self._threads = threads or processors()
         self._providers = _providers(device)
         model = path.read_bytes()
-        faces_alone = _without_attributes(model)
+        faces_alone = _faces_alone(model)
         try:
             self._faces = self._open(path if faces_alone is None else faces_alone)
         except OPEN_ERRORS as error:
@@ -85,8 +86,8 @@ class OnnxRuntime:
         metadata = self._faces.get_modelmeta().custom_metadata_map
         self.classes = parse_classes(metadata.get("attributes", "{}"))
         self.embedding = parse_embedding(metadata.get(EMBEDDING))
-        self._whole = self._faces
-        self._unopened = None if faces_alone is None else model
+        self._model = model
+        self._opened = {(False, False): self._faces}  # by whether attributes and the embedding are told
         self._lock = Lock()
 
     @property
@@ -99,7 +100,7 @@ class OnnxRuntime:
     ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
         asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
-        session = self._with_attributes() if attributes or embedding else self._faces
+        session = self._session(bool(attributes), embedding)
         scores, boxes, *told = session.run(asked, {INPUT: np.ascontiguousarray(pictures)})
         vectors = told.pop() if embedding else None
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
@@ -108,12 +109,13 @@ class OnnxRuntime:
         """Open a model, or the bytes of one."""
         return onnxruntime.InferenceSession(model, session_options(self._threads), providers=self._providers)
 
-    def _with_attributes(self) -> Any:
-        """The session of the whole model, which is opened when an attribute is asked for the first time."""
+    def _session(self, attributes: bool, embedding: bool) -> Any:
+        """What tells faces, and more if asked to; it is opened when it is asked for the first time."""
         with self._lock:
-            if self._unopened is not None:
-                self._whole, self._unopened = self._open(self._unopened), None
-            return self._whole
+            if (attributes, embedding) not in self._opened:
+                more = [*(self.classes if attributes else ()), *([EMBEDDING] if embedding else ())]
+                self._opened[attributes, embedding] = self._open(keep(self._model, [*OUTPUTS, *more]))
+            return self._opened[attributes, embedding]
 
 
 def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:
@@ -123,8 +125,8 @@ def open_onnx(path: Path, threads: int | None, device: str, precision: str, stre
     return OnnxRuntime(path, share(threads, streams), device)
 
 
-def _without_attributes(model: bytes) -> bytes | None:
-    """A model without its attributes; None if it has none, or is not what it should be."""
+def _faces_alone(model: bytes) -> bytes | None:
+    """A model that tells nothing but faces; None if that is all it does, or it is not what it should be."""
     try:
         faces_alone = keep(model, OUTPUTS)
     except ValueError:

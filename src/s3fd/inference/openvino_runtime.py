@@ -60,8 +60,8 @@ REMEMBERED = 100
 class OpenVinoRuntime:
     """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
 
-    As many threads as it has streams run it at the same time; others wait for their turn. Until an attribute
-    is asked for, it runs the model without the operations that only attributes need.
+    As many threads as it has streams run it at the same time; others wait for their turn. It runs the model
+    without the operations that are only needed for what was not asked for: for attributes, or the embedding.
 
     In bf16, or with a model in 8 bits, it pads pictures at the right and at the bottom (`MULTIPLE`), so that
     there are anchors beyond their edges. Where the embedding is asked for, it does not: cells are counted.
@@ -97,8 +97,10 @@ class OpenVinoRuntime:
             quantised = _quantised(model)
             if not quantised:  # there, constants are to stay in 8 bits
                 _fold_constants(model)
-            self._models = {True: model, False: _without_attributes(model)}  # by whether attributes are told
-            self._any = {False: self._compiled(self._models[False])}  # for every shape
+            self._model = model
+            faces = _keeping(model, OUTPUTS)
+            self._models = {(False, False): faces}  # by whether attributes and the embedding are told
+            self._any = {(False, False): self._compiled(faces)}  # for every shape
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ValueError(f"{path}: not a model that OpenVINO can open: {reason}") from error
@@ -116,7 +118,7 @@ class OpenVinoRuntime:
         asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
         if not embedding:
             pictures = _padded(pictures, self._multiple)
-        requests = self._requests(_Kind(len(asked) > len(OUTPUTS), pictures.shape))
+        requests = self._requests(_Kind((bool(attributes), embedding), pictures.shape))
         scores, boxes, *told = requests.run(np.ascontiguousarray(pictures), asked)
         vectors = told.pop() if embedding else None
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
@@ -128,15 +130,23 @@ class OpenVinoRuntime:
                 self._fixed.move_to_end(kind)
                 return self._fixed[kind]
             if self._recurs(kind):
-                model = self._models[kind.told].clone()
+                model = self._telling(kind.told).clone()
                 model.reshape({INPUT: list(kind.shape)})
                 self._fixed[kind] = self._compiled(model)
                 if len(self._fixed) > FIXED:
                     self._fixed.popitem(last=False)
                 return self._fixed[kind]
             if kind.told not in self._any:
-                self._any[kind.told] = self._compiled(self._models[kind.told])
+                self._any[kind.told] = self._compiled(self._telling(kind.told))
             return self._any[kind.told]
+
+    def _telling(self, told: tuple[bool, bool]) -> Any:
+        """The model that tells faces, and attributes and the embedding where these are `told`."""
+        if told not in self._models:
+            attributes, embedding = told
+            more = [*(self.classes if attributes else ()), *([EMBEDDING] if embedding else ())]
+            self._models[told] = _keeping(self._model, [*OUTPUTS, *more])
+        return self._models[told]
 
     def _recurs(self, kind: _Kind) -> bool:
         """Count a call, and say whether it is time to compile the model for its shape."""
@@ -154,9 +164,9 @@ class OpenVinoRuntime:
 
 
 class _Kind(NamedTuple):
-    """What distinguishes calls: whether more than faces is told, and the shape of the pictures."""
+    """What distinguishes calls: whether attributes and the embedding are told, and the pictures' shape."""
 
-    told: bool
+    told: tuple[bool, bool]
     shape: tuple[int, ...]
 
 
@@ -227,13 +237,13 @@ def _padded(pictures: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
     return padded
 
 
-def _without_attributes(model: Any) -> Any:
-    """A copy of an `openvino.Model` whose outputs are scores and boxes alone."""
-    alone = model.clone()
-    for result in alone.get_results():
-        if result.output(0).get_names().isdisjoint(OUTPUTS):
-            alone.remove_result(result)
-    return alone
+def _keeping(model: Any, outputs: Sequence[str]) -> Any:
+    """A copy of an `openvino.Model` with these outputs alone."""
+    kept = model.clone()
+    for result in kept.get_results():
+        if result.output(0).get_names().isdisjoint(outputs):
+            kept.remove_result(result)
+    return kept
 
 
 def _names(ports: Sequence[Any]) -> set[str]:
