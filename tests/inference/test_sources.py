@@ -226,3 +226,22 @@ def test_a_file_named_like_a_camera_is_a_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     (tmp_path / "0").touch()
     assert found("0") == ["0"]
+
+
+def test_a_folder_without_pictures_is_a_failure(photos: Path) -> None:
+    (photos / "letters" / "old").mkdir(parents=True)
+    (photos / "letters" / "old" / "letter.txt").touch()
+    (told,) = sources(["letters"])
+    assert (told.path, told.error) == ("letters", "no picture in this folder")
+    (photos / "letters" / "old" / "3d.MPO").touch()
+    assert [source.error for source in sources(["letters"])] == [None]
+
+
+def test_a_folder_of_videos_has_videos_where_these_are_asked_for(photos: Path) -> None:
+    (photos / "clips").mkdir()
+    for name in ("a.3gp", "b.m2ts", "c.flv", "d.ts"):  # the last may be a program
+        (photos / "clips" / name).touch()
+    assert [s.error for s in sources(["clips"])] == ["no picture in this folder"]
+    found = list(sources(["clips"], whole_videos=True))
+    assert [Path(source.path).name for source in found] == ["a.3gp", "b.m2ts", "c.flv"]
+    assert all(source.video for source in found)

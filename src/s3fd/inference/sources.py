@@ -28,12 +28,13 @@ from s3fd.video.frames import cut_off
 # fmt: off
 PICTURE_SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
-    ".pbm", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+    ".mpo", ".pbm", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 })
 """Suffixes of what is taken for a picture in a folder; a file that is named itself is always tried."""
 
 VIDEO_SUFFIXES = frozenset({
-    ".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv",
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm",
+    ".wmv",
 })
 """Suffixes of what is taken for a video."""
 
@@ -124,7 +125,8 @@ def is_known(path: str) -> bool:
 def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str | Source]:
     """File names and failures that one PATH stands for; frames of a camera."""
     if os.path.isdir(path):
-        yield from _walk(path, exclude, PICTURE_SUFFIXES | VIDEO_SUFFIXES if videos else PICTURE_SUFFIXES)
+        below = _walk(path, exclude, PICTURE_SUFFIXES | VIDEO_SUFFIXES if videos else PICTURE_SUFFIXES)
+        yield from _or_failure(below, path, "no picture in this folder")
     elif os.path.lexists(path):
         yield path
     elif path.isascii() and path.isdigit():
@@ -132,11 +134,16 @@ def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str |
     elif glob.has_magic(path):
         root, parts = _split_pattern(path)
         matches = (match for match in _match(root, parts, exclude) if is_known(match))
-        first = next(matches, None)
-        yield first if first is not None else _failure(path, "no picture matches this pattern")
-        yield from matches
+        yield from _or_failure(matches, path, "no picture matches this pattern")
     else:
         yield _failure(path, "no such file or folder")
+
+
+def _or_failure(found: Iterator[str | Source], path: str, reason: str) -> Iterator[str | Source]:
+    """What was found, or why that is nothing."""
+    first = next(found, None)
+    yield first if first is not None else _failure(path, reason)
+    yield from found
 
 
 def _failure(path: str, reason: str) -> Source:
