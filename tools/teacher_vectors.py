@@ -26,6 +26,7 @@ from rich.progress import track
 
 from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
+from s3fd.data import wider
 from s3fd.evaluation.verification import read_pairs
 from s3fd.identity.crops import square_crops
 from s3fd.identity.onnx_recogniser import OnnxRecogniser, open_recogniser
@@ -48,6 +49,15 @@ SAME = 0.4
 
 MAY_BE_NONE = "1"
 """`invalid` of what may be no face."""
+
+MASKED = "mask"
+"""`mask` of a face that wears one."""
+
+SMALLEST = 34
+"""Longer side in pixels from which a face of a crowd shows enough of a person."""
+
+COLUMNS = ("image", "x1", "y1", "x2", "y2", "invalid", "pack", "Person")
+"""Of the table that is written."""
 
 BATCH = 64
 
@@ -89,7 +99,21 @@ def rows_of(tables: list[Path], strangers: set[str]) -> list[dict[str, str]]:
         with table.open(encoding="utf-8", newline="") as lines:
             rows += csv.DictReader(lines)
     theirs = {row["image"] for row in rows if row.get("Person") in strangers}
-    return [row for row in rows if row["invalid"] != MAY_BE_NONE and row["image"] not in theirs]
+    return [
+        row
+        for row in rows
+        if row["invalid"] != MAY_BE_NONE and row.get("mask") != MASKED and row["image"] not in theirs
+    ]
+
+
+def crowd(data: Path, annotations: str, images: str) -> Iterator[dict[str, str]]:
+    """The faces of a crowd from `SMALLEST` on, as rows of a table; both paths are below `data`."""
+    for sample in wider.read(data / annotations, data / images).samples:
+        sides = (sample.boxes[:, 2:] - sample.boxes[:, :2]).max(axis=1, initial=0)
+        for box in sample.boxes[~sample.ignored & (sides >= SMALLEST)]:
+            corners = dict(zip(COLUMNS[1:5], map(str, box.tolist()), strict=True))
+            image = Path(str(sample.path)).relative_to(data).as_posix()
+            yield {"image": image, **corners, "invalid": "0", "pack": images.partition("/")[0]}
 
 
 def faces(
@@ -129,10 +153,13 @@ def main() -> None:
     parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file, its card beside it")
     parser.add_argument("--without", type=Path, help="pairs of people who are not to be looked at")
     parser.add_argument("--packs", nargs="+", help="only faces of these packs")
+    parser.add_argument("--crowds", nargs="+", default=[], metavar="ANNOTATIONS=IMAGES")
     args = parser.parse_args()
     pairs = read_pairs(args.without) if args.without else []
     rows = rows_of(args.tables, {name for pair in pairs for name, _ in (pair.first, pair.second)})
     rows = [row for row in rows if not args.packs or row["pack"] in args.packs]
+    for place in args.crowds:
+        rows += crowd(args.data, *place.split("="))
     recogniser = open_recogniser(args.recogniser)
     numbers, vectors, waiting = [], [], []
     for number, face in faces(rows, args.data, args.landmarks, recogniser.size):
@@ -151,7 +178,7 @@ def main() -> None:
         vectors=np.concatenate(vectors),
     )
     with args.out.with_suffix(".csv").open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
+        writer = csv.DictWriter(out, COLUMNS, restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(kept)
     print(f"{len(kept)} of {len(rows)} faces")

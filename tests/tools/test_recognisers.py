@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 from scripts import load_script
@@ -20,12 +21,23 @@ def test_nobody_who_tests_is_learnt_from(monkeypatch: pytest.MonkeyPatch, tmp_pa
     tool = load("teacher_vectors", monkeypatch)
     table = tmp_path / "t.csv"
     table.write_text(
-        "image,x1,y1,x2,y2,invalid,pack,Person\na.jpg,0,0,9,9,0,p,Ann\na.jpg,20,0,29,9,0,p,\n"
-        "b.jpg,0,0,9,9,0,p,Bob\nb.jpg,20,0,29,9,1,p,\nc.jpg,0,0,9,9,0,p,\n"
+        "image,x1,y1,x2,y2,invalid,pack,Person,mask\na.jpg,0,0,9,9,0,p,Ann,\na.jpg,20,0,29,9,0,p,,\n"
+        "b.jpg,0,0,9,9,0,p,Bob,bare\nb.jpg,20,0,29,9,1,p,,\nc.jpg,0,0,9,9,0,p,,\nd.jpg,0,0,9,9,0,p,,mask\n"
     )
     rows = tool.rows_of([table], {"Ann"})
     assert [(row["image"], row["x1"]) for row in rows] == [("b.jpg", "0"), ("c.jpg", "0")]
     np.testing.assert_array_equal(tool.box_of(rows[0]), [0, 0, 9, 9])
+
+
+def test_larger_faces_of_crowds_become_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = load("teacher_vectors", monkeypatch)
+    (tmp_path / "party" / "images").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "party" / "images" / "1.jpg"), np.zeros((90, 90, 3), np.uint8))
+    boxes = ["10 20 34 30 0 0 0 0 0 0", "50 50 20 33 0 0 0 0 0 0", "0 0 40 40 0 0 0 1 0 0"]
+    (tmp_path / "party" / "bbx_gt.txt").write_text("\n".join(["1.jpg", "3", *boxes]) + "\n")
+    (row,) = tool.crowd(tmp_path, "party/bbx_gt.txt", "party/images")
+    assert (row["image"], row["pack"], row["invalid"]) == ("party/images/1.jpg", "party", "0")
+    np.testing.assert_array_equal(tool.box_of(row), [10, 20, 44, 50])
 
 
 def test_eyes_and_mouth_come_to_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
