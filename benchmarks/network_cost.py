@@ -17,14 +17,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s3fd.network import build
 from s3fd.network.attributes import Attribute
+from s3fd.network.embedding import Embedding
 
 GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4, 5), depth=3)
-NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...]], ...] = (
-    ("`vgg16`", "vgg16", ()),
-    ("`slim`", "slim", ()),
-    ("`slim` with gender", "slim", (GENDER,)),
+NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...], Embedding | None], ...] = (
+    ("`vgg16`", "vgg16", (), None),
+    ("`slim`", "slim", (), None),
+    ("`slim` with gender", "slim", (GENDER,), None),
+    ("`slim` with gender and an embedding", "slim", (GENDER,), Embedding()),
 )
-"""The networks of the table; the last is that of the bundled weights."""
+"""The networks of the table; the last two are those of the bundled weights."""
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
@@ -43,9 +45,12 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=640)
     options = parser.parse_args()
     print(f"| backbone | parameters, M | GMAC at {options.width}×{options.height} |\n|---|---|---|")
-    for name, backbone, attributes in NETWORKS:
+    for name, backbone, attributes, embedding in NETWORKS:
         with torch.device("meta"):
-            network = build(backbone, attributes=attributes).eval()
+            network = build(backbone, attributes=attributes)
+            if embedding is not None:
+                network.embed(embedding)
+        network.eval()
         parameters = sum(p.numel() for p in network.parameters()) / 1e6
         work = multiply_accumulates(network, options.height, options.width) / 1e9
         print(f"| {name} | {parameters:.2f} | {work:.2f} |")

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=400, help="how many people, at most")
     parser.add_argument("--only", type=Path, help="pairs: only people that they name")
     parser.add_argument("--recogniser", type=Path)
-    parser.add_argument("--weights", default="slim")
+    parser.add_argument("--weights", help="the bundled ones, unless told otherwise")
     parser.add_argument("--size", type=parse_size, default="vga")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()

@@ -44,6 +44,15 @@ def wider_val(shared_pack: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def lfw_pairs() -> Path:
+    """Pairs of LFW's pictures, of one person and of two."""
+    pairs = SHARED / "data" / "lfw_pairs.txt"
+    if not pairs.is_file():
+        missing(f"{pairs} is not there (S3FD_SHARED says where to look)")
+    return pairs
+
+
+@pytest.fixture(scope="session")
 def yunet() -> Path:
     """YuNet's weights, which the project measures itself against, and learns from."""
     weights = SHARED / "peers" / "yunet_n_640_640.onnx"

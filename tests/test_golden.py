@@ -16,6 +16,9 @@ import s3fd
 from s3fd import boxes as box_ops
 from s3fd.evaluation import wider
 from s3fd.evaluation.protocols import PROTOCOLS
+from s3fd.evaluation.verification import read_pairs
+from s3fd.evaluation.verification_pictures import find_pictures, judge
+from s3fd.identity.job import open_reader
 from s3fd.inference.runtime import BUNDLED, open_runtime
 from s3fd.weights.digest import sha256
 
@@ -47,26 +50,54 @@ def test_the_command_of_the_readme(tmp_path: Path) -> None:
     assert done.stdout.strip() in (ROOT / "README.md").read_text(), "the README shows another result"
 
 
-def test_weights_are_those_of_their_card() -> None:
-    card = (BUNDLED / "slim.md").read_text()
+@pytest.mark.parametrize(("name", "most"), [("slim", 4_000_000), ("slim-identity", 6_000_000)])
+def test_weights_are_those_of_their_card(name: str, most: int) -> None:
+    card = (BUNDLED / f"{name}.md").read_text()
     for suffix in (".onnx", ".safetensors"):
-        path = BUNDLED / f"slim{suffix}"
-        assert path.stat().st_size <= 4_000_000
+        path = BUNDLED / f"{name}{suffix}"
+        assert path.stat().st_size <= most
         assert sha256(path) in card, f"{path.name} is not the file that its card describes"
 
 
-def test_onnx_and_safetensors_are_one_network() -> None:
+@pytest.mark.parametrize("name", ["slim", "slim-identity"])
+def test_onnx_and_safetensors_are_one_network(name: str) -> None:
     torch = pytest.importorskip("torch")
     from s3fd.network.decoder import PictureNetwork
     from s3fd.weights.network_file import load_network
 
     picture = cv2.imread(str(EXAMPLE))[None]
-    scores, boxes, told, _ = open_runtime("slim")(picture, ["gender"])
+    runtime = open_runtime(name)
+    has_embedding = runtime.embedding is not None
+    assert has_embedding == (name == "slim-identity")
+    told = runtime(picture, ["gender"], embedding=has_embedding)
     with torch.no_grad():
-        expected = PictureNetwork(load_network(BUNDLED / "slim.safetensors"))(torch.from_numpy(picture))
-    np.testing.assert_allclose(scores, expected[0], atol=1e-4)
-    np.testing.assert_allclose(boxes, expected[1], atol=0.05)
-    np.testing.assert_allclose(told["gender"], expected[2], atol=1e-3)
+        expected = PictureNetwork(load_network(BUNDLED / f"{name}.safetensors"))(torch.from_numpy(picture))
+    np.testing.assert_allclose(told.scores, expected[0], atol=1e-4)
+    np.testing.assert_allclose(told.boxes, expected[1], atol=0.05)
+    np.testing.assert_allclose(told.attributes["gender"], expected[2], atol=1e-3)
+    if has_embedding:
+        np.testing.assert_allclose(told.embedding, expected[3], atol=1e-2 * np.abs(told.embedding).max())
+
+
+def test_slim_identity_finds_what_slim_finds() -> None:
+    picture = cv2.imread(str(EXAMPLE))
+    plain, same = (s3fd.load(name, attributes=("gender",)) for name in ("slim", "slim-identity"))
+    assert plain(picture).to_dicts() == same(picture).to_dicts()
+
+
+def test_pairs_of_people_who_were_not_trained_on_are_told_apart(
+    shared_pack: Callable[[str], Path], lfw_pairs: Path
+) -> None:
+    """The first 50 pairs of one person and of two, of the first two folds of LFW's list."""
+    listed = read_pairs(lfw_pairs)
+    pairs = [
+        pair
+        for fold in (0, 1)
+        for same in (True, False)
+        for pair in [p for p in listed if p.fold == fold and p.same is same][:50]
+    ]
+    judged = judge(open_reader(size=320), pairs, find_pictures(pairs, shared_pack("lfw_subset") / "images"))
+    assert len(pairs) == 200 and judged.result.accuracy > 0.84, "far under the 90 % that the card states"
 
 
 @pytest.mark.slow

@@ -174,7 +174,7 @@ def test_the_same_in_a_database(home: Path, postgres: Callable[[], str]) -> None
 
 
 def test_the_networks_own_embedding_needs_no_recogniser(home: Path, tmp_path: Path) -> None:
-    nothing = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada")
+    nothing = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", "--weights", "slim")
     assert nothing.code == 2 and "slim has no embedding of its own" in nothing.errors
     network = load_network(BUNDLED / "slim.safetensors")
     torch.manual_seed(0)
@@ -186,6 +186,14 @@ def test_the_networks_own_embedding_needs_no_recogniser(home: Path, tmp_path: Pa
     assert same.code == 0 and same.lines[0]["score"] == pytest.approx(1, abs=1e-4)
     refused = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "A", "--recogniser", home / "colours.onnx")
     assert refused.code == 2 and "cannot be compared" in refused.errors
+
+
+def test_the_bundled_embedding_is_used_unless_told_otherwise(tmp_path: Path) -> None:
+    assert gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Eileen").code == 0
+    mirrored = tmp_path / "mirrored.jpg"
+    cv2.imwrite(str(mirrored), cv2.imread(str(EXAMPLE))[:, ::-1])
+    told = gallery("verify", tmp_path / "g.db", "Eileen", mirrored, "--threshold", 0.5)
+    assert told.code == 0 and 0.6 < told.lines[0]["score"] < 0.9999
 
 
 def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:

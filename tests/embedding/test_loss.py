@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from s3fd.embedding.loss import MarginLoss, teacher_loss
+from s3fd.embedding.loss import MarginLoss, likeness_loss, teacher_loss
 
 
 def by_hand(kind: str, cosines: torch.Tensor, right: int) -> float:
@@ -57,3 +57,18 @@ def test_the_teacher_is_copied_where_it_said_something() -> None:
     taught = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 0.0]])
     assert teacher_loss(vectors, taught).item() == pytest.approx((0 + 0.2) / 2)
     assert teacher_loss(vectors, torch.zeros(3, 2)).item() == 0
+
+
+def test_a_face_is_to_be_as_like_others_as_the_teacher_says() -> None:
+    others = F.normalize(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 1.0]]), dim=1)
+    taught = others[:1].repeat(2, 1)
+    near = F.normalize(torch.tensor([[1.0, 0.1], [1.0, 0.3]]), dim=1)
+    losses = [likeness_loss(v[None], taught[:1], others, 0.1).item() for v in (taught[0], *near, others[1])]
+    assert losses == sorted(losses)
+    wanted = F.softmax(others[0] @ others.T / 0.1, dim=0)
+    by_hand = -(wanted * F.log_softmax(near[0] @ others.T / 0.1, dim=0)).sum()
+    assert losses[1] == pytest.approx(by_hand.item(), abs=1e-5)
+    nothing = torch.zeros(2, 2)
+    assert likeness_loss(near, nothing, others, 0.1).item() == 0
+    both = likeness_loss(near, torch.stack([taught[0], nothing[0]]), others, 0.1).item()
+    assert both == pytest.approx(losses[1], abs=1e-5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -17,10 +16,10 @@ from typer.testing import CliRunner
 
 from s3fd.cli.embed import app
 from s3fd.embedding import run
-from s3fd.embedding.config import BranchConfig, EmbedConfig, MarginConfig, load_config, presets
+from s3fd.embedding.config import EmbedConfig, LikenessConfig, MarginConfig, TrunkConfig, load_config, presets
 from s3fd.embedding.faces import cut_out, read_teacher
-from s3fd.embedding.run import agreement, read_faces
-from s3fd.embedding.train import WAITING, Step, echo, see, train
+from s3fd.embedding.run import read_faces
+from s3fd.embedding.train import Step, train
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.runtime import BUNDLED
@@ -34,10 +33,15 @@ from s3fd.weights import run_result
 from s3fd.weights.embedding_digest import embedding_digest
 from s3fd.weights.network_file import load_network, save_network
 
-SMALL = BranchConfig(dimension=8, layers=(2, 3), width=16, depth=2)
-NO_MARGIN = MarginConfig(weight=0)
+SMALL = TrunkConfig(dimension=8, layers=(2, 3), width=16, depth=2)
 QUICK = EmbedConfig(
-    branch=SMALL, margin=NO_MARGIN, levels=(1, 0), batch=16, epochs=30, echo=2, held_out=0, precision="fp32"
+    trunk=SMALL,
+    likeness=LikenessConfig(weight=0),
+    margin=MarginConfig(weight=0),
+    batch=16,
+    epochs=30,
+    held_out=0,
+    precision="fp32",
 )
 
 
@@ -55,19 +59,28 @@ def test_training_comes_nearer_to_the_teacher_and_leaves_the_detector_alone(port
     assert steps[-1][0].number == steps[-1][1] and last < 0.7 * first
     after = network.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
-    assert agreement(network, faces)[0] > agreement(_untrained(), faces)[0] + 0.2
+    assert run.test(network, faces)[0] > run.test(_untrained(), faces)[0] + 0.2
 
 
-def test_agreement_is_that_of_all_faces(portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_trunk_begins_with_the_detectors_stages_and_changes_its_own_alone() -> None:
+    network = _untrained()
+    trunk, backbone = network.embedding_trunk, network.backbone
+    for own, theirs in zip(trunk.first, [backbone.stem, *backbone.stages[:2]], strict=True):
+        pairs = zip(own.parameters(), theirs.parameters(), strict=True)
+        assert all(torch.equal(a, b) and a is not b for a, b in pairs)
+
+
+def test_every_held_out_face_is_tested(portraits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = read_faces(portraits / "index.csv", portraits / "pictures", "Person")
     teacher = read_teacher(portraits / "teacher.npz", portraits / "pictures")
     taught = [f for some in cut_out(labels.pictures, "Person", teacher) for f in some if f.vector is not None]
-    shown = []
-    monkeypatch.setattr(
-        run, "see", lambda network, batch: shown.append(len(batch.persons)) or see(network, batch)
-    )
-    assert len(agreement(_untrained(), taught, batch=8)) == 2
-    assert shown == [8, 8, 4] * 2
+    different = taught[:3]  # of three people
+    assert run.test(_untrained(), []) == (None, None)
+    monkeypatch.setattr(run, "read", lambda trunk, batch: batch.vectors)
+    assert run.test(_untrained(), different, batch=2) == (1, 1)
+    monkeypatch.setattr(run, "read", lambda trunk, batch: -batch.vectors)
+    assert run.test(_untrained(), different, batch=2)[1] == 0
+    assert run.test(_untrained(), taught, batch=8)[0] == pytest.approx(-1)
 
 
 def _untrained() -> torch.nn.Module:
@@ -79,7 +92,7 @@ def _untrained() -> torch.nn.Module:
 
 def test_the_command_leaves_weights_a_model_and_a_report(portraits: Path) -> None:
     (portraits / "quick.yaml").write_text(
-        "branch: {dimension: 8, layers: [2, 3], width: 16, depth: 2}\nlevels: [1, 0]\nbatch: 8\nepochs: 1\n"
+        "trunk: {dimension: 8, layers: [2, 3], width: 16, depth: 2}\nbatch: 8\nepochs: 1\n"
         "held_out: 0.2\nprecision: fp32\n",
         encoding="utf-8",
     )
@@ -88,7 +101,7 @@ def test_the_command_leaves_weights_a_model_and_a_report(portraits: Path) -> Non
     done = CliRunner().invoke(app, [str(portraits / "index.csv"), *place, *options])
     assert done.exit_code == 0, done.output
     report = json.loads((portraits / "out" / "report.json").read_text())
-    assert report["people"] == 3 and len(report["agreement"]) == 2
+    assert report["people"] == 3 and -1 <= report["agreement"] <= 1 and 0 <= report["recognised"] <= 1
     network = load_network(portraits / "out" / "weights.safetensors")
     assert network.embedding == SMALL.embedding
     ours, theirs = TorchRuntime(network), OnnxRuntime(portraits / "out" / "model.onnx", threads=1)
@@ -135,40 +148,17 @@ def test_the_digest_knows_what_makes_the_vectors_and_nothing_else(tmp_path: Path
     with torch.no_grad():
         network.heads.conf[2].bias.add_(1)
         assert embedding_digest(network) == digest
-        network.backbone.stem[0].weight.add_(1e-3)
+        network.backbone.stem[0].weight.add_(1)
+        assert embedding_digest(network) == digest
+        network.embedding_trunk.first[0][0].weight.add_(1e-3)
     assert embedding_digest(network) != digest
-
-
-def test_echoes_come_back_a_few_times_each() -> None:
-    def items(first: int) -> Iterable[int]:
-        return range(first, 200)
-
-    echoes = list(echo(items, 3, seed=0))
-    assert len(echoes) == 600 and set(echoes) == set(range(200))
-    assert echoes[::3] == list(range(200))
-    ages = [step // 3 - item for step, item in enumerate(echoes)]
-    assert min(ages) == 0 and max(ages) == WAITING - 1
-    assert list(echo(lambda first: range(first, 5), 1, seed=0)) == [0, 1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("start", [0, 1, 5, 190, 192, 400, 599, 600])
-def test_echoes_of_a_run_that_goes_on_are_those_that_it_would_have_heard(start: int) -> None:
-    asked = []
-
-    def items(first: int) -> Iterable[int]:
-        asked.append(first)
-        return range(first, 200)
-
-    whole = list(echo(lambda first: range(first, 200), 3, seed=0))
-    assert list(echo(items, 3, 0, start)) == whole[start:]
-    assert asked == [max(0, start // 3 - WAITING + 1)]
 
 
 def test_a_run_goes_on_as_if_it_had_not_been_stopped(portraits: Path, tmp_path: Path) -> None:
     labels = read_faces(portraits / "index.csv", portraits / "pictures", "Person")
     teacher = read_teacher(portraits / "teacher.npz", portraits / "pictures")
     faces = [face for some in cut_out(labels.pictures, "Person", teacher) for face in some]
-    config = QUICK.model_copy(update={"margin": MarginConfig(), "levels": (0.7, 0.3), "epochs": 6, "echo": 3})
+    config = QUICK.model_copy(update={"margin": MarginConfig(), "likeness": LikenessConfig(), "epochs": 6})
     steps: list[Step] = []
     whole = train(_detector(), faces, 3, config, lambda step, count: steps.append(step))
     assert [step.number for step in steps] == list(range(1, 10))
@@ -198,8 +188,8 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
 ) -> None:
     monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)  # it takes longer than all the rest
     (portraits / "run.yaml").write_text(
-        "branch: {dimension: 8, layers: [2, 3], width: 16, depth: 1}\nlevels: [0.8, 0.2]\nbatch: 8\n"
-        "epochs: 20\necho: 2\nheld_out: 0.2\nprecision: fp32\ncheckpoint_every: 4\n",
+        "trunk: {dimension: 8, layers: [2, 3], width: 16, depth: 1}\nbatch: 8\n"
+        "epochs: 20\nheld_out: 0.2\nprecision: fp32\ncheckpoint_every: 4\n",
         encoding="utf-8",
     )
     arguments = [
@@ -218,7 +208,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     assert all(torch.equal(one[name], two[name]) for name in one)
     records = [(folder / "metrics.jsonl").read_text() for folder in (whole, killed)]
     assert records[0] == records[1]
-    assert {"loss/total", "loss/margin", "agreement"} < json.loads(records[0].splitlines()[0]).keys()
+    assert {"loss/total", "loss/likeness", "loss/margin", "agreement"} < json.loads(
+        records[0].splitlines()[0]
+    ).keys()
     other = CliRunner().invoke(app, [*arguments[:-3], "--out", str(killed)])  # without the teacher
     assert other.exit_code == 2 and "checkpoint.pt was made with another teacher" in other.output
 
@@ -228,7 +220,7 @@ def test_the_configurations_are_valid() -> None:
     files = sorted((Path(__file__).parents[2] / "configs" / "embedding").glob("*.yaml"))
     assert files
     for name in [*presets(), *map(str, files)]:
-        assert load_config(name).branch.embedding.dimension == 128
+        assert load_config(name).trunk.embedding.dimension == 128
 
 
 def test_a_teacher_is_asked_for_before_anything_is_read(tmp_path: Path) -> None:

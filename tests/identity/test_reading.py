@@ -10,7 +10,9 @@ from s3fd.anchors import map_sizes
 from s3fd.embedding.stream import Batch
 from s3fd.embedding.train import read
 from s3fd.identity.reading import at_boxes
-from s3fd.network.embedding import Embedding, EmbeddingBranch
+from s3fd.network.embedding import Embedding, EmbeddingTrunk, halve
+from s3fd.network.slim import Slim
+from s3fd.training.dataset import normalise
 
 LAYERS = (2, 3, 4)
 WIDTH, HEIGHT = 200, 120
@@ -56,17 +58,28 @@ def test_no_face_and_the_wrong_input() -> None:
         at_boxes(cells(), square(1, 1, 9), LAYERS, 999, HEIGHT)
 
 
-@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("level", [0, 1, 2])
 def test_training_reads_what_the_detector_reads(level: int) -> None:
     torch.manual_seed(0)
-    branch = EmbeddingBranch(Embedding(dimension=6, layers=LAYERS, width=8, depth=2), 4).eval()
-    early = torch.randn(1, 4, 16 << level, 16 << level)
+    trunk = EmbeddingTrunk(Embedding(dimension=6, layers=LAYERS, width=8, depth=2), Slim()).eval()
     side = 128 << level
-    centre = np.array([[37.0, 81.5]], np.float32) * (1 << level)
-    batch = Batch(torch.zeros(1), torch.from_numpy(centre), torch.zeros(1), torch.zeros(1), level)
+    picture = torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8)
+    seen = picture.float()
+    for _ in range(level):
+        seen = halve(seen)
+    centre = np.array([[37.0, 81.5]], np.float32)
+    batch = Batch(seen, torch.from_numpy(centre), torch.zeros(1), torch.zeros(1))
     with torch.no_grad():
-        maps = branch(early)
-        trained = read(branch, early, batch).numpy()
+        maps = trunk(normalise(picture))
+        trained = read(trunk, batch).numpy()
     every = np.concatenate([m[0].flatten(1).T.numpy() for m in maps])
-    box = square(float(centre[0, 0]), float(centre[0, 1]), 64 << level)
-    np.testing.assert_allclose(at_boxes(every, box, LAYERS, side, side), trained, atol=1e-5)
+    box = square(*(centre[0] * (1 << level)).tolist(), 64 << level)
+    np.testing.assert_allclose(at_boxes(every, box, LAYERS, side, side), trained, atol=1e-4)
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 120), (33, 97), (256, 1), (129, 255)])
+def test_every_size_gives_the_cells_of_the_layers(width: int, height: int) -> None:
+    trunk = EmbeddingTrunk(Embedding(dimension=6, layers=LAYERS, width=8, depth=1), Slim()).eval()
+    with torch.no_grad():
+        maps = trunk(torch.zeros(1, 3, height, width))
+    assert [tuple(m.shape[-2:]) for m in maps] == list(map_sizes(height, width)[2:5])

@@ -113,7 +113,7 @@ def test_a_picture_takes_one_pass_and_vectors_only_where_they_are_wanted(home: H
 
 def test_weights_without_an_embedding_need_a_recogniser(home: Home) -> None:
     place = home.folder / "none.db"
-    answer = CliRunner().invoke(app, ["serve", "--port", "0", "--gallery", str(place)])
+    answer = CliRunner().invoke(app, ["serve", "--port", "0", "--gallery", str(place), "--weights", "slim"])
     assert answer.exit_code == 2
     assert answer.stderr == (
         "s3fd: slim has no embedding of its own: give a model with --recogniser, or weights of s3fd embed\n"

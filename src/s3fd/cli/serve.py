@@ -41,8 +41,13 @@ def serve(
         ),
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or a file of one.")
-    ] = "slim",
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A model that comes with s3fd, or a file of one.",
+            show_default="slim; slim-identity, which has an embedding, for a --gallery without --recogniser",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -124,6 +129,7 @@ def serve(
             from s3fd.serving.app import create_app
             from s3fd.serving.server import bind, log_to_stderr, server, signals_end_it
         from s3fd.identity.galleries import shown
+        from s3fd.identity.job import default_weights
         from s3fd.inference.runtime import processors
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
@@ -148,11 +154,12 @@ def serve(
             fail(f"--batch: {batch} pictures take as many --workers, not {at_once}")
         if gallery is None and (recogniser is not None or threshold is not None):
             fail("--recogniser and --threshold are for a --gallery")
-        runtime = open_runtime(weights, threads or at_once, engine, device, precision, at_once)
+        chosen = weights or ("slim" if gallery is None else default_weights(recogniser))
+        runtime = open_runtime(chosen, threads or at_once, engine, device, precision, at_once)
         people = None
         if gallery is not None:
             try:
-                faces = _recogniser(runtime, weights, recogniser, max(1, (threads or at_once) // at_once))
+                faces = _recogniser(runtime, chosen, recogniser, max(1, (threads or at_once) // at_once))
                 people = _gallery(gallery, faces, recogniser is None, threshold)
             except (OSError, ValueError) as error:
                 fail(str(error))

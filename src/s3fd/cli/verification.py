@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.failure import fail
+from s3fd.cli.gallery.options import Model, Weights
 
 if TYPE_CHECKING:
     from s3fd.evaluation.verification_groups import GroupErrors
@@ -26,15 +27,8 @@ def verification(
     images: Annotated[
         Path, typer.Option(help="Folder of the pictures, NAME_0001.jpg, or of folders of people.")
     ],
-    recogniser: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Embedding model (.onnx), with its card (.json) beside it.",
-            show_default="the embedding of the weights",
-        ),
-    ] = None,
-    weights: Annotated[str, typer.Option(metavar="NAME|FILE", help="The detector.")] = "slim",
+    recogniser: Model = None,
+    weights: Weights = None,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     groups: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Table with a column Person, and one for --by.")
@@ -63,9 +57,10 @@ def verification(
         people = {} if groups is None else read_groups(groups, by)
         listed = read_pairs(pairs)
         files = find_pictures(listed, images)
-        judged = judge(open_reader(weights, recogniser, parse_size(size)), listed, files, _progress)
+        reader = open_reader(weights, recogniser, parse_size(size))
+        judged = judge(reader, listed, files, _progress)
         if plot is not None:
-            draw({recogniser.stem if recogniser else Path(weights).stem: judged.result}, plot)
+            draw({reader.recogniser.model.name: judged.result}, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
     report = _report(judged, by_group(judged, people))

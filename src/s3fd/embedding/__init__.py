@@ -1,1 +1,1 @@
-"""Teaching a detector to tell people apart: an embedding that branches off its frozen features."""
+"""Teaching a detector to tell people apart: an embedding beside its frozen network."""

@@ -14,18 +14,25 @@ PRESETS = Path(__file__).with_name("presets")
 """Where the configurations that come with the package lie."""
 
 
-class BranchConfig(StrictConfig):
-    """The shape of the branch, see `s3fd.network.embedding`."""
+class TrunkConfig(StrictConfig):
+    """The shape of the trunk, see `s3fd.network.embedding`."""
 
     dimension: int = Field(128, ge=2)
     layers: tuple[int, ...] = Field((2, 3, 4), description="detection layers with an embedding, from 2 on")
-    width: int = Field(128, ge=1)
-    depth: int = Field(5, ge=1)
+    width: int = Field(256, ge=1)
+    depth: int = Field(8, ge=1)
 
     @property
     def embedding(self) -> Embedding:
         """The shape."""
         return Embedding(self.dimension, self.layers, self.width, self.depth)
+
+
+class LikenessConfig(StrictConfig):
+    """What the teacher says of a face beside all the others, see `s3fd.embedding.loss`."""
+
+    temperature: float = Field(0.07, gt=0, description="cosines are divided by it")
+    weight: float = Field(1.0, ge=0, description="of this loss beside that of the vectors themselves")
 
 
 class MarginConfig(StrictConfig):
@@ -40,14 +47,11 @@ class MarginConfig(StrictConfig):
 class EmbedConfig(StrictConfig):
     """A whole run."""
 
-    branch: BranchConfig = BranchConfig()
+    trunk: TrunkConfig = TrunkConfig()
+    likeness: LikenessConfig = LikenessConfig()
     margin: MarginConfig = MarginConfig()
     needs_teacher: bool = Field(False, description="the command is refused without --teacher")
-    levels: tuple[float, ...] = Field(
-        (0.5, 0.3, 0.2), description="share of the steps on each of the branch's layers"
-    )
-    batch: int = Field(64, ge=8, description="faces of a step; on each coarser layer half as many")
-    echo: int = Field(1, ge=1, description="steps on each batch, which takes long to make, on average")
+    batch: int = Field(128, ge=8, description="faces of a step")
     epochs: float = Field(20, gt=0)
     held_out: float = Field(0.05, ge=0, lt=1, description="share of the pictures to test on")
     seed: Seed = 0

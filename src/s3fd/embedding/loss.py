@@ -57,3 +57,17 @@ def teacher_loss(vectors: Tensor, taught: Tensor) -> Tensor:
     if not known.any():
         return vectors.sum() * 0
     return (1 - (vectors[known] * taught[known]).sum(dim=1)).mean()
+
+
+def likeness_loss(vectors: Tensor, taught: Tensor, others: Tensor, temperature: float) -> Tensor:
+    """Mean cross-entropy of how alike faces are to `others` (N, D), by `vectors`, with what the teacher says.
+
+    Vectors that only come near the teacher's may all say what most faces have in common. Here a face has to
+    be found among the faces that the teacher knows, itself among them (SEED, Fang et al., ICLR 2021). A row
+    of zeros of `taught` (B, D) is none.
+    """
+    known = taught.any(dim=1)
+    if not known.any():
+        return vectors.sum() * 0
+    wanted = F.softmax(taught[known] @ others.T / temperature, dim=1)
+    return F.cross_entropy(vectors[known] @ others.T / temperature, wanted)

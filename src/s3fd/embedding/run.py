@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from s3fd.attributes.finetune import split
@@ -15,7 +14,7 @@ from s3fd.data.labels import LabelledPicture, Labels
 from s3fd.embedding.config import EmbedConfig
 from s3fd.embedding.faces import Face, Teacher, cut_out
 from s3fd.embedding.stream import FaceStream
-from s3fd.embedding.train import Step, read, see, train
+from s3fd.embedding.train import Step, read, train
 from s3fd.network import S3FD
 from s3fd.training.journal import open_journal
 from s3fd.weights.digest import sha256
@@ -35,7 +34,9 @@ class Report:
         people: of how many people some of them are; the others are of people whom nobody knows.
         taught: how many of them a teacher had a vector of.
         held_out: faces that were kept for testing.
-        agreement: mean cosine with the teacher's vectors of these, on each layer; empty without a teacher.
+        agreement: mean cosine with the teacher's vectors of these; None without a teacher.
+        recognised: share of these whose vector is nearer to the teacher's of their own face than to that of
+            any other of them; None without a teacher.
         seconds: of training.
         backbone_sha256: of the weights it started from.
     """
@@ -44,7 +45,8 @@ class Report:
     people: int
     taught: int
     held_out: int
-    agreement: tuple[float, ...]
+    agreement: float | None
+    recognised: float | None
     seconds: float
     backbone_sha256: str
 
@@ -54,9 +56,11 @@ class Report:
             f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} people known, "
             f"{self.taught} faces with a teacher's vector"
         ]
-        if self.agreement:
-            layers = ", ".join(f"{cosine:.3f}" for cosine in self.agreement)
-            lines.append(f"held out: {self.held_out} faces; cosine with the teacher by layer: {layers}")
+        if self.agreement is not None:
+            lines.append(
+                f"held out: {self.held_out} faces; cosine with the teacher {self.agreement:.3f}, "
+                f"nearest to their own of its vectors {self.recognised:.1%}"
+            )
         return "\n".join(lines)
 
 
@@ -91,10 +95,10 @@ def run(
         TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
-    if teacher is not None and teacher.dimension != config.branch.dimension:
+    if teacher is not None and teacher.dimension != config.trunk.dimension:
         raise ValueError(
-            f"the teacher's vectors have {teacher.dimension} numbers, branch.dimension is "
-            f"{config.branch.dimension}"
+            f"the teacher's vectors have {teacher.dimension} numbers, trunk.dimension is "
+            f"{config.trunk.dimension}"
         )
     network = load_network(weights)
     learning, testing = split(labels.pictures, config.held_out, config.seed)
@@ -108,12 +112,14 @@ def run(
         held_out = _faces(testing, target.column, teacher, on_pictures)
         train(network, faces, len(target.names), config, on_step, journal)
         seconds = journal.seconds
+    agreement, recognised = test(network, [face for face in held_out if face.vector is not None])
     report = Report(
         faces=len(faces),
         people=len({face.person for face in faces if face.person >= 0}),
         taught=sum(face.vector is not None for face in faces),
         held_out=len(held_out),
-        agreement=agreement(network, [face for face in held_out if face.vector is not None]),
+        agreement=agreement,
+        recognised=recognised,
         seconds=seconds,
         backbone_sha256=sha256(weights),
     )
@@ -122,29 +128,24 @@ def run(
 
 
 @torch.no_grad()
-def agreement(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, ...]:
-    """Mean cosine of the network's vectors with the teacher's, on each layer of its embedding.
+def test(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, float] | tuple[None, None]:
+    """Mean cosine of the network's vectors with the teacher's; share of those nearest to their own of these.
 
-    The faces are seen as in training, at random sizes and places, `batch` at a time. Empty if there is none.
+    The faces are seen as in training, at random sizes and places. None and None if there is none.
     """
-    branch = network.embedding_branch
-    assert branch is not None
+    trunk = network.embedding_trunk
+    assert trunk is not None
     if not faces:
-        return ()
-    cosines = []
-    for level in range(len(branch.layers)):
-        shares = [float(i == level) for i in range(len(branch.layers))]
-        total = 0.0
-        for first in range(0, len(faces), batch):
-            part = faces[first : first + batch]
-            count = len(part) << level  # the stream gives coarser layers fewer
-            dimension = branch.project.out_channels
-            stream = FaceStream(part, branch.layers, shares, dimension, count, seed=first)
-            (seen,) = stream.batches(0, 1)
-            vectors = read(branch, see(network, seen), seen)
-            total += len(part) * float((vectors * seen.vectors).sum(dim=1).mean())
-        cosines.append(total / len(faces))
-    return tuple(np.round(cosines, 4).tolist())
+        return None, None
+    vectors, taught = [], []
+    for first in range(0, len(faces), batch):
+        part = faces[first : first + batch]
+        (seen,) = FaceStream(part, trunk.project.out_channels, len(part), seed=first).batches(0, 1)
+        vectors.append(read(trunk, seen))
+        taught.append(seen.vectors)
+    cosines = torch.cat(vectors) @ torch.cat(taught).T
+    nearest = cosines.argmax(dim=1) == torch.arange(len(faces))
+    return round(float(cosines.diag().mean()), 4), round(float(nearest.float().mean()), 4)
 
 
 def _faces(

@@ -14,20 +14,26 @@ from torch import Tensor
 
 from s3fd.anchors import ANCHOR_SIZES, STRIDES
 from s3fd.embedding.faces import SIDE, Face
+from s3fd.network.branch import FIRST_LAYER
 from s3fd.training.augmentation import distort
 from s3fd.training.dataset import shuffled
 
-WINDOW = 8
-"""Side of a training picture in cells of the layer that it is for."""
+STRIDE, ANCHOR = STRIDES[FIRST_LAYER], ANCHOR_SIZES[FIRST_LAYER]
+"""Of the layer that faces are shown for; to the others a picture is halved until they see the same."""
 
-OCTAVE = 0.5
-"""Faces have the size of the layer's anchor times 2 to the power of -`OCTAVE` to `OCTAVE`."""
+WINDOW = 7 * STRIDE
+"""Side of a training picture in pixels."""
 
-SMALLEST = 1.0
-"""Octaves by which faces may be smaller than the anchor of the first layer, which answers for them too."""
+OCTAVES = (-1.0, 0.0, 0.5)
+"""Faces have the size of the anchor times 2 to the power of what lies between the first and the last of
+these, most often near the second. The finest layer answers for smaller faces too."""
 
-OFF_CENTRE = 1.0
-"""Cells by which the face's centre may lie off the middle of the window, in each direction."""
+OFF_CENTRE = 0.5
+"""Cells by which a face's centre may lie off the middle, in each direction: the network's answers move with
+the face from cell to cell, but not within one."""
+
+MISPLACED = 0.04
+"""Standard deviation of what is taken for the centre, in parts of the face: boxes are not exact."""
 
 TURN = 10.0
 """Degrees by which a face may be turned, either way."""
@@ -39,93 +45,64 @@ LEFT = (0.35, 0.8)
 """What is left of their pixels, in each direction."""
 
 
-FEWEST = 4
-"""Faces of a batch, at least: normalisation needs some."""
-
-
 class Batch(NamedTuple):
-    """Faces that one layer of an embedding answers for.
+    """Faces to learn from.
 
     Attributes:
-        pictures: (B, 3, S, S) uint8 BGR.
+        pictures: (B, 3, `WINDOW`, `WINDOW`) uint8 BGR.
         centres: (B, 2) float32, x and y in pixels, of the boxes.
         persons: (B,) int64, numbers of people, `NOT_KNOWN` where nobody knows.
         vectors: (B, D) float32, what the teacher says; zero where it says nothing.
-        level: number of the layer among those of the embedding.
     """
 
     pictures: Tensor
     centres: Tensor
     persons: Tensor
     vectors: Tensor
-    level: int
 
 
 class FaceStream:
-    """Faces at random sizes and places, over and over, in an order that is new every epoch.
+    """Faces at random sizes and places, over and over, in an order that is new every epoch."""
 
-    A coarser layer sees pictures of four times the pixels, and half as many faces in a batch.
-    """
-
-    def __init__(
-        self,
-        faces: Sequence[Face],
-        layers: Sequence[int],
-        shares: Sequence[float],
-        dimension: int,
-        batch: int,
-        seed: int,
-    ) -> None:
-        """Stream `faces` in batches, each for one of `layers`, which get these `shares` of them.
-
-        Raises ValueError for shares that are not one a layer.
-        """
-        if len(shares) != len(layers) or min(shares) < 0 or not sum(shares):
-            raise ValueError(f"levels are one share a layer, not {tuple(shares)} for {tuple(layers)}")
-        self.faces, self.layers, self.batch, self.seed = faces, layers, batch, seed
-        self._shares = np.array(shares) / sum(shares)
-        self._dimension = dimension
+    def __init__(self, faces: Sequence[Face], dimension: int, batch: int, seed: int) -> None:
+        """Stream `faces`, `batch` of them at a time, with the teacher's vectors of so many numbers."""
+        self.faces, self.batch, self.seed = faces, batch, seed
+        self._blank = np.zeros(dimension, np.float32)
 
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `stop`."""
         for step in range(start, stop):
             rng = np.random.default_rng((self.seed, 1, step))
-            level = int(rng.choice(len(self.layers), p=self._shares))
-            count = max(FEWEST, self.batch >> level)
-            numbers = range(step * self.batch, step * self.batch + count)
+            numbers = range(step * self.batch, (step + 1) * self.batch)
             chosen = [self.faces[shuffled(n, len(self.faces), self.seed)] for n in numbers]
-            made = [self._show(face, level, rng) for face in chosen]
-            blank = np.zeros(self._dimension, np.float32)
-            vectors = [blank if face.vector is None else face.vector for face in chosen]
+            made = [show(face, rng) for face in chosen]
+            vectors = [self._blank if face.vector is None else face.vector for face in chosen]
             yield Batch(
                 torch.from_numpy(np.stack([pixels for pixels, _ in made])).permute(0, 3, 1, 2),
                 torch.from_numpy(np.stack([centre for _, centre in made])),
                 torch.tensor([face.person for face in chosen]),
                 torch.from_numpy(np.stack(vectors)),
-                level,
             )
 
-    def _show(
-        self, face: Face, level: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """A face (S, S, 3) as a layer may see it, and where its centre is."""
-        stride, anchor = STRIDES[self.layers[level]], ANCHOR_SIZES[self.layers[level]]
-        side = WINDOW * stride
-        octaves = rng.uniform(-(OCTAVE if level else SMALLEST), OCTAVE)
-        scale = anchor * 2**octaves / math.sqrt(face.size[0] * face.size[1])
-        x, y = side / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * stride
-        matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-TURN, TURN), scale)
-        matrix = matrix + np.array([[0, 0, x - SIDE / 2], [0, 0, y - SIDE / 2]])
-        if rng.random() < 0.5:
-            matrix = np.array([[-1, 0], [0, 1]]) @ matrix + np.array([[0, 0, side], [0, 0, 0]])
-            x = side - x
-        pixels = decode(face)
-        if rng.random() < BLURRED:
-            small = int(rng.uniform(*LEFT) * SIDE)
-            shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-            pixels = np.asarray(cv2.resize(shrunk, (SIDE, SIDE)), np.uint8)
-        shown = cv2.warpAffine(pixels, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-        return distort(np.asarray(shown, np.uint8), rng), np.array([x, y], np.float32)
+
+def show(face: Face, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """A face (`WINDOW`, `WINDOW`, 3) as it may be seen, and where its centre (2,) seems to be."""
+    side = math.sqrt(face.size[0] * face.size[1])
+    scale = ANCHOR * 2 ** rng.triangular(*OCTAVES) / side
+    place = WINDOW / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * STRIDE
+    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-TURN, TURN), scale)
+    matrix = matrix + np.array([[0, 0, place[0] - SIDE / 2], [0, 0, place[1] - SIDE / 2]])
+    if rng.random() < 0.5:
+        matrix = np.array([[-1, 0], [0, 1]]) @ matrix + np.array([[0, 0, WINDOW], [0, 0, 0]])
+        place[0] = WINDOW - place[0]
+    pixels = decode(face)
+    if rng.random() < BLURRED:
+        small = int(rng.uniform(*LEFT) * SIDE)
+        shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(shrunk, (SIDE, SIDE)), np.uint8)
+    shown = cv2.warpAffine(pixels, matrix, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
+    seems = place + rng.normal(0, MISPLACED * scale * side, 2)
+    return distort(np.asarray(shown, np.uint8), rng), seems.astype(np.float32)
 
 
 def decode(face: Face) -> NDArray[np.uint8]:

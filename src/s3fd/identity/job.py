@@ -54,13 +54,21 @@ class Reader:
                 yield path, str(refusal)
 
 
-def open_reader(weights: str, recogniser: Path | None = None, size: Size = "vga") -> Reader:
+def default_weights(recogniser: Path | None) -> str:
+    """Name of the bundled weights that go with a `recogniser`: those with an embedding if there is none."""
+    return "slim-identity" if recogniser is None else "slim"
+
+
+def open_reader(weights: str | None = None, recogniser: Path | None = None, size: Size = "vga") -> Reader:
     """Open a detector, and what gives its faces vectors: the model `recogniser`, or else its own embedding.
+
+    The detector is the bundled one unless there are `weights` of another.
 
     Raises:
         FileNotFoundError: weights, model or card are not there.
         ValueError: one that cannot be used, and why; no `recogniser`, and weights without an embedding.
     """
+    weights = weights or default_weights(recogniser)
     if recogniser is not None:
         from s3fd.identity.onnx_recogniser import open_recogniser
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from s3fd.network.branch import FIRST_LAYER
-from s3fd.network.slim import SeparableBlock
+from s3fd.network.slim import SeparableBlock, Slim
+
+STAGES = 2
+"""How many of the backbone's stages a trunk begins with: its own is at stride 16, that of `FIRST_LAYER`."""
 
 READOUT = 5
 """Side, in cells, of the square from which a vector is read: a face of the layer's anchor covers four."""
@@ -23,14 +28,14 @@ class Embedding:
         dimension: of the vectors.
         layers: detection layers that have one, from `FIRST_LAYER` on, none left out. Its faces have 64
             pixels; smaller ones show too little of a person.
-        width: channels of the blocks.
-        depth: how many blocks there are.
+        width: channels of the trunk's own stage.
+        depth: how many blocks that has.
     """
 
     dimension: int = 128
     layers: tuple[int, ...] = (2, 3, 4)
-    width: int = 128
-    depth: int = 5
+    width: int = 256
+    depth: int = 8
 
     def __post_init__(self) -> None:
         """Raise ValueError for a shape that cannot be."""
@@ -42,51 +47,52 @@ class Embedding:
             raise ValueError(f"not the shape of an embedding: {self}")
 
 
-class EmbeddingBranch(nn.Module):
-    """Vectors at every cell of the embedding's layers, from the backbone's stride-8 features.
+class EmbeddingTrunk(nn.Module):
+    """Vectors at every cell of the embedding's layers, from a trunk of its own.
 
-    The features are halved once more for each layer, and all layers share the blocks that follow: a face
-    looks the same to them on the layer whose anchor has its size, and each layer learns from the faces of
-    all. Before them the features of each layer are normalised by their own mean and spread, as the blocks'
-    own normalisations cannot be.
+    What the detector's stages say of a face is the same for all faces, or else it would not find them. So the
+    trunk begins with a copy of the first stages, at strides 4 and 8, that learns on, and has a stage of its
+    own at stride 16. For each coarser layer the picture is halved, and all layers share the trunk: a face
+    looks the same to it on the layer whose anchor has its size, and what is learnt from faces of one size
+    holds for all.
 
     In the end every cell reads the square around it with weights for each place of the face (the global
     depthwise convolution of MobileFaceNets, Chen et al., 2018, section 3.2).
     """
 
-    def __init__(self, embedding: Embedding, inputs: int) -> None:
-        """Build an untrained branch for `inputs` stride-8 channels."""
+    def __init__(self, embedding: Embedding, backbone: Slim) -> None:
+        """Build an untrained trunk that begins as `backbone` does."""
         super().__init__()
         self.layers = embedding.layers
         width = embedding.width
-        self.halve = nn.ModuleList(SeparableBlock(inputs, inputs, stride=2) for _ in embedding.layers[1:])
-        self.enter = nn.ModuleList(nn.BatchNorm2d(inputs) for _ in embedding.layers)
+        self.first = nn.Sequential(deepcopy(backbone.stem), *map(deepcopy, list(backbone.stages)[:STAGES]))
         blocks = (SeparableBlock(width, width) for _ in range(embedding.depth - 1))
-        self.trunk = nn.Sequential(SeparableBlock(inputs, width, stride=2), *blocks)
+        self.stage = nn.Sequential(
+            SeparableBlock(backbone.stage_channels[STAGES - 1], width, stride=2), *blocks
+        )
         self.readout = nn.Sequential(
             nn.Conv2d(width, width, READOUT, padding=READOUT // 2, groups=width, bias=False),
             nn.BatchNorm2d(width),
         )
         self.project = nn.Conv2d(width, embedding.dimension, 1)
 
-    def forward(self, early: Tensor) -> list[Tensor]:
-        """Map stride-8 features (B, C, H, W) to vectors of any length (B, D, h, w), layer by layer."""
-        maps = [self._vectors(0, early)]
-        for level, halve in enumerate(self.halve, 1):
-            early = halve(early)
-            maps.append(self._vectors(level, early))
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Map pictures (B, 3, H, W) to vectors of any length (B, D, h, w), layer by layer."""
+        maps = [self.finest(pictures)]
+        for _ in self.layers[1:]:
+            pictures = halve(pictures)
+            maps.append(self.finest(pictures))
         return maps
 
-    def on(self, level: int, early: Tensor) -> Tensor:
-        """The vectors on the embedding's layer number `level` (0, 1, …) alone, as `forward`."""
-        for halve in list(self.halve)[:level]:
-            early = halve(early)
-        return self._vectors(level, early)
-
-    def _vectors(self, level: int, features: Tensor) -> Tensor:
-        """The vectors (B, D, h, w) of a layer, from features (B, C, 2h, 2w)."""
-        vectors: Tensor = self.project(self.readout(self.trunk(self.enter[level](features))))
+    def finest(self, pictures: Tensor) -> Tensor:
+        """The vectors (B, D, H / 16, W / 16) of the finest layer alone."""
+        vectors: Tensor = self.project(self.readout(self.stage(self.first(pictures))))
         return vectors
+
+
+def halve(pictures: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) at half their size, (B, 3, ceil(H / 2), ceil(W / 2))."""
+    return F.avg_pool2d(pictures, 2, ceil_mode=True, count_include_pad=False)
 
 
 def flatten(maps: Sequence[Tensor]) -> Tensor:

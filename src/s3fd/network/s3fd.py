@@ -9,9 +9,9 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
-from s3fd.network.branch import FIRST_LAYER, AttributeBranch
+from s3fd.network.branch import AttributeBranch
 from s3fd.network.consensus import consensus
-from s3fd.network.embedding import Embedding, EmbeddingBranch, flatten
+from s3fd.network.embedding import Embedding, EmbeddingTrunk, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
 from s3fd.network.slim import Slim
@@ -53,7 +53,7 @@ class S3FD(nn.Module):
         self.attributes: tuple[Attribute, ...] = ()
         self.attribute_heads = nn.ModuleDict()
         self.embedding: Embedding | None = None
-        self.embedding_branch: EmbeddingBranch | None = None
+        self.embedding_trunk: EmbeddingTrunk | None = None
         for attribute in attributes:
             self.add(attribute)
 
@@ -78,17 +78,17 @@ class S3FD(nn.Module):
         self.attribute_heads[attribute.name] = head
         return head
 
-    def embed(self, embedding: Embedding) -> EmbeddingBranch:
-        """Add an untrained embedding, in place of one that is there, and return its branch.
+    def embed(self, embedding: Embedding) -> EmbeddingTrunk:
+        """Add an untrained embedding, in place of one that is there, and return its trunk.
 
         Raises:
             ValueError: a backbone that has no place for it.
         """
         if not isinstance(self.backbone, Slim):
-            raise ValueError("only slim's backbone lets an embedding branch off")
+            raise ValueError("only slim's backbone has the stages that an embedding begins with")
         self.embedding = embedding
-        self.embedding_branch = EmbeddingBranch(embedding, self.backbone.stage_channels[FIRST_LAYER - 1])
-        return self.embedding_branch
+        self.embedding_trunk = EmbeddingTrunk(embedding, self.backbone)
+        return self.embedding_trunk
 
     def calibrate(self, name: str, temperature: float) -> None:
         """Divide the logits of the attribute `name` by `temperature` from now on."""
@@ -111,8 +111,8 @@ class S3FD(nn.Module):
                 answers[name] = consensus(head(stages), predictions.logits)
             else:
                 answers[name] = head(maps)
-        if self.embedding_branch is not None:
-            vectors = self.embedding_branch(stages[FIRST_LAYER - 1])
+        if self.embedding_trunk is not None:
+            vectors = self.embedding_trunk(x)
             predictions = predictions._replace(embedding=flatten(vectors))
         return predictions._replace(attributes=answers) if answers else predictions
 

@@ -29,7 +29,7 @@ from s3fd.training.synchronised_norm import synchronise
 from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import WeightsError, load_network
 
-BRANCHES = ("attribute_heads.", "embedding_branch.")
+BRANCHES = ("attribute_heads.", "embedding_trunk.")
 """How the names of the tensors begin that say something else of faces than where they are."""
 
 

@@ -19,7 +19,7 @@ def identify(
     paths: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Pictures.", show_default=False)],
     recogniser: Model = None,
     threshold: Threshold = None,
-    weights: Weights = "slim",
+    weights: Weights = None,
 ) -> None:
     r"""Tell who is in pictures: of each face a name, or "unknown".
 
@@ -63,7 +63,7 @@ def verify(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture with one face.")],
     recogniser: Model = None,
     threshold: Threshold = None,
-    weights: Weights = "slim",
+    weights: Weights = None,
 ) -> None:
     """Tell whether a picture shows a person of the gallery. Exit code: 0 if so, 1 if not, 2 for an error."""
     from s3fd.identity.enrolment import Quality

@@ -48,7 +48,7 @@ def cluster(
         Path | None, typer.Option(metavar="DIR", help="Write the faces here, a folder a person.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    weights: Weights = "slim",
+    weights: Weights = None,
 ) -> None:
     """Find out who appears in a folder of photographs, and who appears together.
 

@@ -24,7 +24,14 @@ Model = Annotated[
         show_default="the embedding of the weights",
     ),
 ]
-Weights = Annotated[str, typer.Option(metavar="NAME|FILE", help="The detector, as in `s3fd detect`.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="The detector, as in `s3fd detect`.",
+        show_default="slim-identity, which has an embedding; slim with --recogniser",
+    ),
+]
 MinSize = Annotated[
     float, typer.Option(min=0, metavar="PIXELS", help="Refuse faces whose shorter side is less.")
 ]

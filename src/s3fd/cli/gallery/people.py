@@ -30,7 +30,7 @@ def add(
     min_size: MinSize = 32,
     min_sharpness: MinSharpness = 20,
     min_score: MinScore = 0.7,
-    weights: Weights = "slim",
+    weights: Weights = None,
 ) -> None:
     """Add people. The gallery is made if there is none, and bound to the recogniser.
 

@@ -23,7 +23,7 @@ def calibrate(
     false_accepts: Annotated[
         float, typer.Option(min=0, max=1, help="Share of strangers' faces that may be taken for somebody.")
     ] = 0.01,
-    weights: Weights = "slim",
+    weights: Weights = None,
 ) -> None:
     """Fit the thresholds to people who are not in the gallery, and keep them in it."""
     from dataclasses import asdict
