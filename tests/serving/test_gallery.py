@@ -458,7 +458,7 @@ def test_a_gallery_that_cannot_be_served_says_why(home: Home, tmp_path: Path, se
     (tmp_path / "no.db").write_bytes(b"no gallery, but a file that is long enough to look like one")
     model = ("--recogniser", str(home.recogniser))
     for options, message in [
-        (["--gallery", str(tmp_path / "g.db")], "slim has no embedding of its own"),
+        (["--gallery", str(tmp_path / "g.db"), "--weights", "slim"], "slim has no embedding"),
         (list(model), "for a --gallery"),
         (["--gallery", str(tmp_path / "g.db"), "--recogniser", "missing.onnx"], "no such"),
         (["--gallery", str(home.gallery), "--recogniser", str(other)], "cannot be compared"),
