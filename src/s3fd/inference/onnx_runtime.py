@@ -86,8 +86,8 @@ class OnnxRuntime:
         metadata = self._faces.get_modelmeta().custom_metadata_map
         self.classes = parse_classes(metadata.get("attributes", "{}"))
         self.embedding = parse_embedding(metadata.get(EMBEDDING))
-        self._model = model
-        self._opened = {(False, False): self._faces}  # by whether attributes and the embedding are told
+        self._model = None if faces_alone is None else model
+        self._opened: dict[tuple[bool, bool], Any] = {}  # by whether attributes and the embedding are told
         self._lock = Lock()
 
     @property
@@ -100,7 +100,7 @@ class OnnxRuntime:
     ) -> AnchorOutputs:
         """Run a batch of pictures of one size: see `Runtime`."""
         asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
-        session = self._session(bool(attributes), embedding)
+        session = self._session(bool(attributes), embedding) if attributes or embedding else self._faces
         scores, boxes, *told = session.run(asked, {INPUT: np.ascontiguousarray(pictures)})
         vectors = told.pop() if embedding else None
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
@@ -110,7 +110,9 @@ class OnnxRuntime:
         return onnxruntime.InferenceSession(model, session_options(self._threads), providers=self._providers)
 
     def _session(self, attributes: bool, embedding: bool) -> Any:
-        """What tells faces, and more if asked to; it is opened when it is asked for the first time."""
+        """What tells more than faces; it is opened when it is asked for the first time."""
+        if self._model is None:
+            return self._faces
         with self._lock:
             if (attributes, embedding) not in self._opened:
                 more = [*(self.classes if attributes else ()), *([EMBEDDING] if embedding else ())]
