@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from s3fd.network.branch import FIRST_LAYER
 from s3fd.network.slim import SeparableBlock, Slim
 
-STAGES = 2
-"""How many of the backbone's stages a trunk begins with: its own is at stride 16, that of `FIRST_LAYER`."""
-
 READOUT = 5
 """Side, in cells, of the square from which a vector is read: a face of the layer's anchor covers four."""
 
@@ -65,10 +62,11 @@ class EmbeddingTrunk(nn.Module):
         super().__init__()
         self.layers = embedding.layers
         width = embedding.width
-        self.first = nn.Sequential(deepcopy(backbone.stem), *map(deepcopy, list(backbone.stages)[:STAGES]))
+        first = [backbone.stem, *list(backbone.stages)[:FIRST_LAYER]]
+        self.first = nn.Sequential(*map(deepcopy, first))
         blocks = (SeparableBlock(width, width) for _ in range(embedding.depth - 1))
         self.stage = nn.Sequential(
-            SeparableBlock(backbone.stage_channels[STAGES - 1], width, stride=2), *blocks
+            SeparableBlock(backbone.stage_channels[FIRST_LAYER - 1], width, stride=2), *blocks
         )
         self.readout = nn.Sequential(
             nn.Conv2d(width, width, READOUT, padding=READOUT // 2, groups=width, bias=False),
