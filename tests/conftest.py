@@ -46,19 +46,21 @@ def wider_val(shared_pack: Callable[[str], Path]) -> Path:
 @pytest.fixture(scope="session")
 def lfw_pairs() -> Path:
     """Pairs of LFW's pictures, of one person and of two."""
-    pairs = SHARED / "data" / "lfw_pairs.txt"
-    if not pairs.is_file():
-        missing(f"{pairs} is not there (S3FD_SHARED says where to look)")
-    return pairs
+    return _shared_file("data/lfw_pairs.txt")
 
 
 @pytest.fixture(scope="session")
 def yunet() -> Path:
     """YuNet's weights, which the project measures itself against, and learns from."""
-    weights = SHARED / "peers" / "yunet_n_640_640.onnx"
-    if not weights.is_file():
-        missing(f"{weights} is not there (S3FD_SHARED says where to look)")
-    return weights
+    return _shared_file("peers/yunet_n_640_640.onnx")
+
+
+def _shared_file(name: str) -> Path:
+    """A file that is not part of the repository, as `shared_pack`."""
+    file = SHARED / name
+    if not file.is_file():
+        missing(f"{file} is not there (S3FD_SHARED says where to look)")
+    return file
 
 
 def missing(reason: str) -> None:
