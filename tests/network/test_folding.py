@@ -36,6 +36,13 @@ def test_a_folded_network_says_the_same(network: nn.Module) -> None:
     torch.testing.assert_close(before.logits, after.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(before.deltas, after.deltas, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(before.embedding, after.embedding, rtol=1e-4, atol=1e-4)
+    told, read = (answer.attributes["gender"].spread() for answer in (before, after))
+    torch.testing.assert_close(told, read, rtol=1e-4, atol=1e-4)
+
+
+def test_answers_are_given_by_taps(network: nn.Module) -> None:
+    assert all(isinstance(conv, nn.Sequential) for conv in folded(network).attribute_heads["gender"].conv)
+    assert all(isinstance(conv, nn.Conv2d) for conv in network.attribute_heads["gender"].conv)
 
 
 def test_nothing_stays_normalised(network: nn.Module) -> None:

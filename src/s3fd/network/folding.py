@@ -1,4 +1,4 @@
-"""Batch normalisation worked into the convolutions before it, where a trained network is written down."""
+"""A trained network in the form in which it is written down: the same answers with fewer operations."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
+from s3fd.network.attributes import AttributeHead
+from s3fd.network.branch import AttributeBranch
+from s3fd.network.taps import by_taps
+
 N = TypeVar("N", bound=nn.Module)
 
 
 def folded(network: N) -> N:
     """Return a copy, to be evaluated, whose convolutions do what their batch normalisation did.
 
-    It says the same with fewer operations. Normalisation that does not follow a convolution in an
-    `nn.Sequential` stays.
+    Normalisation that does not follow a convolution in an `nn.Sequential` stays. The last convolutions of
+    attributes, which have few outputs, take another form (`s3fd.network.taps`).
     """
     plain = copy.deepcopy(network).eval()
     for part in plain.modules():
         if isinstance(part, nn.Sequential):
             _fold(part)
+        elif isinstance(part, AttributeHead | AttributeBranch):
+            part.conv = nn.ModuleList(map(by_taps, part.conv))
     return plain
 
 
