@@ -19,7 +19,7 @@ from s3fd.network import build
 from s3fd.network.attributes import Attribute
 from s3fd.network.embedding import Embedding
 
-GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4, 5), depth=3)
+GENDER = Attribute("gender", ("female", "male"), kind="branch", layers=(2, 3, 4), depth=3)
 NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...], Embedding | None], ...] = (
     ("`vgg16`", "vgg16", (), None),
     ("`slim`", "slim", (), None),

@@ -133,7 +133,7 @@ def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
     x = torch.randn(2, 3, 96, 70) * 50
     with torch.no_grad():
         before = network(x)
-        network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5), depth=2))
+        network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4), depth=2))
         after = network.eval()(x)
     assert torch.equal(before.logits, after.logits) and torch.equal(before.deltas, after.deltas)
     logits = after.attributes["gender"].spread()
@@ -147,7 +147,7 @@ def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
 
 def test_a_branch_needs_slim_and_layers_in_a_row() -> None:
     with pytest.raises(ValueError, match="slim"):
-        build("vgg16").add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5)))
+        build("vgg16").add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4)))
     for layers in ((1, 2, 3), (2, 4)):
         with pytest.raises(ValueError, match="none left out"):
             build("slim").add(Attribute("gender", ("f", "m"), kind="branch", layers=layers))
@@ -172,12 +172,12 @@ def test_a_picture_head_reads_one_layer() -> None:
 def test_a_branch_starts_with_the_features_of_one_of_its_shape() -> None:
     torch.manual_seed(0)
     shallow, deep = (
-        Attribute(f"depth{depth}", ("a", "b"), kind="branch", layers=(2, 3, 4, 5), depth=depth)
+        Attribute(f"depth{depth}", ("a", "b"), kind="branch", layers=(2, 3, 4), depth=depth)
         for depth in (1, 2)
     )
     network = build("slim", attributes=[GENDER, shallow, deep])
     person = AttributeBranch(
-        Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4, 5), depth=2),
+        Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4), depth=2),
         network.backbone.stage_channels,
     )
     before = person.conv[0].weight.clone()

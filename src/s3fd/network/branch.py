@@ -22,8 +22,8 @@ class AttributeBranch(nn.Module):
     """Logits of an attribute at every anchor, from blocks of its own beside the backbone's coarser stages.
 
     The detector's fused maps know where faces are, and little else; what tells people apart has to be learnt.
-    A branch starts from the stage at stride 8 and learns in blocks of its own at strides 16, 32, 64 and 128,
-    at each of which it also sees what the backbone's stage says. It is still one pass: every place of the
+    A branch starts from the stage at stride 8 and learns in blocks of its own at strides 16, 32 and so on, at
+    each of which it also sees what the backbone's stage says. It is still one pass: every place of the
     picture is looked at once.
     """
 

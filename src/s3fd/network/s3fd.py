@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from s3fd.network.attributes import Attribute, AttributeHead
 from s3fd.network.branch import AttributeBranch
-from s3fd.network.consensus import consensus
 from s3fd.network.embedding import Embedding, EmbeddingTrunk, flatten
 from s3fd.network.heads import DetectionHeads, Predictions
 from s3fd.network.picture_head import PictureHead
@@ -107,10 +106,7 @@ class S3FD(nn.Module):
         predictions: Predictions = self.heads(maps)
         answers = {}
         for name, head in self.attribute_heads.items():
-            if isinstance(head, AttributeBranch):
-                answers[name] = consensus(head(stages), predictions.logits)
-            else:
-                answers[name] = head(maps)
+            answers[name] = head(stages if isinstance(head, AttributeBranch) else maps)
         if self.embedding_trunk is not None:
             vectors = self.embedding_trunk(x)
             predictions = predictions._replace(embedding=flatten(vectors))

@@ -151,7 +151,7 @@ class AttributeConfig(StrictConfig):
 
     name: str
     target: str = Field(description="column and classes, such as Gender:F=female,M=male")
-    head: HeadConfig = HeadConfig(kind="branch", layers=(2, 3, 4, 5), depth=4)
+    head: HeadConfig = HeadConfig(kind="branch", layers=(2, 3, 4), depth=4)
     weight: float = Field(0.5, gt=0, description="of its loss, beside that of finding faces")
 
     @field_validator("target")
