@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 AT_ONCE = 16
-"""Outputs that ONNX Runtime and oneDNN compute together on a processor with AVX-512: with fewer, the rest is
-multiplied in vain."""
+"""Outputs that ONNX Runtime computes together on a processor with AVX-512: with fewer, the rest is multiplied
+in vain. OpenVINO takes as long either way."""
 
 
 @torch.no_grad()
