@@ -71,6 +71,21 @@ def test_tiny_faces_carry_no_score() -> None:
     assert coloured(drawn).sum() < 40
 
 
+def test_a_caption_wider_than_its_face_is_centred_on_it_where_there_is_room() -> None:
+    columns = {
+        "gender": np.array(["female", "male"], dtype=object),
+        "gender_probability": np.array([0.97, 0.9], np.float32),
+    }
+    pixels, scores = np.zeros((480, 640, 3), np.uint8), np.ones(2, np.float32)
+    apart = np.array([[100, 100, 162, 170], [400, 100, 462, 170]], np.float32)
+    drawn = coloured(draw.draw(pixels, Faces(apart, scores, columns)))
+    left, right = np.flatnonzero(drawn[:, :300].any(axis=0))[[0, -1]]
+    assert left < 100 < 162 < right
+    assert abs((left + right + 1) / 2 - 131) <= 1
+    crowded = np.array([[100, 100, 130, 170], [135, 100, 165, 170]], np.float32)
+    assert not coloured(draw.draw(pixels, Faces(crowded, scores, columns)))[:99].any()
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (2, 3, 3)])
 def test_tiny_pictures(shape: tuple[int, int, int]) -> None:
     box = [0, 0, shape[1], shape[0]]

@@ -25,6 +25,9 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 MIN_TEXT = 9
 """Height of the smallest digits that are still legible, in pixels."""
 
+WIDEST = 1.6
+"""How much wider than its face a caption may be; a wider one seems to belong to the next face too."""
+
 MARGIN = 0.25
 """What a cut-out shows on each side of the box, in parts of the box's own side: hair, chin and ears."""
 
@@ -49,7 +52,7 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
 
     The caption is the face's score in per cent, or what is told of it: see `captions`. Boxes are in pixels of
     this picture. Lines and letters grow with the picture. In a crowd some captions are left out: those that
-    are wider than their face at the smallest legible size, or would hide another face.
+    are much wider than their face at the smallest legible size, or would hide another face.
     """
     canvas = pixels.copy()
     height, width = canvas.shape[:2]
@@ -97,10 +100,10 @@ def captions(faces: Faces) -> list[str]:
 
 
 def _text_scale(text: str, face_width: int, line: int) -> float:
-    """OpenCV's font scale at which `text` is about half as wide as the face; 0 if it would not be legible."""
+    """OpenCV's font scale at which `text` is about half as wide as the face; 0 if none fits and is legible."""
     (unit_width, unit_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     smallest = MIN_TEXT / unit_height
-    if smallest * unit_width > face_width:
+    if smallest * unit_width > WIDEST * face_width:
         return 0.0
     return min(max(face_width / unit_width / 2, smallest), max(smallest, 0.3 * line))
 
@@ -126,10 +129,12 @@ def _place(
 ) -> tuple[int, int, int, int] | None:
     """Where a plate goes: above the face, below it, or along its upper edge; None if there is no free place.
 
-    `taken` (N, 4) are the boxes that it must not touch; `width` and `height` are the picture's.
+    One that is wider than the face has its middle over the face's. `taken` (N, 4) are the boxes that it must
+    not touch; `width` and `height` are the picture's.
     """
-    x1, y1, _, y2 = face
-    left = min(max(x1 - line // 2, 0), width - size[0])
+    x1, y1, x2, y2 = face
+    beyond = max(0, size[0] - (x2 - x1) - line)
+    left = min(max(x1 - line // 2 - beyond // 2, 0), width - size[0])
     for top in (y1 - line // 2 - size[1], y2 + line // 2, max(y1, 0) + line):
         plate = (left, top, left + size[0], top + size[1])
         inside = left >= 0 and top >= 0 and plate[3] <= height
