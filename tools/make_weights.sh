@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # The bundled weights in one command, from the data packs: about ten hours on two CPU cores.
 #
-#   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx OUT
+#   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx vectors.npz OUT
 #
-# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it). DATA/backgrounds is what
+# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it), and in the last stage vectors.npz does, which
+# tools/teacher_vectors.py writes for the embedding. DATA/backgrounds is what
 # tools/make_clutter.py composes, of things and places that are not among the packs; DATA/clipart the same, with clip art.
 # DATA holds the unpacked sets that the configurations name. Every stage that was stopped goes on where it was when
 # the same command runs again; OUT receives a folder a stage, and slim.safetensors and slim.onnx in the end.
 set -euo pipefail
-data=$1 teacher=$2 gender_teacher=$3 out=$4
+data=$1 teacher=$2 gender_teacher=$3 vectors=$4 out=$5
 here=$(dirname "$0")/..
 gender=Gender:F=female,M=male
 sets=(group_photos masked_faces lfw_subset)
@@ -81,6 +82,24 @@ mix "$from" "$out/slim-heads/weights.safetensors" "$out/before.safetensors" 0.5 
 from=$out/before.safetensors hold=(--hold "$out/before.safetensors")
 for stage in gender-loose gender-firm; do learn_gender $stage; done
 mix "$from" "$out/before.safetensors" "$out/whole.safetensors" 0.65 --all
-s3fd weights calibrate "$out/whole.safetensors" "$data/labelled/calibration.csv" --images "$data" \
+singles=$data/labelled/singles.csv # the women of LFW twice: the second time in a folder that is a link to the first
+[ -e "$data/again" ] || ln -s . "$data/again"
+if [ ! -f "$singles" ]; then
+  python "$here/tools/vector_labels.py" "$vectors" "$data/labelled/train.csv" "$singles.part" \
+    --skip "$data/labelled/test.csv" "$data/labelled/calibration.csv"
+  { cat "$singles.part"; grep ',0,lfw_subset,F,' "$singles.part" | sed 's,^,again/,'; } > "$singles"
+fi
+more=$data/labelled/singles-more.csv # and two sets twice as well
+[ -f "$more" ] ||
+  { cat "$singles"; grep -E ',0,(aligned|group)_crops,[FM],' "$singles.part" | sed 's,^,again/,'; } > "$more"
+single() { # STAGE TABLE FROM: the branch learns single faces beside the detector as it is
+  [ -f "$out/$1/weights.safetensors" ] ||
+    s3fd finetune "$2" --images "$data" --target "$gender" --out "$out/$1" \
+      --config "$here/configs/finetune/$1.yaml" --weights "$3"
+}
+single gender-single "$singles" "$out/whole.safetensors"
+single gender-single-more "$more" "$out/gender-single/weights.safetensors"
+mix "$out"/gender-single{,-more}/weights.safetensors "$out/told.safetensors" 0.5 --all
+s3fd weights calibrate "$out/told.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

@@ -229,11 +229,19 @@ def test_a_new_head_has_no_statistics_to_freeze() -> None:
         FinetuneConfig(frozen_statistics=True)
 
 
-@pytest.mark.parametrize("name", ["tilt", "hide"])
-def test_pictures_as_they_are_have_no_faces_to_vary(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is done to faces in composed pictures"):
+@pytest.mark.parametrize(
+    ("name", "ways"), [("tilt", "compose: true or single: true"), ("hide", "composed pictures")]
+)
+def test_pictures_as_they_are_have_no_faces_to_vary(name: str, ways: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is done to faces.*{ways}"):
         FinetuneConfig.model_validate({name: 0.3})
     FinetuneConfig.model_validate({name: 0.3, "compose": True})
+
+
+def test_faces_are_composed_or_shown_by_themselves() -> None:
+    FinetuneConfig.model_validate({"tilt": 0.3, "single": True})
+    with pytest.raises(ValueError, match="not both"):
+        FinetuneConfig.model_validate({"compose": True, "single": True})
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -266,6 +274,22 @@ def boxed(coloured: Path) -> Labels:
     rows = [f"{i}.png,5,5,65,85,{('blue', 'red')[i % 2]}" for i in range(16)]
     (coloured / "boxes.csv").write_text("\n".join(["image,x1,y1,x2,y2,Colour", *rows]), encoding="utf-8")
     return read(coloured / "boxes.csv", coloured / "pictures", ["Colour"])
+
+
+def test_what_single_faces_show_is_learnt(boxed: Labels, detector_file: Path) -> None:
+    head = InitialHeadConfig(kind="branch", layers=(2, 3), depth=1, initial="random")
+    changed = {"head": head, "single": True, "balanced": True, "min_face_score": 0, "batch": 8, "epochs": 12}
+    network, steps = load_network(detector_file), []
+    config = QUICK.model_copy(update=changed)
+    finetune(
+        network,
+        "colour",
+        boxed.targets[0],
+        boxed.pictures,
+        config,
+        on_step=lambda step, total: steps.append(step.accuracy),
+    )
+    assert len(steps) == 24 and np.mean(steps[-4:]) > 0.9
 
 
 @pytest.mark.parametrize("first", [1, 2])

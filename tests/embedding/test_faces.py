@@ -7,7 +7,6 @@ import pytest
 
 from s3fd.embedding.faces import SIDE, cut_out, read_teacher
 from s3fd.embedding.run import read_faces
-from s3fd.embedding.stream import decode
 
 
 def test_a_face_is_cut_out_with_its_person_and_the_teachers_vector(portraits: Path) -> None:
@@ -19,7 +18,7 @@ def test_a_face_is_cut_out_with_its_person_and_the_teachers_vector(portraits: Pa
     assert faces[5].vector is not None and faces[5].vector.argmax() == 1
     assert faces[20].vector is None and faces[20].person == 0
     assert faces[0].size == (pytest.approx(SIDE / 2), pytest.approx(SIDE / 2))
-    pixels = decode(faces[0]).astype(int)
+    pixels = faces[0].decode().astype(int)
     assert pixels.shape == (SIDE, SIDE, 3)
     assert abs(pixels[2, 2] - 127).max() < 20  # beside the box
     assert abs(pixels[SIDE // 2, SIDE // 2] - 127).max() > 20

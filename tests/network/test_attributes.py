@@ -145,6 +145,27 @@ def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
     assert torch.equal(fine[:, 0, 0], coarse[:, 0, 0]) and torch.equal(fine[:, -1, -1], coarse[:, -1, -1])
 
 
+def test_a_branch_sees_the_finest_stage_and_begins_without_it() -> None:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    branch = network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3), depth=1)).eval()
+    assert isinstance(branch, AttributeBranch)
+    with torch.no_grad():
+        stages = network.backbone.bottom_up(torch.randn(1, 3, 96, 96) * 50)
+        others = [torch.zeros_like(stages[0]), *stages[1:]]
+        assert torch.equal(branch(stages).own[2], branch(others).own[2])
+        branch.fine[-1].weight.fill_(1.0)
+        assert not torch.equal(branch(stages).own[2], branch(others).own[2])
+
+
+def test_coarse_layers_of_a_branch_are_shallow() -> None:
+    branch = AttributeBranch(
+        Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5), depth=3),
+        build("slim").backbone.stage_channels,
+    )
+    assert [len(blocks) for blocks in branch.blocks] == [2, 2, 0, 0]
+
+
 def test_a_branch_needs_slim_and_layers_in_a_row() -> None:
     with pytest.raises(ValueError, match="slim"):
         build("vgg16").add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4)))

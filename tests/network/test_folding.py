@@ -19,7 +19,8 @@ def norms(network: nn.Module) -> list[nn.BatchNorm2d]:
 @pytest.fixture
 def network() -> nn.Module:
     torch.manual_seed(0)
-    network = build("slim", attributes=[Attribute("gender", ("a", "b"), "branch", (2, 3, 4, 5), 1)])
+    gender = Attribute("gender", ("a", "b"), "branch", (2, 3, 4, 5), 1)
+    network = build("slim", attributes=[gender, Attribute("mask", ("a", "b"), "layers", (2, 3))])
     network.embed(Embedding(dimension=8, layers=(2,)))
     for norm in norms(network):  # as training leaves them
         nn.init.uniform_(norm.running_mean, -0.2, 0.2)
@@ -36,13 +37,14 @@ def test_a_folded_network_says_the_same(network: nn.Module) -> None:
     torch.testing.assert_close(before.logits, after.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(before.deltas, after.deltas, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(before.embedding, after.embedding, rtol=1e-4, atol=1e-4)
-    told, read = (answer.attributes["gender"].spread() for answer in (before, after))
-    torch.testing.assert_close(told, read, rtol=1e-4, atol=1e-4)
+    for name in ("gender", "mask"):
+        told, read = (answer.attributes[name].spread() for answer in (before, after))
+        torch.testing.assert_close(told, read, rtol=1e-4, atol=1e-4)
 
 
 def test_answers_are_given_by_taps(network: nn.Module) -> None:
-    assert all(isinstance(conv, nn.Sequential) for conv in folded(network).attribute_heads["gender"].conv)
-    assert all(isinstance(conv, nn.Conv2d) for conv in network.attribute_heads["gender"].conv)
+    assert all(isinstance(conv, nn.Sequential) for conv in folded(network).attribute_heads["mask"].conv)
+    assert all(isinstance(conv, nn.Conv2d) for conv in network.attribute_heads["mask"].conv)
 
 
 def test_nothing_stays_normalised(network: nn.Module) -> None:

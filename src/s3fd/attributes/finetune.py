@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from s3fd.attributes.composed import ComposedStream
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.learners import Frozen, Joint
+from s3fd.attributes.single import SingleStream
 from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.data.labels import NOT_KNOWN, UNSURE, LabelledPicture
 from s3fd.data.targets import Target
@@ -248,8 +249,12 @@ def _learn(
 
 def _stream(
     items: Sequence[LabelledPicture], column: str, config: FinetuneConfig
-) -> LabelledStream | ComposedStream:
-    """Pictures as they are, or composed of their faces."""
+) -> LabelledStream | ComposedStream | SingleStream:
+    """Pictures as they are, composed of their faces, or of one face each."""
+    if config.single:
+        return SingleStream(
+            items, column, config.seed, tilt=config.tilt, flip=config.flip, distort=config.distort
+        )
     if config.compose:
         policy = Composition(
             config.size,

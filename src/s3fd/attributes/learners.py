@@ -63,7 +63,9 @@ class Frozen:
         backbone = self._network.backbone
         if not self._config.min_face_score and isinstance(self._head, AttributeBranch):
             assert isinstance(backbone, Slim)
-            return self._head(backbone.bottom_up(pictures)).spread(), None
+            with torch.no_grad():
+                stages = backbone.bottom_up(pictures)
+            return self._head(stages).spread(), None
         predictions = self._network(pictures)
         return predictions.attributes[self._name].spread(), face_scores(predictions.logits.float())
 

@@ -154,7 +154,7 @@ def run(
     }
     not_located: list[str] = []
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
-        if config.compose and any(item.boxes is None for item in learning):
+        if (config.compose or config.single) and any(item.boxes is None for item in learning):
             learning, not_located = locate(learning, Detector(TorchRuntime(network)), on_pictures)
         finetune(network, name, target, learning, config, on_step, others, held, journal)
         seconds = journal.seconds

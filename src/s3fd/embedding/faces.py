@@ -6,41 +6,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
-from s3fd.identity.crops import square_crops
 from s3fd.identity.vectors import normalise
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
+from s3fd.training import cutouts
+from s3fd.training.cutouts import CutOut
 from s3fd.weights.digest import sha256
-
-CONTEXT = 0.5
-"""What a cut-out shows on each side of the box, in parts of the box's longer side."""
 
 SIDE = 176
 """Side of a cut-out in pixels: a face has 88 there, about as many as in LFW's own pictures."""
 
-QUALITY = 95
-"""Of the JPEG in which a cut-out waits: a tenth of the memory of its pixels."""
-
 
 @dataclass(frozen=True, eq=False)
-class Face:
-    """A face to train on.
+class Face(CutOut):
+    """A face to train on, cut out with a side of `SIDE` pixels.
 
     Attributes:
-        jpeg: the cut-out, `SIDE` × `SIDE` pixels, the box's centre in its middle.
-        size: (width, height) of the box in pixels of the cut-out.
         person: number of its person, or `NOT_KNOWN`.
         vector: (D,) of length 1, what a teacher says of it; None where there is none.
     """
 
-    jpeg: bytes
-    size: tuple[float, float]
     person: int
     vector: FloatArray | None
 
@@ -116,11 +106,8 @@ def _cut(
         return []
     faces = []
     for i in wanted:
-        (crop,) = square_crops(picture, boxes[i : i + 1], SIDE, CONTEXT)
-        scale = SIDE / (float((boxes[i, 2:] - boxes[i, :2]).max()) * (1 + 2 * CONTEXT))
-        width, height = (float(side) * scale for side in boxes[i, 2:] - boxes[i, :2])
-        _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-        faces.append(Face(data.tobytes(), (width, height), int(persons[i]), vectors[i]))
+        cut = cutouts.cut_out(picture, boxes[i], SIDE)
+        faces.append(Face(cut.jpeg, cut.size, int(persons[i]), vectors[i]))
     return faces
 
 

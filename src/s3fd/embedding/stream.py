@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from s3fd.anchors import ANCHOR_SIZES, STRIDES
 from s3fd.embedding.faces import SIDE, Face
 from s3fd.network.branch import FIRST_LAYER
 from s3fd.training.augmentation import distort
+from s3fd.training.cutouts import blur
 from s3fd.training.dataset import shuffled
 
 STRIDE, ANCHOR = STRIDES[FIRST_LAYER], ANCHOR_SIZES[FIRST_LAYER]
@@ -37,12 +37,6 @@ MISPLACED = 0.04
 
 TURN = 10.0
 """Degrees by which a face may be turned, either way."""
-
-BLURRED = 0.2
-"""Share of the faces that are seen as if they had been enlarged."""
-
-LEFT = (0.35, 0.8)
-"""What is left of their pixels, in each direction."""
 
 
 class Batch(NamedTuple):
@@ -87,26 +81,14 @@ class FaceStream:
 
 def show(face: Face, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """A face (`WINDOW`, `WINDOW`, 3) as it may be seen, and where its centre (2,) seems to be."""
-    side = math.sqrt(face.size[0] * face.size[1])
-    scale = ANCHOR * 2 ** rng.triangular(*OCTAVES) / side
+    scale = ANCHOR * 2 ** rng.triangular(*OCTAVES) / face.side
     place = WINDOW / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * STRIDE
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-TURN, TURN), scale)
     matrix = matrix + np.array([[0, 0, place[0] - SIDE / 2], [0, 0, place[1] - SIDE / 2]])
     if rng.random() < 0.5:
         matrix = np.array([[-1, 0], [0, 1]]) @ matrix + np.array([[0, 0, WINDOW], [0, 0, 0]])
         place[0] = WINDOW - place[0]
-    pixels = decode(face)
-    if rng.random() < BLURRED:
-        small = int(rng.uniform(*LEFT) * SIDE)
-        shrunk = cv2.resize(pixels, (small, small), interpolation=cv2.INTER_AREA)
-        pixels = np.asarray(cv2.resize(shrunk, (SIDE, SIDE)), np.uint8)
+    pixels = blur(face.decode(), rng)
     shown = cv2.warpAffine(pixels, matrix, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)
-    seems = place + rng.normal(0, MISPLACED * scale * side, 2)
+    seems = place + rng.normal(0, MISPLACED * scale * face.side, 2)
     return distort(np.asarray(shown, np.uint8), rng), seems.astype(np.float32)
-
-
-def decode(face: Face) -> NDArray[np.uint8]:
-    """The cut-out (`SIDE`, `SIDE`, 3) BGR."""
-    pixels = cv2.imdecode(np.frombuffer(face.jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None
-    return np.asarray(pixels, np.uint8)

@@ -100,7 +100,7 @@ def captions(faces: Faces) -> list[str]:
 
 
 def _text_scale(text: str, face_width: int, line: int) -> float:
-    """OpenCV's font scale at which `text` is about half as wide as the face; 0 if none fits and is legible."""
+    """OpenCV's font scale at which `text` is about half as wide as the face; 0 if no legible one fits."""
     (unit_width, unit_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     smallest = MIN_TEXT / unit_height
     if smallest * unit_width > WIDEST * face_width:

@@ -32,7 +32,7 @@ class Attribute:
             convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`; ``picture``, one
             answer for a whole picture, see `s3fd.network.picture_head`.
         layers: detection layers, 0–5, that have a head.
-        depth: of the tower, or of the branch at each stride.
+        depth: of the tower, or of the branch at strides 16 and 32.
         temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
             trusted.
     """

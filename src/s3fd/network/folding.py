@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.utils import fuse_conv_bn_eval
 
 from s3fd.network.attributes import AttributeHead
-from s3fd.network.branch import AttributeBranch
 from s3fd.network.taps import by_taps
 
 N = TypeVar("N", bound=nn.Module)
@@ -18,14 +17,14 @@ N = TypeVar("N", bound=nn.Module)
 def folded(network: N) -> N:
     """Return a copy, to be evaluated, whose convolutions do what their batch normalisation did.
 
-    Normalisation that does not follow a convolution in an `nn.Sequential` stays. The last convolutions of
-    attributes, which have few outputs, take another form (`s3fd.network.taps`).
+    Normalisation that does not follow a convolution in an `nn.Sequential` stays. The 3×3
+    convolutions of attributes, which have few outputs, take another form (`s3fd.network.taps`).
     """
     plain = copy.deepcopy(network).eval()
     for part in plain.modules():
         if isinstance(part, nn.Sequential):
             _fold(part)
-        elif isinstance(part, AttributeHead | AttributeBranch):
+        elif isinstance(part, AttributeHead):
             part.conv = nn.ModuleList(map(by_taps, part.conv))
     return plain
 

@@ -143,7 +143,7 @@ class HeadConfig(StrictConfig):
 
     kind: Literal["layers", "tower", "branch", "picture"] = "layers"
     layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
-    depth: int = Field(2, ge=1, description="blocks of a tower, or of a branch at each stride")
+    depth: int = Field(2, ge=1, description="blocks of a tower, or of a branch at strides 16 and 32")
 
 
 class AttributeConfig(StrictConfig):

@@ -69,11 +69,24 @@ def load_network(path: Path) -> S3FD:
             network.embed(Embedding(**_plain(json.loads(metadata["embedding"]))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} does not say which network it is for: {error}") from error
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit {metadata['backbone']}: {error}") from error
+    _check_shapes(path, network, tensors)
+    network.load_state_dict(tensors)
     return network.eval()
+
+
+def _check_shapes(path: Path, network: S3FD, tensors: dict[str, Tensor]) -> None:
+    """Raise WeightsError unless `tensors` are those of `network`."""
+    shapes, given = ({k: tuple(v.shape) for k, v in t.items()} for t in (network.state_dict(), tensors))
+    wrong = [name for name in sorted({*shapes, *given}) if shapes.get(name) != given.get(name)]
+    if wrong:
+        name = wrong[0]
+        what = (
+            "is missing" if name not in given else "is unknown" if name not in shapes else "has another shape"
+        )
+        more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
+        raise WeightsError(
+            f"{path} does not fit: {name} {what}{more}; was it written by another version of s3fd?"
+        )
 
 
 def backbone_of(path: Path) -> str:
