@@ -61,9 +61,8 @@ class FinetuneConfig(StrictConfig):
     )
     single: bool = Field(
         False,
-        description="training pictures show one labelled face each, cut out once: two to three times as many "
-        "faces a second as composed ones, for tables of thousands; `size` and `face_sizes` are then those of "
-        "s3fd.attributes.single",
+        description="training pictures show one labelled face each, as often a large one as a small one, "
+        "which composed pictures do not; `size` and `face_sizes` are then those of s3fd.attributes.single",
     )
     size: int = Field(320, ge=128, multiple_of=32, description="side of the training pictures in pixels")
     batch: int = Field(8, ge=1)
