@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bundled weights in one command, from the data packs: about ten hours on two CPU cores.
+# The bundled weights in one command, from the data packs: about eleven hours on two CPU cores.
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx vectors.npz OUT
 #

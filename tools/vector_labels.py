@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import trange
 
+from s3fd.embedding.faces import face_key
+
 EPOCHS, BATCH, HIDDEN = 10, 256, 256
 
 BOX = ("x1", "y1", "x2", "y2")
@@ -42,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with np.load(arguments.vectors) as archive:
         names, boxes, vectors = archive["images"], archive["boxes"], archive["vectors"]
-    keys = [key(str(name), box) for name, box in zip(names, boxes, strict=True)]
+    keys = [face_key(Path(str(name)), box) for name, box in zip(names, boxes, strict=True)]
     labels = read(arguments.train, arguments.target)
     classes = sorted({label for label in labels.values() if label})
     inputs = F.normalize(torch.from_numpy(vectors - vectors.mean(axis=0)).float(), dim=1)
@@ -72,16 +74,12 @@ def main() -> None:
     print(f"{len(chosen)} of {sum(k not in skipped for k in keys)} faces labelled in {arguments.out}")
 
 
-def key(name: str, box: np.ndarray) -> Key:
-    """What a face is found again by."""
-    return name, tuple(round(float(v)) for v in box)
-
-
 def read(table: Path, column: str) -> dict[Key, str]:
     """The label of each face of a table, empty where nobody knows."""
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return {key(row["image"], np.array([row[name] for name in BOX], float)): row[column] for row in rows}
+    boxes = (np.array([row[name] for name in BOX], np.float32) for row in rows)
+    return {face_key(Path(row["image"]), box): row[column] for row, box in zip(rows, boxes, strict=True)}
 
 
 def learn(inputs: Tensor, targets: Tensor, classes: int) -> nn.Module:

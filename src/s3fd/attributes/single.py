@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from s3fd import anchors as anchor_ops
 from s3fd import boxes as box_ops
-from s3fd.attributes.stream import Batch
+from s3fd.attributes.stream import Batch, Example, side_by_side
 from s3fd.boxes import FloatArray
 from s3fd.data.labels import INVALID, NOT_KNOWN, LabelledPicture
 from s3fd.inference import pictures
@@ -104,24 +103,22 @@ class SingleStream:
             which, turn = step % len(WINDOWS), step // len(WINDOWS)
             faces, window = self._shown[which], WINDOWS[which]
             rng = np.random.default_rng((self._seed, step))
-            made, names = [], []
-            for n in range(turn * batch, (turn + 1) * batch):
-                picture, face = faces[shuffled(n, len(faces), self._seed + which)]
-                cut, other = self._of(picture).get(face), self._any(rng)
-                if cut is None or other is None:
-                    continue
-                most = MAX_ENLARGEMENT * _side(self._items[picture], face)
-                shown, box = self._show(cut, other, window, most, rng)
-                label = self._items[picture].labels[self._column][face : face + 1]
-                made.append((shown, _targets(box, label, self._anchors[which])))
-                names.append(str(self._items[picture].path))
-            pixels = np.zeros((len(made), window.side, window.side, 3), np.uint8)
-            targets = np.zeros((len(made), len(self._anchors[which])), np.int64)
-            for i, (shown, told) in enumerate(made):
-                pixels[i], targets[i] = shown, told
+            numbers = range(turn * batch, (turn + 1) * batch)
+            chosen = [faces[shuffled(n, len(faces), self._seed + which)] for n in numbers]
+            made = [self._example(picture, face, which, rng) for picture, face in chosen]
             left_out, self._left_out = self._left_out, []
-            stacked = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            yield Batch(stacked, torch.from_numpy(targets), names, left_out)
+            examples = [example for example in made if example is not None]
+            yield side_by_side(examples, window.side, len(self._anchors[which]), left_out)
+
+    def _example(self, picture: int, face: int, which: int, rng: np.random.Generator) -> Example | None:
+        """A face in the window of that number; None if it, or what is to lie around it, cannot be read."""
+        item = self._items[picture]
+        cut, other = self._of(picture).get(face), self._any(rng)
+        if cut is None or other is None:
+            return None
+        shown, box = self._show(cut, other, WINDOWS[which], MAX_ENLARGEMENT * _side(item, face), rng)
+        targets = _targets(box, item.labels[self._column][face : face + 1], self._anchors[which])
+        return shown, targets, str(item.path)
 
     def _any(self, rng: np.random.Generator) -> CutOut | None:
         """A face to be seen a piece of."""

@@ -40,6 +40,20 @@ class Batch(NamedTuple):
     left_out: list[str]
 
 
+Example = tuple[NDArray[np.uint8], NDArray[np.int64], str]
+"""A training picture (S, S, 3), the targets (A,) of its anchors, and its file."""
+
+
+def side_by_side(examples: Sequence[Example], size: int, anchors: int, left_out: list[str]) -> Batch:
+    """Put pictures of `size` × `size` with so many `anchors` into a batch, which may be empty."""
+    pixels = np.zeros((len(examples), size, size, 3), np.uint8)
+    targets = np.zeros((len(examples), anchors), np.int64)
+    for i, (shown, told, _) in enumerate(examples):
+        pixels[i], targets[i] = shown, told
+    stacked = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    return Batch(stacked, torch.from_numpy(targets), [name for _, _, name in examples], left_out)
+
+
 class LabelledStream:
     """Labelled pictures as squares, over and over, in an order that is new every epoch.
 
@@ -78,15 +92,9 @@ class LabelledStream:
                     examples.append(self._example(n))
                 except PictureError as error:
                     left_out.append(str(error))
-            pixels = np.zeros((len(examples), self.size, self.size, 3), np.uint8)
-            targets = np.zeros((len(examples), len(self._anchors)), np.int64)
-            for i, (shown, told, _) in enumerate(examples):
-                pixels[i], targets[i] = shown, told
-            stacked = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-            names = [name for _, _, name in examples]
-            yield Batch(stacked, torch.from_numpy(targets), names, left_out)
+            yield side_by_side(examples, self.size, len(self._anchors), left_out)
 
-    def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], str]:
+    def _example(self, n: int) -> Example:
         """Picture number `n` (S, S, 3), the targets of its anchors, and its file.
 
         Raises:

@@ -51,7 +51,7 @@ class Teacher:
 
     def of(self, path: Path, box: FloatArray) -> FloatArray | None:
         """The vector of a face; None if the teacher did not see it."""
-        return self.vectors.get(_key(path, box))
+        return self.vectors.get(face_key(path, box))
 
 
 def read_teacher(file: Path, images: Path) -> Teacher:
@@ -71,7 +71,7 @@ def read_teacher(file: Path, images: Path) -> Teacher:
     if boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
         raise ValueError(f"{file}: {len(names)} images, boxes {boxes.shape} and vectors {vectors.shape}")
     apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
-    keys = (_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
+    keys = (face_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
     return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1], sha256(file))
 
 
@@ -111,6 +111,6 @@ def _cut(
     return faces
 
 
-def _key(path: Path, box: FloatArray) -> tuple[str, tuple[int, ...]]:
+def face_key(path: Path, box: FloatArray) -> tuple[str, tuple[int, ...]]:
     """What a face is found again by."""
     return str(path), tuple(round(float(v)) for v in box)
