@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from s3fd import anchors as anchor_ops
-from s3fd.attributes.single import CENTRAL, SMALLEST_SOURCE, WINDOWS, SingleStream
+from s3fd.attributes.single import CENTRAL, WINDOWS, SingleStream
 from s3fd.data.labels import Labels, read
 
 
@@ -24,6 +25,17 @@ def boxed(coloured: Path) -> Labels:
     return read(coloured / "boxes.csv", coloured / "pictures", ["Colour"])
 
 
+def enlarged(labels: Labels) -> Labels:
+    """The pictures, and the faces in them, three times as large."""
+    items = []
+    for item in labels.pictures:
+        assert item.boxes is not None
+        with Image.open(item.path) as image:
+            image.resize((image.width * 3, image.height * 3)).save(item.path)
+        items.append(replace(item, boxes=item.boxes * 3))
+    return replace(labels, pictures=items)
+
+
 def stream(labels: Labels, seed: int = 0) -> SingleStream:
     return SingleStream(labels.pictures, "Colour", seed, tilt=0.5, flip=True, distort=False)
 
@@ -34,9 +46,9 @@ def numbers(names: list[str]) -> list[int]:
 
 def test_anchors_in_the_middle_of_a_face_tell_its_colour(boxed: Labels) -> None:
     seen = set()
-    for step, batch in enumerate(stream(boxed).batches(0, 6, 8)):
-        window = WINDOWS[step % 2]
-        assert batch.pictures.shape == (8, 3, window.side, window.side)
+    for step, batch in enumerate(stream(enlarged(boxed)).batches(0, 9, 8)):
+        window = WINDOWS[step % 3]
+        assert batch.pictures.shape == (8 // window.share, 3, window.side, window.side)
         anchors = anchor_ops.anchors(anchor_ops.map_sizes(window.side, window.side))
         middles = (anchors[:, :2] + anchors[:, 2:]) / 2
         for picture, targets in zip(batch.pictures.numpy(), batch.targets.numpy(), strict=True):
@@ -54,7 +66,8 @@ def test_every_labelled_face_comes_once_an_epoch_and_small_ones_in_small_windows
     assert numbers(small.names) == list(range(14)) == numbers(again.names)
     assert small.names != again.names
     assert set(numbers(large.names + once_more.names)) == set(range(13))
-    assert 20 < SMALLEST_SOURCE < 50
+    assert 20 < WINDOWS[1].source < 50 < WINDOWS[2].source  # nobody here is shown in the largest
+    assert {batch.pictures.shape[2] for batch in (large, once_more)} == {WINDOWS[1].side}
 
 
 def test_any_step_can_be_made_again(boxed: Labels) -> None:
@@ -76,7 +89,12 @@ def test_what_cannot_be_shown_is_left_out_and_named_once(boxed: Labels) -> None:
 def test_labels_without_a_face_to_show(boxed: Labels) -> None:
     with pytest.raises(ValueError, match="labels of boxes"):
         stream(replace(boxed, pictures=[replace(boxed.pictures[0], boxes=None)]))
-    with pytest.raises(ValueError, match="has 48 pixels"):
-        stream(replace(boxed, pictures=boxed.pictures[13:14]))
+    with pytest.raises(ValueError, match="no face has a label"):
+        stream(replace(boxed, pictures=boxed.pictures[14:]))
+
+
+def test_small_faces_alone_are_shown_in_small_windows_alone(boxed: Labels) -> None:
+    only_small = replace(boxed, pictures=boxed.pictures[13:14])
+    assert {batch.pictures.shape[2] for batch in stream(only_small).batches(0, 4, 1)} == {WINDOWS[0].side}
     with pytest.raises(ValueError, match="no face has a label"):
         stream(replace(boxed, pictures=boxed.pictures[15:]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import s3fd
+from s3fd import boxes as box_ops
 from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError
@@ -198,6 +199,32 @@ def test_many_real_pictures_give_what_one_at_a_time_gives(tmp_path: Path, size: 
         np.testing.assert_allclose(
             faces.attributes["gender_probability"], alone.attributes["gender_probability"], atol=1e-4
         )
+
+
+def test_a_small_portrait_has_its_face_at_the_usual_size() -> None:
+    """Enlarged alone, as larger pictures are shrunk, it would show a face of over 400 pixels."""
+    with Image.open(EXAMPLE) as image:
+        portrait = image.crop((170, 50, 280, 190)).resize((110, 140))
+    detector = s3fd.load(threads=1, attributes=("gender",))
+    (face,) = detector(portrait)
+    assert box_ops.iou(face.boxes, np.array([[6, 18, 100, 124]], np.float32))[0, 0] > 0.6
+    assert face.attributes["gender"].tolist() == ["female"]
+    assert_same(face, detector(portrait, size="auto"))
+
+
+def test_small_pictures_share_their_looks(detector: Detector) -> None:
+    pixels = [square(64, 48, 32, 16, side) for side in (16, 8, 24)]
+    passes: list[tuple[int, ...]] = []
+
+    def counting(batch: np.ndarray, *args: object, **options: object) -> object:
+        passes.append(batch.shape[:3])
+        return detector.runtime(batch, *args, **options)  # type: ignore[arg-type]
+
+    found = list(replace(detector, runtime=counting, size="vga").many(pixels, batch=3))  # type: ignore[arg-type]
+    assert sorted(passes) == [(3, 120, 160), (3, 240, 320), (3, 480, 640)]
+    for picture, faces in zip(pixels, found, strict=True):
+        assert isinstance(faces, Faces)
+        assert_same(faces, detector(picture, size="auto"))
 
 
 @pytest.mark.parametrize("size", [64, "auto"])

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3fd.inference.resize import MAX_INPUT_PIXELS, OneSize, Size, network_size, parse_size, rescale, resize
+from s3fd.inference.resize import (
+    MAX_INPUT_PIXELS,
+    OneSize,
+    Size,
+    at_several_scales,
+    network_size,
+    parse_size,
+    rescale,
+    resize,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +57,25 @@ def test_the_network_always_sees_something_and_never_too_much(width: int, height
     assert w >= 1
     assert h >= 1
     assert w * h <= MAX_INPUT_PIXELS * 1.02
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "several"),
+    [
+        (320, 240, "vga", True),
+        (240, 639, "vga", True),
+        (640, 10, "vga", False),
+        (4000, 3000, "vga", False),
+        (320, 240, 640, False),
+        (320, 240, "original", False),
+        (320, 240, "auto", True),
+        (4000, 3000, "auto", True),
+    ],
+)
+def test_small_pictures_are_seen_at_several_scales(
+    width: int, height: int, size: Size, several: bool
+) -> None:
+    assert at_several_scales(width, height, size) == several
 
 
 @pytest.mark.parametrize("size", [0, -1, "huge", None, 1.5, True, "auto"])

@@ -156,7 +156,7 @@ def test_the_image_serves(
         assert client.post("/v1/detect", content=data).status_code == 401
         answer = client.post("/v1/detect", content=data, headers={"Authorization": f"Bearer {KEY}"})
         (face,) = answer.json()["pictures"][0]["faces"]
-        assert face["box"] == pytest.approx([179.5, 59.1, 271.4, 177.8], abs=1)
+        assert face["box"] == pytest.approx([178.4, 63.4, 270.4, 175.6], abs=1)
         assert "s3fd" in client.get("/").text
         for file in (ROOT / "src/s3fd/serving/page").iterdir():
             assert client.get(f"/page/{file.name}").status_code == 200, file.name

@@ -102,10 +102,10 @@ def test_a_picture_takes_one_pass_and_vectors_only_where_they_are_wanted(home: H
     gallery = Gallery(lambda: galleries.open_gallery(place, recogniser.model), recogniser, embeddings=True)
     with running(counted, gallery=gallery) as url, Client(url) as client:
         counted.passes.clear()
-        client.detect(home.ada)
+        client.detect(home.ada, size=640)
         assert counted.passes == [(1, False)]
-        client.gallery.enrol("Ada", home.ada)
-        told = client.gallery.identify(home.both, threshold=THRESHOLD, attributes=["gender"])
+        client.gallery.enrol("Ada", home.ada, size=640)
+        told = client.gallery.identify(home.both, size=640, threshold=THRESHOLD, attributes=["gender"])
         assert counted.passes[1:] == [(1, True)] * 2
         assert told.record.faces is not None and set(told.record.faces.attributes) >= {"gender"}
         assert len(told.identities) == 2

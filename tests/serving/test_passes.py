@@ -69,7 +69,7 @@ def same(one: Faces, other: Faces) -> None:
 
 
 def test_threads_share_a_pass_and_each_gets_its_own_faces(network: Counting, example: Path) -> None:
-    detector = Detector(network, min_score=0.3)
+    detector = Detector(network, size=640, min_score=0.3)
     picture = load(example)
     views = [
         Picture(np.ascontiguousarray(np.roll(picture.pixels, 40 * i, axis=1)), 512, 512) for i in range(4)
@@ -88,7 +88,7 @@ def test_only_pictures_of_one_kind_share_a_pass(
     network: Counting, example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passes, "LINGER", 0.2)
-    detector = Detector(network)
+    detector = Detector(network, size=640)
     picture = load(example)
     wide = Picture(np.ascontiguousarray(picture.pixels[:256]), 512, 256)
     shared = Passes(8)
@@ -101,7 +101,7 @@ def test_only_pictures_of_one_kind_share_a_pass(
 
 
 def test_who_comes_late_begins_the_next_pass(network: Counting, example: Path) -> None:
-    detector, picture = Detector(network), load(example)
+    detector, picture = Detector(network, size=640), load(example)
     shared = Passes(2)
     found = together([lambda: shared.find(detector, picture) for _ in range(6)])
     assert network.passes == [2, 2, 2]
@@ -112,7 +112,7 @@ def test_a_picture_alone_waits_a_moment_and_no_longer(
     network: Counting, example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passes, "LINGER", 0.01)
-    detector, picture = Detector(network), load(example)
+    detector, picture = Detector(network, size=640), load(example)
     shared = Passes(64)
     for _ in range(2):
         same(shared.find(detector, picture), detector.find(picture))
@@ -120,7 +120,7 @@ def test_a_picture_alone_waits_a_moment_and_no_longer(
 
 
 def test_a_pass_that_fails_fails_for_all_in_it_and_for_nobody_else(network: Counting, example: Path) -> None:
-    detector, picture = Detector(network), load(example)
+    detector, picture = Detector(network, size=640), load(example)
     shared = Passes(3)
     network.broken = True
 
@@ -149,7 +149,7 @@ def test_requests_that_share_passes_get_what_they_got_alone(network: Counting, e
             f"{url}/v1/detect",
             content=data,
             headers={"Content-Type": "image/jpeg"},
-            params={"attributes": "gender"},
+            params={"attributes": "gender", "size": 640},
             timeout=60,
             trust_env=False,
         )

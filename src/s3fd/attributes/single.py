@@ -41,28 +41,41 @@ class Window(NamedTuple):
     Attributes:
         side: in pixels.
         faces: least and greatest geometric mean side of a face in them; the size drawn is log-uniform.
+        source: pixels that a face needs in its own picture to be shown in them.
+        share: one of so many of a batch's pictures is made; large ones take long.
     """
 
     side: int
     faces: tuple[float, float]
+    source: float
+    share: int = 1
 
 
-WINDOWS = (Window(128, (22, 80)), Window(224, (64, 200)))
+WINDOWS = (Window(128, (22, 80), 0), Window(224, (64, 200), 48), Window(416, (160, 400), 80, share=4))
 """Taken in turn, a step each: where faces are small, the room for large ones would be computed in vain."""
+
+
+class _Show(NamedTuple):
+    """The faces that are shown in windows of a size, by picture and number, and the anchors (A, 4) there."""
+
+    window: Window
+    faces: list[tuple[int, int]]
+    anchors: FloatArray
+
 
 CENTRAL = 0.3
 """Sides of a face by which the middle of an anchor that learns from it may lie off its middle, in each
 direction. Those further out answer for it as well, but are hardly ever the ones that are asked."""
 
-SMALLEST_SOURCE = 48.0
-"""Pixels that a face needs in its own picture to be shown in windows other than the first."""
+SPACE = 0.55
+"""Sides of a face from its middle to the window's edge, at least, where the window has so many."""
 
 
 class SingleStream:
     """Labelled faces at many sizes, each by itself over a piece of another's picture.
 
     Of composed pictures (`s3fd.attributes.composed`) few have room for a face of 100 pixels and more. Here
-    every second step is of such. A face is cut out when it is shown first, and stays in memory, 20 kB each.
+    two steps of three are of such. A face is cut out when it is shown first, and stays in memory, 20 kB each.
     """
 
     def __init__(
@@ -78,46 +91,49 @@ class SingleStream:
         """Stream the faces of `items` that have a label in `column`.
 
         Raises:
-            ValueError: labels of whole pictures, which do not say where the face is; no label, or none of a
-                face of `SMALLEST_SOURCE` pixels.
+            ValueError: labels of whole pictures, which do not say where the face is; no label.
         """
         self._items, self._column, self._seed = items, column, seed
         self._tilt, self._flip, self._distort = tilt, flip, distort
         self._faces = [(i, j) for i, item in enumerate(items) for j in _labelled(item, column)]
         if not self._faces:
             raise ValueError(f"no face has a label of {column}")
-        large = [(i, j) for i, j in self._faces if _side(items[i], j) >= SMALLEST_SOURCE]
-        if not large:
-            raise ValueError(f"no face with a label of {column} has {SMALLEST_SOURCE:g} pixels")
-        self._shown = [self._faces if window is WINDOWS[0] else large for window in WINDOWS]
-        self._anchors = [anchor_ops.anchors(anchor_ops.map_sizes(w.side, w.side)) for w in WINDOWS]
+        self._shows = [show for window in WINDOWS if (show := self._in(window)).faces]
         self._cut: dict[int, dict[int, CutOut]] = {}
         self._left_out: list[str] = []
 
     def batches(self, start: int, stop: int, batch: int) -> Iterator[Batch]:
         """Yield the batches of steps `start` to `stop`; a face whose picture cannot be read is left out.
 
-        So a batch may have fewer pictures, and even none.
+        So a batch may have fewer pictures, and even none; it has fewer where the window's `share` says so.
         """
         for step in range(start, stop):
-            which, turn = step % len(WINDOWS), step // len(WINDOWS)
-            faces, window = self._shown[which], WINDOWS[which]
+            which, turn = step % len(self._shows), step // len(self._shows)
+            window, faces, anchors = self._shows[which]
             rng = np.random.default_rng((self._seed, step))
-            numbers = range(turn * batch, (turn + 1) * batch)
+            count = math.ceil(batch / window.share)
+            numbers = range(turn * count, (turn + 1) * count)
             chosen = [faces[shuffled(n, len(faces), self._seed + which)] for n in numbers]
-            made = [self._example(picture, face, which, rng) for picture, face in chosen]
+            made = [self._example(picture, face, window, anchors, rng) for picture, face in chosen]
             left_out, self._left_out = self._left_out, []
             examples = [example for example in made if example is not None]
-            yield side_by_side(examples, window.side, len(self._anchors[which]), left_out)
+            yield side_by_side(examples, window.side, len(anchors), left_out)
 
-    def _example(self, picture: int, face: int, which: int, rng: np.random.Generator) -> Example | None:
-        """A face in the window of that number; None if it, or what is to lie around it, cannot be read."""
+    def _in(self, window: Window) -> _Show:
+        """What is shown in the windows of a size."""
+        faces = [(i, j) for i, j in self._faces if _side(self._items[i], j) >= window.source]
+        return _Show(window, faces, anchor_ops.anchors(anchor_ops.map_sizes(window.side, window.side)))
+
+    def _example(
+        self, picture: int, face: int, window: Window, anchors: FloatArray, rng: np.random.Generator
+    ) -> Example | None:
+        """A face in a window with `anchors`; None if it, or what is to lie around it, cannot be read."""
         item = self._items[picture]
         cut, other = self._of(picture).get(face), self._any(rng)
         if cut is None or other is None:
             return None
-        shown, box = self._show(cut, other, WINDOWS[which], MAX_ENLARGEMENT * _side(item, face), rng)
-        targets = _targets(box, item.labels[self._column][face : face + 1], self._anchors[which])
+        shown, box = self._show(cut, other, window, MAX_ENLARGEMENT * _side(item, face), rng)
+        targets = _targets(box, item.labels[self._column][face : face + 1], anchors)
         return shown, targets, str(item.path)
 
     def _any(self, rng: np.random.Generator) -> CutOut | None:
@@ -151,7 +167,7 @@ class SingleStream:
         least, greatest = np.log(window.faces)
         face = min(math.exp(rng.uniform(least, greatest)), most)
         scale = face / cut.side
-        room = max(0.0, min(OFF_CENTRE, window.side / 2 - 0.75 * face))
+        room = max(0.0, min(OFF_CENTRE, window.side / 2 - SPACE * face))
         centre = window.side / 2 + rng.uniform(-room, room, 2)
         angle = rng.uniform(-LARGEST_TILT, LARGEST_TILT) if rng.random() < self._tilt else 0.0
         pixels = cutouts.blur(cut.decode(), rng)
@@ -203,7 +219,12 @@ def _side(item: LabelledPicture, face: int) -> float:
 
 
 def _piece(other: CutOut, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A corner (side, side, 3) of a cut-out: hair, clothes and walls more than the face."""
+    """A corner (side, side, 3) of a cut-out: hair, clothes and walls more than the face.
+
+    Where the cut-out is smaller, it is all of it.
+    """
     pixels = other.decode()
+    if side > SIDE:
+        return np.asarray(cv2.resize(pixels, (side, side)), np.uint8)
     left, top = (rng.integers(2, size=2) * (SIDE - side)).tolist()
     return np.ascontiguousarray(pixels[top : top + side, left : left + side])

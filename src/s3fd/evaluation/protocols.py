@@ -15,7 +15,7 @@ from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
-from s3fd.inference.resize import Size, rescale, resize
+from s3fd.inference.resize import VGA, Size, rescale, resize
 from s3fd.inference.runtime import Runtime
 from s3fd.inference.voting import vote
 
@@ -63,7 +63,7 @@ class Pass:
 
 def vga(runtime: Runtime, picture: Pixels) -> Faces:
     """One pass with the longest side at 640, enlarging smaller pictures: the setting of SCRFD's tables."""
-    return _single(runtime, picture, "vga")
+    return _single(runtime, picture, VGA)
 
 
 def single(runtime: Runtime, picture: Pixels) -> Faces:

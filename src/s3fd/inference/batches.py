@@ -26,14 +26,14 @@ def capacity(shape: Shape, batch: int) -> int:
     return max(1, min(batch, MAX_INPUT_PIXELS // _pixels(shape)))
 
 
-def passes(shapes: Sequence[Shape]) -> list[list[int]]:
-    """Indices of the pictures that share a pass, pass by pass; every picture is in one of them."""
+def passes(shapes: Sequence[Shape], batch: int) -> list[list[int]]:
+    """Indices of the pictures that share a pass, `batch` at most, pass by pass; each is in one of them."""
     same: dict[Shape, list[int]] = {}
     for i, shape in enumerate(shapes):
         same.setdefault(shape, []).append(i)
     result = []
     for shape, indices in same.items():
-        step = capacity(shape, len(indices))
+        step = capacity(shape, batch)
         result += [indices[i : i + step] for i in range(0, len(indices), step)]
     return result
 

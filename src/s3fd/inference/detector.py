@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from s3fd.faces import Faces
 from s3fd.identity.reading import at_boxes
 from s3fd.inference import pictures
 from s3fd.inference.batches import in_batches, passes
+from s3fd.inference.consensus import agree
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
-from s3fd.inference.pyramid import looks, merge
-from s3fd.inference.resize import Size, check_size, network_size, rescale, resize
+from s3fd.inference.pyramid import Look, looks, merge
+from s3fd.inference.resize import OneSize, Size, at_several_scales, check_size, network_size, rescale, resize
 from s3fd.inference.runtime import Runtime, open_runtime
 from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
@@ -49,7 +51,7 @@ class Detector:
         runtime: the network.
         size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``, which shrinks
             what is over 16 megapixels; or ``auto``: faces of every size in a picture without a limit, seen at
-            several scales and in tiles (`s3fd.inference.pyramid`).
+            several scales and in tiles (`s3fd.inference.pyramid`), as smaller pictures are at ``vga``.
         min_score: faces score over this, 0–1.
         iou: of two boxes that overlap by more than this, the weaker goes.
         before_nms: most boxes that are compared with each other.
@@ -126,17 +128,22 @@ class Detector:
     def fit(self, picture: Picture, size: Size | None = None) -> Picture:
         """Resize a prepared picture to what the network sees, the rest of the work that can run ahead.
 
-        `find` finds the same in it at this `size`. It often takes less memory. At ``auto`` nothing changes.
+        `find` finds the same in it at this `size`. It often takes less memory. Nothing changes where the
+        network sees it at several scales.
         """
-        seen = self.seen(picture, size)
-        if seen is None:
+        size = self.size if size is None else size
+        if size == "auto" or at_several_scales(picture.width, picture.height, size):
             return picture
+        seen = network_size(picture.width, picture.height, size)
         width, height = picture.extent
         scale = width / seen[0], height / seen[1]
         return Picture(resize(picture.pixels, *seen), picture.width, picture.height, scale)
 
     def seen(self, picture: Picture, size: Size | None = None) -> tuple[int, int] | None:
-        """(width, height) at which the network sees a picture; None at ``auto``, where there are several."""
+        """(width, height) at which the network sees a picture; None at ``auto``, where there are several.
+
+        Of a small picture at ``vga`` it is the largest, by which all others are known.
+        """
         size = self.size if size is None else size
         return None if size == "auto" else network_size(picture.width, picture.height, size)
 
@@ -181,8 +188,7 @@ class Detector:
     ) -> list[Faces]:
         """Find the faces of each of some prepared pictures.
 
-        Those that the network sees at the same size share a pass of up to `MAX_INPUT_PIXELS` pixels. At
-        ``auto`` they are seen one by one.
+        Those that the network sees at the same size share a pass of up to `MAX_INPUT_PIXELS` pixels.
         """
         return [self._tell(faces) for faces in self._find(prepared, size, min_score)]
 
@@ -220,23 +226,40 @@ class Detector:
         min_score = self.min_score if min_score is None else min_score
         _check_share("min_score", min_score)
         if size == "auto":
-            return [self._find_at_every_scale(picture, min_score) for picture in prepared]
+            return self._find_at_every_scale(prepared, min_score)
+        several = [at_several_scales(picture.width, picture.height, size) for picture in prepared]
+        whole = iter(self._find_at_every_scale(list(compress(prepared, several)), min_score))
+        single = [picture for picture, apart in zip(prepared, several, strict=True) if not apart]
+        once = iter(self._find_at_one_scale(single, size, min_score))
+        return [next(whole) if apart else next(once) for apart in several]
+
+    def _find_at_one_scale(self, prepared: Sequence[Picture], size: OneSize, min_score: float) -> list[Faces]:
+        """Find the faces of pictures of which one look is enough."""
         shapes = [network_size(picture.width, picture.height, size) for picture in prepared]
         found: dict[int, Faces] = {}
-        for indices in passes(shapes):
+        for indices in passes(shapes, len(prepared)):
             seen = [resize(prepared[i].pixels, *shapes[i]) for i in indices]
             for i, faces in zip(indices, self._see(seen, min_score), strict=True):
                 found[i] = _place(faces, shapes[i], prepared[i])
         return [found[i] for i in range(len(prepared))]
 
-    def _find_at_every_scale(self, picture: Picture, min_score: float) -> Faces:
-        """Find the faces of a picture of every size (`s3fd.inference.pyramid`)."""
-        height, width = picture.pixels.shape[:2]
-        found = []
-        for look in looks(width, height):
-            seen = resize(look.crop(picture.pixels), *look.seen)
-            found.append((look, look.place(self._see([seen], min_score)[0])))
-        return _place(merge(found, width, height, self.iou), (width, height), picture)
+    def _find_at_every_scale(self, prepared: Sequence[Picture], min_score: float) -> list[Faces]:
+        """Find the faces of every size of pictures (`s3fd.inference.pyramid`).
+
+        Looks of the same size share a pass, as many as there are pictures: those at one picture come singly.
+        """
+        sizes = [(picture.pixels.shape[1], picture.pixels.shape[0]) for picture in prepared]
+        views = [(i, look) for i, size in enumerate(sizes) for look in looks(*size)]
+        found: list[list[tuple[Look, Faces]]] = [[] for _ in prepared]
+        for numbers in passes([look.seen for _, look in views], len(prepared)):
+            chosen = [views[n] for n in numbers]
+            seen = [resize(look.crop(prepared[i].pixels), *look.seen) for i, look in chosen]
+            for (i, look), faces in zip(chosen, self._see(seen, min_score), strict=True):
+                found[i].append((look, look.place(faces)))
+        return [
+            _place(agree(merge(each, *size, self.iou), each, *size), size, picture)
+            for picture, size, each in zip(prepared, sizes, found, strict=True)
+        ]
 
     def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
         """Find the faces of pictures (H, W, 3) of one size in one pass, in pixels of these."""

@@ -2,7 +2,7 @@
 
 The network is at its best with faces of up to 256 pixels as it sees them; larger ones were rare in its
 training, and it takes their parts for faces. So the picture is seen at several scales, its levels: from full
-resolution down to a longest side of 320 pixels, where a face that fills the picture has a size that the
+resolution down to a longest side of 160 pixels, where a face that fills the picture has a size that the
 network knows. Each level answers for a range of sizes, and neighbouring ranges share an octave, so that a
 face at a limit is not lost between two levels that measure it differently.
 
@@ -26,11 +26,12 @@ from s3fd.inference.resize import VGA, rescale
 from s3fd.inference.suppression import IOU, suppress
 from s3fd.inference.tiles import Tile, inside, tiles
 
-COARSEST = 320
-"""Longest side of the coarsest level: in most pictures a face that fills it has 150 to 300 pixels there."""
+COARSEST = 160
+"""Longest side of the coarsest level: a face that fills the picture has 100 to 150 pixels there."""
 
-MAX_STEP = 4.0
-"""Most by which a level is larger than the next. A face of 256 pixels at one has 64 at the next, and all
+MAX_STEP = 2.83
+"""Most by which a level is larger than the next: the square root of 8 and a little, so that equal steps of
+`OCTAVE` or more can always be made. A face of 256 pixels at one level has 90 to 128 at the next, and all
 levels below the finest take together no more than a third of its time."""
 
 LARGEST = 256
@@ -96,9 +97,13 @@ class Look:
     def answers_for(self, found: boxes.FloatArray, width: int, height: int) -> NDArray[np.bool_]:
         """Which boxes (N, 4) of a picture of `width` × `height` pixels this look sees well, shape (N,)."""
         longer = (found[:, 2:] - found[:, :2]).max(axis=1, initial=0)
-        whole = inside(found, self.tile, CUT / self.level.scale, width, height)
+        whole = self.sees_whole(found, width, height)
         seen_well: NDArray[np.bool_] = whole & (longer > self.level.over) & (longer < self.level.under)
         return seen_well
+
+    def sees_whole(self, found: boxes.FloatArray, width: int, height: int) -> NDArray[np.bool_]:
+        """Which boxes (N, 4) of a picture of `width` × `height` pixels this look's tile cannot cut, (N,)."""
+        return inside(found, self.tile, CUT / self.level.scale, width, height)
 
 
 def levels(width: int, height: int) -> list[Level]:
@@ -106,7 +111,7 @@ def levels(width: int, height: int) -> list[Level]:
 
     The finest is the picture at its own size, without a limit; a picture whose longest side is under 640
     pixels is enlarged to that, as at ``vga``, where faces of a few pixels gain most. The coarsest has a
-    longest side of 320. Those between divide the way into equal steps, none over `MAX_STEP`.
+    longest side of 160. Those between divide the way into equal steps, none over `MAX_STEP`.
     """
     longest = max(width, height)
     finest = max(VGA, longest)

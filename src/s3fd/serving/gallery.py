@@ -44,7 +44,7 @@ Box = Annotated[
     Query(
         max_length=100,
         description="Of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
-        examples=["179.5,59.1,271.4,177.8"],
+        examples=["178.4, 63.4, 270.4, 175.6"],
     ),
 ]
 

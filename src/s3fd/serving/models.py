@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from s3fd.serving.problems import MEDIA_TYPE
 
 EXAMPLE_FACE: dict[str, Any] = {
-    "box": [179.5, 59.1, 271.4, 177.8],
-    "score": 0.9422,
+    "box": [178.4, 63.4, 270.4, 175.6],
+    "score": 0.9662,
     "gender": "female",
     "gender_probability": 0.7641,
 }

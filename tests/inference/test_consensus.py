@@ -1,0 +1,67 @@
+"""What several looks say of one face."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3fd.faces import Faces
+from s3fd.inference.consensus import BEST, agree
+from s3fd.inference.pyramid import Level, Look
+from s3fd.inference.tiles import Tile
+
+SIDE = 1000
+FULL, HALF, QUARTER = (Look(Level(scale), Tile(0, 0, SIDE, SIDE)) for scale in (1.0, 0.5, 0.25))
+FACE = [100.0, 100, 100 + BEST, 100 + BEST]
+
+
+def seen(probability: float, box: list[float] = FACE) -> Faces:
+    """A face whose second class has this probability."""
+    told = np.array([[1 - probability, probability]], np.float32)
+    return Faces(np.array([box], np.float32), np.array([0.9], np.float32), {"gender": told})
+
+
+def told(faces: Faces, *found: tuple[Look, Faces]) -> float:
+    row = agree(faces, found, SIDE, SIDE).attributes["gender"][0]
+    assert row.sum() == pytest.approx(1)
+    return float(row[1])
+
+
+@given(st.floats(0.01, 0.99), st.sampled_from([FULL, HALF, QUARTER]))
+def test_one_look_is_left_as_it_is(probability: float, look: Look) -> None:
+    assert told(seen(probability), (look, seen(probability))) == pytest.approx(probability, abs=1e-4)
+
+
+@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
+def test_two_looks_end_between_them_and_nearer_to_the_better(one: float, other: float) -> None:
+    both = told(seen(one), (FULL, seen(one)), (HALF, seen(other)))
+    assert min(one, other) - 1e-4 <= both <= max(one, other) + 1e-4
+    log_odds = [np.log(p / (1 - p)) for p in (one, other, both)]
+    assert abs(log_odds[2] - log_odds[0]) <= abs(log_odds[2] - log_odds[1]) + 1e-3
+
+
+def test_a_large_face_is_told_by_the_look_that_shrinks_it() -> None:
+    large = [0.0, 0, 4 * BEST, 4 * BEST]
+    found = [(FULL, seen(0.99, large)), (QUARTER, seen(0.2, large))]
+    assert told(seen(0.99, large), *found) < 0.25
+
+
+def test_a_small_face_is_told_by_the_finest_look() -> None:
+    small = [0.0, 0, 20, 20]
+    assert told(seen(0.9, small), (FULL, seen(0.9, small)), (HALF, seen(0.1, small))) > 0.85
+
+
+def test_other_faces_and_looks_that_cut_it_have_no_say() -> None:
+    beside = [FACE[0] + BEST, *FACE[1:2], FACE[2] + BEST, FACE[3]]
+    tile = Look(Level(1.0), Tile(0, 0, int(FACE[2]) + 5, SIDE))
+    nobody = seen(0.5)[:0]
+    found = [(FULL, seen(0.9)), (HALF, seen(0.1, beside)), (tile, seen(0.1)), (QUARTER, nobody)]
+    assert told(seen(0.9), *found) == pytest.approx(0.9, abs=1e-4)
+
+
+def test_no_face_and_no_attribute() -> None:
+    nobody, plain = seen(0.5)[:0], Faces(seen(0.5).boxes, seen(0.5).scores)
+    assert agree(nobody, [(FULL, nobody)], SIDE, SIDE).attributes["gender"].shape == (0, 2)
+    assert agree(plain, [(FULL, plain)], SIDE, SIDE) is plain
