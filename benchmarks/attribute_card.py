@@ -1,10 +1,10 @@
 """The tables of gender in the card of the bundled weights: by source, by size, and the groups side by side.
 
-Run: python benchmarks/attribute_card.py DATA WIDER_VAL [--docs]
+Run: python benchmarks/attribute_card.py DATA WIDER_VAL [--size SIZE] [--docs]
 
 DATA/labelled/test.csv is what tools/locate_faces.py kept for testing; WIDER_VAL has the crowds
-(wider_val_demographics.csv and WIDER_val/images). All is seen at the pictures' own size, and of both only
-faces of 32 pixels and more that the detector found count; crowds also as a whole, of every size, at `vga`.
+(wider_val_demographics.csv and WIDER_val/images). All is seen at `auto`, or SIZE, and of both only faces of
+32 pixels and more that the detector found count; crowds also as a whole, of every size, at `vga`.
 --docs puts the tables into the card and docs/attributes.md, and the accuracy of each source into slim.json.
 """
 
@@ -53,23 +53,24 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("wider", type=Path)
     parser.add_argument("--weights", default="slim")
+    parser.add_argument("--size", default="auto", help="at which all is seen but crowds at vga")
     parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
     args = parser.parse_args()
-    sections = measure(args.weights, args.data, args.wider)
+    sections = measure(args.weights, args.data, args.wider, args.size)
     for title, rows in sections.items():
         print(f"{title}\n\n{format_table(rows)}\n", flush=True)
     if args.docs:
         write(sections)
 
 
-def measure(weights: str, data: Path, wider: Path) -> Sections:
+def measure(weights: str, data: Path, wider: Path, size: str) -> Sections:
     """All tables of the card."""
     table = data / "labelled" / "test.csv"
     target, columns = "Gender:F=female,M=male", ("pack", "Age", "Ethnicity")
-    told = observed(look(weights, "original", table, data, target, columns))
+    told = observed(look(weights, size, table, data, target, columns))
     crowds = (wider / "wider_val_demographics.csv", wider / "WIDER_val" / "images")
     target, columns = "gender:Female=female,Male=male", ("age", "skin")
-    crowd = observed(look(weights, "original", *crowds, target, columns))
+    crowd = observed(look(weights, size, *crowds, target, columns))
     everyone = look(weights, "vga", *crowds, target, columns).observations
     sources = {**by_group(told, "pack"), "crowds": summarise(crowd), "crowds_vga": summarise(everyone)}
     of_known = told.only(told.groups["Ethnicity"] != "")

@@ -27,7 +27,7 @@ from s3fd.data.targets import parse_target
 from s3fd.evaluation.attribute_faces import faces_of
 from s3fd.inference.pictures import Picture
 
-SIZES = (32, 45, 64, 90, 128, 180)
+SIZES = (32, 45, 64, 90, 128, 180, 256, 360)
 """Geometric mean sides of the face as the network sees it, in pixels."""
 
 MIN_SCORE = 0.1

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bundled weights in one command, from the data packs: about eleven hours on two CPU cores.
+# The bundled weights in one command, from the data packs: about twelve hours on two CPU cores.
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx vectors.npz OUT
 #
@@ -99,7 +99,10 @@ single() { # STAGE TABLE FROM: the branch learns single faces beside the detecto
 }
 single gender-single "$singles" "$out/whole.safetensors"
 single gender-single-more "$more" "$out/gender-single/weights.safetensors"
-mix "$out"/gender-single{,-more}/weights.safetensors "$out/told.safetensors" 0.5 --all
+mix "$out"/gender-single{,-more}/weights.safetensors "$out/singles.safetensors" 0.5 --all
+single gender-large "$more" "$out/singles.safetensors"
+single gender-large-more "$more" "$out/gender-large/weights.safetensors"
+mix "$out"/gender-large{,-more}/weights.safetensors "$out/told.safetensors" 0.5 --all
 s3fd weights calibrate "$out/told.safetensors" "$data/labelled/calibration.csv" --images "$data" \
   --target "$gender" --size original --out "$out/slim.safetensors"
 s3fd export onnx "$out/slim.safetensors" --out "$out/slim.onnx"

@@ -84,7 +84,8 @@ def detect(
             metavar="auto|vga|original|N",
             help="Longest side at which the network sees a picture: vga (640 pixels), original, or N pixels. "
             "Larger finds smaller faces and takes longer; over 16 megapixels a picture is shrunk. "
-            "auto finds faces of every size in any picture: at several scales, in tiles where it is large.",
+            "auto finds faces of every size in any picture: at several scales, in tiles where it is large. "
+            "At vga, pictures smaller than that are seen so, too.",
         ),
     ] = "vga",
     weights: Annotated[
