@@ -61,6 +61,11 @@ def test_other_faces_and_looks_that_cut_it_have_no_say() -> None:
     assert told(seen(0.9), *found) == pytest.approx(0.9, abs=1e-4)
 
 
+def test_a_box_without_an_area_keeps_what_was_said_of_it() -> None:
+    point = seen(0.8, [50.0, 50, 50, 80])
+    assert told(point, (FULL, point), (HALF, seen(0.1))) == pytest.approx(0.8)
+
+
 def test_no_face_and_no_attribute() -> None:
     nobody, plain = seen(0.5)[:0], Faces(seen(0.5).boxes, seen(0.5).scores)
     assert agree(nobody, [(FULL, nobody)], SIDE, SIDE).attributes["gender"].shape == (0, 2)

@@ -26,6 +26,9 @@ SAME = 0.5
 LEAST = 1e-6
 """Probabilities under it count as it: nobody is that sure."""
 
+UNASKED = -1e9
+"""Logarithm of the weight of a look that has no say: finite, so that all may have none."""
+
 
 def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height: int) -> Faces:
     """Give `faces` the attributes that all looks at a picture of `width` × `height` pixels say together.
@@ -40,6 +43,7 @@ def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height:
         *(_opinion(faces, look, others, width, height) for look, others in found), strict=True
     )
     shares = _softmax(np.stack(weights))
+    asked = np.stack(rows).max(axis=0) >= 0
     attributes = {}
     for name, own in faces.attributes.items():
         total = np.zeros_like(own)
@@ -47,7 +51,8 @@ def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height:
             seen = chosen >= 0
             logarithms = np.log(np.maximum(others.attributes[name][chosen[seen]], LEAST))
             total[seen] += share[seen, None] * logarithms
-        attributes[name] = _softmax(total.T).T.astype(own.dtype)
+        together = _softmax(total.T).T.astype(own.dtype)
+        attributes[name] = np.where(asked[:, None], together, own)  # a box without an area is like no other
     return replace(faces, attributes=attributes)
 
 
@@ -56,16 +61,16 @@ def _opinion(
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Logarithm of a look's weight (N,) for each of `faces`, and which of those it `found` it is, or -1."""
     if not len(found) or not len(faces):
-        return np.full(len(faces), -np.inf, np.float32), np.full(len(faces), -1)
+        return np.full(len(faces), UNASKED, np.float32), np.full(len(faces), -1)
     overlaps = boxes.iou(faces.boxes, found.boxes)
     overlaps[:, ~look.sees_whole(found.boxes, width, height)] = 0
     chosen = np.where(overlaps.max(axis=1) > SAME, overlaps.argmax(axis=1), -1)
     sizes = np.maximum(faces.sizes, 1e-3) * look.level.scale
     weights = -0.5 * (np.log(sizes / BEST) / SPREAD) ** 2
-    return np.where(chosen >= 0, weights, -np.inf).astype(np.float32), chosen
+    return np.where(chosen >= 0, weights, UNASKED).astype(np.float32), chosen
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
-    """Softmax over the first axis; each column has a finite logit."""
+    """Softmax over the first axis."""
     powers = np.exp(logits - logits.max(axis=0, keepdims=True))
     return np.asarray(powers / powers.sum(axis=0, keepdims=True), np.float32)
