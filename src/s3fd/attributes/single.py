@@ -55,20 +55,20 @@ WINDOWS = (Window(128, (22, 80), 0), Window(224, (64, 200), 48), Window(416, (16
 """Taken in turn, a step each: where faces are small, the room for large ones would be computed in vain."""
 
 
-class _Show(NamedTuple):
-    """The faces that are shown in windows of a size, by picture and number, and the anchors (A, 4) there."""
-
-    window: Window
-    faces: list[tuple[int, int]]
-    anchors: FloatArray
-
-
 CENTRAL = 0.3
 """Sides of a face by which the middle of an anchor that learns from it may lie off its middle, in each
 direction. Those further out answer for it as well, but are hardly ever the ones that are asked."""
 
 SPACE = 0.55
 """Sides of a face from its middle to the window's edge, at least, where the window has so many."""
+
+
+class _Show(NamedTuple):
+    """The faces that are shown in windows of a size, by picture and number, and the anchors (A, 4) there."""
+
+    window: Window
+    faces: list[tuple[int, int]]
+    anchors: FloatArray
 
 
 class SingleStream:

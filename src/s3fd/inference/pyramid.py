@@ -32,7 +32,7 @@ COARSEST = 160
 MAX_STEP = 2.83
 """Most by which a level is larger than the next: the square root of 8 and a little, so that equal steps of
 `OCTAVE` or more can always be made. A face of 256 pixels at one level has 90 to 128 at the next, and all
-levels below the finest take together no more than a third of its time."""
+levels below the finest have together no more than a third of its pixels."""
 
 LARGEST = 256
 """Longer side, as the network sees it, of the largest face that a level answers for. The bundled weights

@@ -53,7 +53,7 @@ def at_several_scales(width: int, height: int, size: Size) -> bool:
 
     At ``auto`` it does, and at ``vga`` where the picture is smaller than that. Enlarged alone, a portrait of
     200 pixels would show a face larger than the network knows; left as it is, a crowd of 400 would show faces
-    of a few pixels. All looks together take a third longer than the enlarged one.
+    of a few pixels. All looks together have a third more pixels than the enlarged one.
     """
     return size == "auto" or (size == "vga" and max(width, height) < VGA)
 
