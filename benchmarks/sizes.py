@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=60, help="pictures, chosen evenly")
     args = parser.parse_args()
     samples = wider.read(args.annotations, args.images).samples
-    samples = [samples[i] for i in np.linspace(0, len(samples) - 1, args.limit).astype(int)]
+    count = min(args.limit, len(samples))
+    samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
     detector = s3fd.load(args.weights, min_score=min(SCORES))
     found = {size: [detector(sample.path, size=size) for sample in samples] for size in SIZES}
     print(

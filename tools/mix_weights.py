@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from s3fd.network import S3FD
-from s3fd.weights.network_file import backbone_of, load_network, save_network
+from s3fd.weights.network_file import WeightsError, backbone_of, load_network, misfit, save_network
 
 DETECTOR = ("backbone.", "heads.")
 """How the names of the tensors begin that find faces."""
@@ -26,11 +26,16 @@ def mix(a: S3FD, b: S3FD, share: float, everything: bool = False) -> None:
     """Move the detector of `a`, or `everything`, towards `b`'s: `share` (0–1) of the difference is left.
 
     Raises:
-        KeyError: a network of another kind.
+        ValueError: a network of another kind.
     """
-    other = b.state_dict()
-    for name, tensor in a.state_dict().items():
-        if (everything or name.startswith(DETECTOR)) and tensor.is_floating_point():
+    own, other = (
+        {name: tensor for name, tensor in n.state_dict().items() if everything or name.startswith(DETECTOR)}
+        for n in (a, b)
+    )
+    if why := misfit(own, other):
+        raise ValueError(f"the two networks do not fit each other: {why}")
+    for name, tensor in own.items():
+        if tensor.is_floating_point():
             tensor.copy_(other[name] + share * (tensor - other[name]))
 
 
@@ -45,8 +50,11 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.5, help="of A, 0–1")
     parser.add_argument("--all", action="store_true", help="mix attribute heads and embeddings, too")
     arguments = parser.parse_args()
-    network = load_network(arguments.a)
-    mix(network, load_network(arguments.b), arguments.share, arguments.all)
+    try:
+        network = load_network(arguments.a)
+        mix(network, load_network(arguments.b), arguments.share, arguments.all)
+    except (WeightsError, ValueError) as error:
+        parser.error(str(error))
     save_network(network, backbone_of(arguments.a), arguments.out)
 
 

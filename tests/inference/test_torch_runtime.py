@@ -10,6 +10,7 @@ from s3fd.inference.pictures import Pixels
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
+from s3fd.network.embedding import Embedding
 from s3fd.weights.onnx_export import export_onnx
 
 
@@ -50,6 +51,27 @@ def test_agrees_with_the_exported_model_on_attributes(network: S3FD, tmp_path: P
 def test_only_attributes_that_are_asked_for_are_told(network: S3FD) -> None:
     assert TorchRuntime(network)(picture()[None]).attributes == {}
     assert list(TorchRuntime(network)(picture()[None], ["mask"]).attributes) == ["mask"]
+
+
+def test_what_is_not_asked_for_is_not_computed() -> None:
+    torch.manual_seed(0)
+    network = build("slim", attributes=[Attribute("gender", ("female", "male"), kind="branch", layers=(2,))])
+    network.embed(Embedding(dimension=8))
+    ran: list[str] = []
+    for name, part in (("gender", network.attribute_heads["gender"]), ("embedding", network.embedding_trunk)):
+        assert isinstance(part, torch.nn.Module)
+        part.register_forward_hook(lambda *_, name=name: ran.append(name))
+    runtime = TorchRuntime(network)
+    runtime(picture()[None])
+    assert ran == []
+    told = runtime(picture()[None], ["gender"])
+    assert ran == ["gender"] and told.embedding is None
+    vectors = runtime(picture()[None], embedding=True).embedding
+    assert ran == ["gender", "embedding"] and vectors is not None
+    both = runtime(picture()[None], ["gender"], embedding=True)
+    np.testing.assert_array_equal(both.attributes["gender"], told.attributes["gender"])
+    assert both.embedding is not None
+    np.testing.assert_array_equal(both.embedding, vectors)
 
 
 def test_each_face_has_the_answer_of_its_own_anchor(network: S3FD) -> None:

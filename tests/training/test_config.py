@@ -1,10 +1,11 @@
+import math
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from s3fd.attributes.config import FinetuneConfig
-from s3fd.training.config import ComposedConfig, ConfigError, TrainConfig, load_config
+from s3fd.training.config import AugmentationConfig, ComposedConfig, ConfigError, TrainConfig, load_config
 
 DATA = "data: [{format: wider, images: i, annotations: a}]\n"
 
@@ -61,9 +62,20 @@ def test_attributes_need_classes_labels_and_names(
         TrainConfig.model_validate({"data": data, "steps": 1, "attributes": attributes, "composed": composed})
 
 
-@pytest.mark.parametrize("sizes", [[400, 16], [0, 400], [-5, 10], [16, float("inf")]])
+@pytest.mark.parametrize("sizes", [[400, 16], [0, 400], [-5, 10]])
 def test_face_sizes_rise_from_over_0(sizes: list[float]) -> None:
     with pytest.raises(ValidationError, match="the least and the greatest size"):
         ComposedConfig.model_validate({"images": ".", "annotations": "a.csv", "face_sizes": sizes})
     with pytest.raises(ValidationError, match="the least and the greatest size"):
         FinetuneConfig.model_validate({"face_sizes": sizes})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"epochs": math.inf}, {"epochs": math.nan}, {"face_sizes": [16, math.inf]}, {"held_out": math.nan}],
+)
+def test_numbers_are_finite(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        FinetuneConfig.model_validate(fields)
+    with pytest.raises(ValidationError, match="finite"):
+        AugmentationConfig.model_validate({"grids": [math.nan, 1.0]})

@@ -51,12 +51,11 @@ class TorchRuntime:
         """Run a batch of pictures of one size: see `Runtime`."""
         batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self._precision == "bf16"):
-            outputs = self._network(batch)
+            outputs = self._network(batch, attributes, embedding)
         scores, boxes, *told = (x.cpu().numpy() for x in outputs)
-        vectors = told.pop() if self.embedding is not None else None
-        named = dict(zip(self.classes, told, strict=True))
-        chosen = {name: named[name] for name in attributes}
-        return AnchorOutputs(scores, boxes, chosen, vectors if embedding else None)
+        vectors = told.pop() if embedding and self.embedding is not None else None
+        named = dict(zip((name for name in self.classes if name in attributes), told, strict=True))
+        return AnchorOutputs(scores, boxes, {name: named[name] for name in attributes}, vectors)
 
 
 def open_torch(path: Path, threads: int | None, device: str, precision: str, streams: int) -> TorchRuntime:

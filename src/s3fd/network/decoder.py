@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -52,20 +54,24 @@ class PictureNetwork(nn.Module):
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(MEAN_BGR)[:, None, None], persistent=False)
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, pictures: Tensor, attributes: Sequence[str] | None = None, embedding: bool = True
+    ) -> tuple[Tensor, ...]:
         """Map uint8 BGR pictures (B, H, W, 3) to scores (B, A) and boxes (B, A, 4), see `decode`.
 
-        They are followed by the probabilities (B, A, classes) of each of the network's attributes, and by the
-        vectors (B, cells, dimension) of its embedding, if it has one.
+        They are followed by the probabilities (B, A, classes) of each of the network's attributes that is
+        asked for, in the network's order, and by the vectors (B, cells, dimension) of its embedding, if it
+        has one and is asked for it: see `S3FD`.
         """
         x = pictures.permute(0, 3, 1, 2).float() - self.mean
-        predictions = self.network(x)
+        predictions = self.network(x, attributes, embedding)
         outputs = (*decode(predictions), *self.probabilities(predictions))
         return outputs if predictions.embedding is None else (*outputs, predictions.embedding.float())
 
     def probabilities(self, predictions: Predictions) -> list[Tensor]:
-        """Calibrated probabilities (B, A, classes) in 0–1 of each attribute."""
+        """Calibrated probabilities (B, A, classes) in 0–1 of each attribute that was predicted."""
         return [
             predictions.attributes[attribute.name].probabilities(attribute.temperature)
             for attribute in self.network.attributes
+            if attribute.name in predictions.attributes
         ]

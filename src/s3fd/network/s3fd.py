@@ -95,8 +95,14 @@ class S3FD(nn.Module):
             replace(a, temperature=temperature) if a.name == name else a for a in self.attributes
         )
 
-    def forward(self, x: Tensor) -> Predictions:
-        """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width."""
+    def forward(
+        self, x: Tensor, attributes: Sequence[str] | None = None, embedding: bool = True
+    ) -> Predictions:
+        """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width.
+
+        Only the `attributes` named are computed, or all of them, and the vectors of the network's embedding,
+        if it has one, unless `embedding` is false.
+        """
         stages: list[Tensor] = []
         if isinstance(self.backbone, Slim):
             stages = self.backbone.bottom_up(x)
@@ -106,8 +112,9 @@ class S3FD(nn.Module):
         predictions: Predictions = self.heads(maps)
         answers = {}
         for name, head in self.attribute_heads.items():
-            answers[name] = head(stages if isinstance(head, AttributeBranch) else maps)
-        if self.embedding_trunk is not None:
+            if attributes is None or name in attributes:
+                answers[name] = head(stages if isinstance(head, AttributeBranch) else maps)
+        if embedding and self.embedding_trunk is not None:
             vectors = self.embedding_trunk(x)
             predictions = predictions._replace(embedding=flatten(vectors))
         return predictions._replace(attributes=answers) if answers else predictions

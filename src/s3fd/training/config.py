@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -22,9 +21,9 @@ from s3fd.network.attributes import MIDDLE_LAYERS, Attribute
 
 
 class StrictConfig(BaseModel):
-    """A part of a configuration: frozen, and without fields that nobody knows."""
+    """A part of a configuration: frozen, all numbers finite, and without fields that nobody knows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=StrictConfig)
@@ -36,7 +35,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 def _rising(sizes: tuple[float, float]) -> tuple[float, float]:
     """Check that the first of two sizes is over 0 and not over the second."""
-    if not 0 < sizes[0] <= sizes[1] < math.inf:
+    if not 0 < sizes[0] <= sizes[1]:
         raise ValueError("must be the least and the greatest size in pixels, such as [16, 400]")
     return sizes
 

@@ -27,7 +27,7 @@ from s3fd.training.processes import ALONE, Processes
 from s3fd.training.schedule import learning_rate, make_optimiser
 from s3fd.training.synchronised_norm import synchronise
 from s3fd.weights.digest import sha256
-from s3fd.weights.network_file import WeightsError, load_network
+from s3fd.weights.network_file import WeightsError, load_network, misfit
 
 BRANCHES = ("attribute_heads.", "embedding_trunk.")
 """How the names of the tensors begin that say something else of faces than where they are."""
@@ -260,10 +260,9 @@ class Trainer:
                 del weights[name]
             elif name not in weights:
                 weights[name] = own[name]
-        try:
-            self.network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise WeightsError(f"{path} does not fit the configured network: {error}") from error
+        if why := misfit(own, weights):
+            raise WeightsError(f"{path} does not fit the configured network: {why}")
+        self.network.load_state_dict(weights)
         self.average.module.load_state_dict(weights)
         self.origin = sha256(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -69,24 +70,26 @@ def load_network(path: Path) -> S3FD:
             network.embed(Embedding(**_plain(json.loads(metadata["embedding"]))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path} does not say which network it is for: {error}") from error
-    _check_shapes(path, network, tensors)
+    if why := misfit(network.state_dict(), tensors):
+        raise WeightsError(f"{path} does not fit: {why}; was it written by another version of s3fd?")
     network.load_state_dict(tensors)
     return network.eval()
 
 
-def _check_shapes(path: Path, network: S3FD, tensors: dict[str, Tensor]) -> None:
-    """Raise WeightsError unless `tensors` are those of `network`."""
-    shapes, given = ({k: tuple(v.shape) for k, v in t.items()} for t in (network.state_dict(), tensors))
-    wrong = [name for name in sorted({*shapes, *given}) if shapes.get(name) != given.get(name)]
-    if wrong:
-        name = wrong[0]
-        what = (
-            "is missing" if name not in given else "is unknown" if name not in shapes else "has another shape"
-        )
-        more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
-        raise WeightsError(
-            f"{path} does not fit: {name} {what}{more}; was it written by another version of s3fd?"
-        )
+def misfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    """Why a network with the tensors `own` cannot take those `given`; None if it can."""
+    wrong = [name for name in sorted({*own, *given}) if _shape(own, name) != _shape(given, name)]
+    if not wrong:
+        return None
+    name = wrong[0]
+    what = "is missing" if name not in given else "is unknown" if name not in own else "has another shape"
+    more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
+    return f"{name} {what}{more}"
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    """Shape of a tensor; None if there is none of the name."""
+    return tuple(tensors[name].shape) if name in tensors else None
 
 
 def backbone_of(path: Path) -> str:
