@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
@@ -93,3 +94,10 @@ def _full(workers: object, count: int) -> None:
     from s3fd.serving.problems import busy
 
     raise busy(503, "full", 7)
+
+
+def test_what_the_client_needs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    monkeypatch.delitem(sys.modules, "s3fd.serving.client")
+    with pytest.raises(ModuleNotFoundError, match=r"httpx is not installed; .* 's3fd\[serve\]'"):
+        importlib.import_module("s3fd.serving.client")

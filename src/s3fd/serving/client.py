@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from s3fd.closing import Closing
+from s3fd.extras import how_to_install
 from s3fd.inference.records import Record
 from s3fd.serving.gallery_client import GalleryClient
 from s3fd.serving.transfer import Picture, files, parameters, record
+
+try:
+    import httpx
+except ModuleNotFoundError as error:
+    message = how_to_install(error, "the client needs", "serve")
+    raise ModuleNotFoundError(message, name=error.name) from error
 
 LONGEST_WAIT = 10.0
 """Seconds before another try, whatever the service asks for."""
