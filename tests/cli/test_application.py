@@ -24,7 +24,7 @@ def test_every_command_of_the_list_has_help(command: str) -> None:
 
 def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
     """A line of the source does not end one on the screen, and brackets are no markup."""
-    assert "frames and the seconds between which it was there" in shown("track")
+    assert "last frame with it, their times in seconds" in shown("track")
     told = shown("detect")
     assert '"faces": [{"box": [x1, y1, x2,' in told and "'s3fd[archive]'" in told
 

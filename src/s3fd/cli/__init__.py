@@ -15,21 +15,18 @@ import s3fd
 from s3fd.cli.application import application
 
 COMMANDS = {
-    "detect": ("s3fd.cli.detect", "Find the faces in pictures, folders, videos or a camera."),
-    "track": ("s3fd.cli.track", "Follow the faces through a video or a camera."),
-    "anonymize": (
-        "s3fd.cli.anonymize",
-        "Write copies of pictures and videos with the faces made unrecognisable.",
-    ),
-    "eval": ("s3fd.cli.evaluate", "Measure a detector against labelled faces."),
-    "classify": ("s3fd.cli.classify", "Tell what pictures show, from their faces: female or male."),
-    "serve": ("s3fd.cli.serve", "Find faces over HTTP, and show a page to drop pictures on."),
-    "gallery": ("s3fd.cli.gallery", "Keep people, and tell whether a face is one of theirs or unknown."),
+    "detect": ("s3fd.cli.detect", "Detect faces in pictures, folders, videos or a camera."),
+    "track": ("s3fd.cli.track", "Track faces through a video or a camera."),
+    "anonymize": ("s3fd.cli.anonymize", "Make faces unrecognisable in copies of pictures and videos."),
+    "eval": ("s3fd.cli.evaluate", "Evaluate a detector on labelled faces."),
+    "classify": ("s3fd.cli.classify", "Classify pictures by their faces, for example as female or male."),
+    "serve": ("s3fd.cli.serve", "Serve face detection over HTTP, with a web page."),
+    "gallery": ("s3fd.cli.gallery", "Enrol people, and identify or verify their faces."),
     "train": ("s3fd.cli.train", "Train a detector."),
-    "finetune": ("s3fd.cli.finetune", "Teach a detector to tell a label, such as gender."),
-    "embed": ("s3fd.cli.embed", "Teach a detector to tell people apart."),
-    "weights": ("s3fd.cli.weights", "List, check and import weights."),
-    "export": ("s3fd.cli.export", "Write a detector as an ONNX or OpenVINO model."),
+    "finetune": ("s3fd.cli.finetune", "Train a detector to predict a label, such as gender."),
+    "embed": ("s3fd.cli.embed", "Train a detector to tell people apart."),
+    "weights": ("s3fd.cli.weights", "List, import and calibrate weights."),
+    "export": ("s3fd.cli.export", "Export a detector to ONNX or OpenVINO."),
 }
 """Each command's module, which holds a Typer `app`, and its line in the list of commands."""
 
@@ -69,10 +66,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """S³FD finds every face of a picture, at every scale, in one pass."""
+    """S³FD finds faces of every size in one pass."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # whoever started this had closed it
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115

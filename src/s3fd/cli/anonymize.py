@@ -30,67 +30,71 @@ def anonymize(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="A picture, a video, a folder (with all below it), or a quoted pattern "
-            "such as 'photos/**/*.jpg'.",
+            help="Picture, video, folder (searched recursively) or quoted pattern such as 'photos/**/*.jpg'.",
             show_default=False,
         ),
     ],
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the copies go; the originals themselves stay.")
+        Path, typer.Option(metavar="DIR", help="Folder for the copies. The originals are not changed.")
     ],
     mode: Annotated[
         str,
         typer.Option(
             metavar="blur|pixelate|fill",
-            help="Replace a face by a few blurred colours, by squares, or by grey.",
+            help="Replace each face with a few blurred colours, with squares, or with grey.",
         ),
     ] = "blur",
     strength: Annotated[
-        float, typer.Option(min=1, help="By how much coarser than usual to blur or pixelate; 1 is enough.")
+        float, typer.Option(min=1, help="How many times coarser than usual to blur or pixelate. 1 is enough.")
     ] = 1.0,
     margin: Annotated[
-        float, typer.Option(min=0, help="Also cover so much on each side, in parts of the face's box.")
+        float, typer.Option(min=0, help="Also cover this much on each side, as a fraction of the face's box.")
     ] = 0.25,
-    shape: Annotated[str, typer.Option(metavar="ellipse|box", help="What is covered.")] = "ellipse",
+    shape: Annotated[str, typer.Option(metavar="ellipse|box", help="Shape of the covered area.")] = "ellipse",
     min_score: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Hide faces that score over this; lower hides more that is no face."),
+        typer.Option(
+            min=0, max=1, help="Hide faces that score above this. Lower values also hide more non-faces."
+        ),
     ] = MIN_SCORE,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "auto",
     every: Annotated[
         int,
         typer.Option(
-            min=1, metavar="N", help="Of a video, look at one frame in N; faces between are hidden too."
+            min=1,
+            metavar="N",
+            help="In videos, detect faces in every Nth frame. Faces in between are hidden too.",
         ),
     ] = 1,
-    sound: Annotated[bool, typer.Option(help="Keep the sound of videos, voices included.")] = True,
+    sound: Annotated[bool, typer.Option(help="Keep the sound of videos, including voices.")] = True,
     weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or an .onnx file.")
+        str, typer.Option(metavar="NAME|FILE", help="Bundled model or model file, as in `s3fd detect`.")
     ] = "slim",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
     ] = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     workers: Workers = None,
 ) -> None:
-    r"""Write copies of pictures and videos in which the faces are unrecognisable.
+    r"""Make faces unrecognisable in copies of pictures and videos.
 
-    Copies keep name, folder and format (PNG where the format cannot be written). They are upright and hold
-    pixels alone: EXIF, with its place and its small copy of the original, is left out. Look them
-    through before you publish them: no detector finds every face.
+    Copies keep their name, folder and format (PNG if the format cannot be written). They are upright and
+    contain only pixels: EXIF data, including the location and the thumbnail of the original, is left out.
+    Check the copies before you publish them: no detector finds every face.
 
-    In a video (pip install 's3fd\[video]') faces are followed, and also hidden for half a second before and
-    a second after they are seen. The copy is an .mp4, .mov or .mkv with the sound as it was, no more.
+    In videos (pip install 's3fd\[video]'), faces are tracked, and also hidden for half a second before and a
+    second after they are seen. The copy is an .mp4, .m4v, .mov or .mkv file with the original sound, if its
+    format can hold that, and nothing else.
 
-    Writes one line of JSON a picture or video to standard output:
+    Writes one line of JSON per picture or video to standard output:
 
     {"path": "a.jpg", "out": "DIR/a.jpg", "width": 640, "height": 480, "faces": \[{"box": …, "score": 0.98}]}
 
-    What cannot be read gives {"path": …, "error": …} and no copy, and the run goes on.
+    A file that cannot be read gives {"path": …, "error": …} and no copy, and the run continues.
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
     """
     from s3fd.cli.progress import Progress
     from s3fd.inference.job import anonymize as anonymize_all

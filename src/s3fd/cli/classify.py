@@ -32,39 +32,41 @@ def classify(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="A picture, a folder (with all below it), a quoted pattern, or a video file.",
+            help="Picture, folder (searched recursively), quoted pattern or video file.",
             show_default=False,
         ),
     ],
     weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A bundled model, or model.onnx from `s3fd finetune`.")
+        str, typer.Option(metavar="NAME|FILE", help="Bundled model, or model.onnx from `s3fd finetune`.")
     ] = "slim",
     attribute: Annotated[
-        str | None, typer.Option(help="What to tell.", show_default="the only attribute of the weights")
+        str | None, typer.Option(help="Attribute to predict.", show_default="the only one in the weights")
     ] = None,
     min_probability: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave open what is less probable than this.")
+        float, typer.Option(min=0, max=1, help="Ignore faces whose prediction is less probable than this.")
     ] = 0.0,
-    min_score: Annotated[float, typer.Option(min=0, max=1, help="Least score of a face that counts.")] = 0.5,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Use only faces that score above this, from 0 to 1 (certain).")
+    ] = 0.5,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
     ] = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    r"""Tell what pictures show, from their faces: female or male, say.
+    r"""Classify pictures by their faces, for example as female or male.
 
-    Writes one line of JSON a picture to standard output:
+    Writes one line of JSON per picture to standard output:
 
     {"path": "a.jpg", "gender": "female", "probability": 0.93, "faces": 1}
 
-    Each face counts by its area. A picture without a face, or without one that is sure enough, has null and
-    the reason: "no face" or "unsure". Frames of a video also have a number and a time in seconds.
-    What cannot be read gives {"path": …, "error": …}, and the run goes on.
+    Faces are weighted by their area. A picture with no face, or none with a probable enough prediction, gets
+    null and a reason: "no face" or "unsure". Video frames also have a frame number and a time in seconds. A
+    picture that cannot be read gives {"path": …, "error": …}, and the run continues.
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
     """
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import detect

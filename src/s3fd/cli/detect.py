@@ -29,84 +29,90 @@ def detect(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="A picture, a folder (with all below it), a quoted pattern such as 'photos/**/*.jpg', "
-            "a video file, or the number of a camera. With --output also a URL, such as s3://bucket/photos.",
+            help="Picture, folder (searched recursively), quoted pattern such as 'photos/**/*.jpg', video "
+            "file or camera number. With --output, also a URL such as s3://bucket/photos.",
             show_default=False,
         ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="PATH", help="The same as PATH.", show_default=False),
+        typer.Option("--input", metavar="PATH", help="Same as PATH; may be repeated.", show_default=False),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             metavar="DIR|URL",
-            help="Write an archive of any number of pictures to a folder, here or at a URL: Parquet in "
-            "partitions, which the same command goes on with after a crash (pip install 's3fd\\[archive]').",
+            help="Write the faces of any number of pictures to a folder or URL, as partitioned Parquet. "
+            "After a crash, repeat the command to resume (pip install 's3fd\\[archive]').",
         ),
     ] = None,
     partition: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Pictures of each partition of --output.")
+        int, typer.Option(min=1, metavar="N", help="Pictures per partition of --output.")
     ] = 5000,
     csv: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Write a table as CSV instead, one row a face ('-': standard output)."
+            metavar="FILE",
+            help="Write a CSV table instead of JSON, one row per face ('-' for standard output).",
         ),
     ] = None,
     parquet: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write the same table as Parquet instead (pip install 's3fd\\[parquet]')."
+            metavar="FILE",
+            help="Write the same table as Parquet instead of JSON (pip install 's3fd\\[parquet]').",
         ),
     ] = None,
     draw: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also write a copy of every picture with its faces marked to DIR."),
+        typer.Option(metavar="DIR", help="Also save a copy of each picture, with its faces marked, to DIR."),
     ] = None,
     crop: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also cut every face out, with a margin, to DIR: photo_0.jpg, photo_1.jpg…"
+            metavar="DIR",
+            help="Also save a crop of each face, with a margin, to DIR: photo_0.jpg, photo_1.jpg…",
         ),
     ] = None,
     min_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Report faces that score over this, from 0 to 1 (certain).")
+        float, typer.Option(min=0, max=1, help="Report faces that score above this, from 0 to 1 (certain).")
     ] = 0.5,
     min_size: Annotated[
         float,
-        typer.Option(min=0, metavar="PIXELS", help="Report faces whose shorter side has so many pixels."),
+        typer.Option(
+            min=0, metavar="PIXELS", help="Report faces whose shorter side has at least this many pixels."
+        ),
     ] = 0,
     size: Annotated[
         str,
         typer.Option(
             metavar="auto|vga|original|N",
-            help="Longest side at which the network sees a picture: vga (640 pixels), original, or N pixels. "
-            "Larger finds smaller faces and takes longer; over 16 megapixels a picture is shrunk. "
-            "auto finds faces of every size in any picture: at several scales, in tiles where it is large. "
-            "At vga, pictures smaller than that are seen so, too.",
+            help="Longest side at which the network sees a picture: vga (640 pixels), original or N pixels. "
+            "Larger sizes find smaller faces but take longer, and are limited to 16 megapixels. "
+            "auto finds faces of every size by looking at several scales, and at tiles of large pictures. "
+            "vga also looks at several scales if a picture is smaller than 640 pixels.",
         ),
     ] = "vga",
     weights: Annotated[
         str,
         typer.Option(
             metavar="NAME|FILE",
-            help="A model that comes with s3fd, or a file of one: .onnx, .xml (OpenVINO) or .safetensors.",
+            help="Bundled model (see `s3fd weights list`), or model file: .onnx, .xml (OpenVINO) or "
+            ".safetensors.",
         ),
     ] = "slim",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads of the network.", show_default="one a processor"),
+        typer.Option(min=1, help="Threads for the network.", show_default="one per processor"),
     ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
             metavar="onnx|openvino|torch|ray",
-            help="What runs the network: ONNX Runtime, OpenVINO (s3fd\\[openvino]), PyTorch (s3fd\\[train]); "
-            "or, with --output, ray: --workers processes of --threads each, on the cluster of RAY_ADDRESS or "
-            "on this machine (s3fd\\[ray]).",
-            show_default="what the weights are for",
+            help="Inference engine: ONNX Runtime, OpenVINO (s3fd\\[openvino]) or PyTorch (s3fd\\[train]). "
+            "With --output also ray (s3fd\\[ray]): --workers processes with --threads each, on the cluster "
+            "at RAY_ADDRESS or on this machine.",
+            show_default="depends on the weights",
         ),
     ] = None,
     device: Device = "auto",
@@ -116,33 +122,35 @@ def detect(
         int,
         typer.Option(
             min=1,
-            help="Pictures of one size that the network sees in one pass: for GPUs, not CPUs.",
+            help="Pictures of the same size per pass of the network. Useful on GPUs, not on CPUs.",
         ),
     ] = 1,
     attributes: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME,…",
-            help="Also tell this of every face, with weights that can, such as those of `s3fd finetune`.",
+            help="Also predict these attributes of each face. The weights must have them, like those from "
+            "`s3fd finetune`.",
         ),
     ] = None,
     min_probability: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Leave an attribute open (null) that is less probable than this."),
+        typer.Option(min=0, max=1, help="Report null for an attribute that is less probable than this."),
     ] = 0.0,
 ) -> None:
-    r"""Find the faces in pictures, folders, videos or a camera.
+    r"""Detect faces in pictures, folders, videos or a camera.
 
-    Writes one line of JSON a picture to standard output:
+    Writes one line of JSON per picture to standard output:
 
     {"path": "a.jpg", "width": 640, "height": 480, "faces": \[{"box": \[x1, y1, x2, y2], "score": 0.98}]}
 
-    A box is left, top, right, bottom in pixels of the upright picture. Frames of a video also have a number
-    and a time in seconds. An attribute gives a face two more fields, such as "gender" and
-    "gender_probability". What cannot be read gives {"path": …, "error": …}, and the run goes on.
-    With --output these are rows of an archive, and one line says how many there are.
+    A box is left, top, right, bottom in pixels of the upright picture. Video frames also have a frame number
+    and a time in seconds. Each attribute adds two fields to a face, such as "gender" and
+    "gender_probability". A picture that cannot be read gives {"path": …, "error": …}, and the run continues.
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call, 130 after Ctrl-C.
+    With --output, these records become rows of Parquet, and a single line of JSON says how many there are.
+
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
     """
     named = [*(paths or ()), *(inputs or ())]
     if not named:

@@ -26,29 +26,36 @@ app = application()
 def embed(
     index: Index,
     images: Images,
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="Column of people's names.")] = "Person",
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="Column with people's names.")] = "Person",
     teacher: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Vectors of a recogniser to learn from (tools/teacher_vectors.py)."
+            metavar="FILE", help="Vectors of a recogniser to learn from (see tools/teacher_vectors.py)."
         ),
     ] = None,
-    config: Annotated[str, typer.Option(help="How to train: people, teacher (needs --teacher), or YAML.")] = (
-        "people"
-    ),
+    config: Annotated[
+        str, typer.Option(help="Preset or YAML file. The presets are people and teacher (needs --teacher).")
+    ] = ("people"),
     weights: Annotated[
-        str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
+        str, typer.Option(help="Detector to start from: slim, or weights (.safetensors) from `s3fd train`.")
     ] = "slim",
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run found there is continued.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder of the run. A run found there is resumed.")] = Path(
         "runs/embedding"
     ),
 ) -> None:
-    """Teach a trained detector an embedding: faces of one person get vectors that point the same way.
+    """Train a detector to tell people apart, or resume a stopped run.
 
-    CSV has a row a face. Faces without a name count if the teacher has a vector of them. The folder of the
-    run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl, TensorBoard
-    events and, at the end, weights.safetensors (the detector with its embedding), the same as model.onnx for
-    `s3fd gallery … --weights …` and `s3fd eval verification`, and report.json.
+    The detector gets an embedding: faces of the same person get vectors that point the same way. CSV has one
+    row per face. Faces without a name are used if the teacher has a vector for them.
+
+    During the run, its folder receives checkpoint.pt (from which the same command resumes), metrics.jsonl and
+    TensorBoard events. At the end, it receives:
+
+    - weights.safetensors: the detector with its embedding
+
+    - model.onnx: the same, for `s3fd gallery … --weights …` and `s3fd eval verification`
+
+    - report.json
     """
     with needs_extra("train"):
         from s3fd.attributes.run import detector_weights

@@ -10,26 +10,32 @@ Engine = Annotated[
     str | None,
     typer.Option(
         metavar="onnx|openvino|torch",
-        help="What runs the network: ONNX Runtime, OpenVINO (s3fd\\[openvino]) or PyTorch (s3fd\\[train]).",
-        show_default="what the weights are for",
+        help="Inference engine: ONNX Runtime, OpenVINO (s3fd\\[openvino]) or PyTorch (s3fd\\[train]).",
+        show_default="depends on the weights",
     ),
 ]
 
 Device = Annotated[
     str,
-    typer.Option(metavar="auto|cpu|cuda", help="auto is CUDA where the engine has it, and else the CPU."),
+    typer.Option(
+        metavar="auto|cpu|cuda",
+        help="Device to run on. auto is CUDA if the engine has it, otherwise the CPU.",
+    ),
 ]
 
 Precision = Annotated[
     str,
-    typer.Option(metavar="fp32|bf16", help="bf16, for processors that have it, is less exact."),
+    typer.Option(
+        metavar="fp32|bf16",
+        help="Numeric precision. bf16 is less exact, and needs a processor that supports it.",
+    ),
 ]
 
 Workers = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Pictures worked on at the same time, from file to record. They share the threads.",
-        show_default="1 for a single picture, else up to 4",
+        help="Pictures to process at the same time, from file to result. They share the threads.",
+        show_default="1 for a single picture, otherwise up to 4",
     ),
 ]

@@ -22,12 +22,12 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 SHOWN_WARNINGS = 20
 
-app = application(no_args_is_help=True, help="Measure a detector against labelled faces.")
+app = application(no_args_is_help=True, help="Evaluate a detector on labelled faces.")
 
 
 @app.callback()
 def main() -> None:
-    """Measure a detector against labelled faces."""
+    """Evaluate a detector on labelled faces."""
 
 
 app.command()(verification)
@@ -38,31 +38,37 @@ def wider(
     images: Annotated[
         Path,
         typer.Argument(
-            metavar="IMAGES", help="Folder of event folders of pictures, such as WIDER_val/images."
+            metavar="IMAGES", help="Folder of pictures in event folders, such as WIDER_val/images."
         ),
     ],
     ground_truth: Annotated[
-        Path, typer.Option(help="Folder with wider_face_val.mat and wider_{easy,medium,hard}_val.mat.")
+        Path,
+        typer.Option(
+            help="Folder with wider_face_val.mat, wider_easy_val.mat, wider_medium_val.mat and "
+            "wider_hard_val.mat."
+        ),
     ],
     results: Annotated[Path, typer.Option(help="Folder for the result files, EVENT/NAME.txt.")],
-    protocol: Annotated[str, typer.Option(help="vga, single, auto, multiscale or paper.")] = "vga",
-    weights: Annotated[str, typer.Option(help="Name of a bundled model, or an .onnx file.")] = "slim",
+    protocol: Annotated[
+        str, typer.Option(help="Test protocol: vga, single, auto, multiscale or paper.")
+    ] = "vga",
+    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
     score_only: Annotated[
-        bool, typer.Option("--score-only", help="Detect nothing: score what lies in --results.")
+        bool, typer.Option("--score-only", help="Skip detection, and score the files in --results.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the precision-recall curves to this file (.png, .svg, .pdf).")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Average precision on WIDER FACE: easy, medium and hard.
+    """Measure average precision on WIDER FACE: easy, medium and hard.
 
-    The pictures below IMAGES are the ones that count; part of the validation set will do. The detector runs
-    over them and leaves its result files in --results. With --score-only, the files of any detector that
-    writes this layout are scored.
+    Only the pictures in IMAGES count, so part of the validation set is enough. The detector runs on them and
+    writes its result files to --results. With --score-only, you can score the files of any detector that
+    writes this layout.
     """
     from s3fd.evaluation import results as result_files
     from s3fd.evaluation import wider as benchmark
@@ -98,32 +104,34 @@ def attribute(
         str,
         typer.Option(
             metavar="COLUMN[:A=name,B=name]",
-            help="Column of the labels; after the colon its values, and what the weights call them.",
+            help="Label column. After the colon, its values and their class names in the weights.",
         ),
     ],
-    weights: Annotated[str, typer.Option(help="Name of a bundled model, or an .onnx file.")] = "slim",
+    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
     name: Annotated[
-        str | None, typer.Option(help="Attribute of the weights.", show_default="the column, in lower case")
+        str | None,
+        typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option(help="Column to group by, such as Age; may be given several times.")
+        list[str] | None, typer.Option(help="Column to group by, such as Age; may be repeated.")
     ] = None,
     min_probability: Annotated[
-        float, typer.Option(min=0, max=1, help="Abstain from what is less probable than this.")
+        float, typer.Option(min=0, max=1, help="Abstain from predictions that are less probable than this.")
     ] = 0.0,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the table and the calibration to this file (.png, .svg, .pdf).")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Accuracy and calibration of an attribute such as gender, by face size and by group.
+    """Measure accuracy and calibration of an attribute such as gender, by face size and group.
 
-    The detector looks for the faces itself. A label of a whole picture is that of its largest face, one with
-    a box that of the face found there. What it does not find is counted, and in nothing else.
+    The detector finds the faces itself. The label of a whole picture applies to its largest face, and a label
+    with a box to the face found there. Labelled faces that are not found are counted, but enter no other
+    figure.
     """
     from s3fd.evaluation import attribute_report as reports
 

@@ -15,26 +15,31 @@ from s3fd.cli.folders import check_file
 if TYPE_CHECKING:
     from s3fd.inference.pictures import Pixels
 
-app = application(no_args_is_help=True, help="Write trained weights as a model for a runtime.")
+app = application(no_args_is_help=True, help="Export a detector to ONNX or OpenVINO.")
 
 
 @app.callback()
 def main() -> None:
-    """Write trained weights as a model for a runtime."""
+    """Export a detector to ONNX or OpenVINO."""
 
 
 @app.command()
 def onnx(
     weights: Annotated[
-        Path, typer.Argument(metavar="WEIGHTS", help="Weights from `s3fd train` or `s3fd weights import`.")
+        Path,
+        typer.Argument(
+            metavar="WEIGHTS",
+            help="Weights (.safetensors), such as those from `s3fd train` or `s3fd weights import`.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="WEIGHTS with .onnx", dir_okay=False)
     ] = None,
 ) -> None:
-    """Write an ONNX model for any batch, height and width.
+    """Export an ONNX model for any batch size, height and width.
 
-    Pre-processing and box decoding are in the graph; threshold and suppression are not.
+    Pre-processing and box decoding are part of the graph; the score threshold and non-maximum suppression are
+    not.
     """
     check_file("--out", out)
     target = out or weights.with_suffix(".onnx")
@@ -47,37 +52,37 @@ def openvino(
     weights: Annotated[
         Path,
         typer.Argument(
-            metavar="WEIGHTS", help="Weights as for `s3fd export onnx`, an .onnx file, or a bundled model."
+            metavar="WEIGHTS", help="Weights as for `s3fd export onnx`, an .onnx file or a bundled model."
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.xml",
-            help="File to write; the weights go beside it, into FILE.bin.",
+            help="File to write. The weights are written next to it, to FILE.bin.",
             show_default="WEIGHTS with .xml, or .int8.xml",
             dir_okay=False,
         ),
     ] = None,
     fp16: Annotated[
-        bool, typer.Option("--fp16", help="Keep weights as 16-bit floats, in half the space.")
+        bool, typer.Option("--fp16", help="Store weights as 16-bit floats, in half the space.")
     ] = False,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Compute convolutions in 8-bit integers; needs --calibration.")
+        bool, typer.Option("--int8", help="Run convolutions in 8-bit integers; needs --calibration.")
     ] = False,
     calibration: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Pictures like those to come, with faces in them, to measure the ranges of --int8 on; "
-            "300 spread over the folder are used.",
+            help="Pictures to calibrate --int8 on, with faces and similar to those you will process. "
+            "Up to 300 are used, spread over the folder.",
         ),
     ] = None,
 ) -> None:
-    """Write an OpenVINO model, an .xml and a .bin file, for any batch, height and width.
+    """Export an OpenVINO model (.xml and .bin) for any batch size, height and width.
 
-    Pre-processing and box decoding are in the graph; threshold and suppression are not. With --int8 boxes are
-    still decoded in floating point.
+    Pre-processing and box decoding are part of the graph; the score threshold and non-maximum suppression are
+    not. With --int8, boxes are still decoded in floating point.
     """
     if int8 != (calibration is not None):
         fail("--int8 and --calibration go together")

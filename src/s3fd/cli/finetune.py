@@ -34,51 +34,60 @@ def finetune(
         str,
         typer.Option(
             metavar="COLUMN[:A=name,B=name]",
-            help="Column of the labels; after the colon its values, and what to call them.",
+            help="Label column. After the colon, its values and the class names to give them.",
         ),
     ],
     config: Annotated[
         str,
         typer.Option(
-            help="How to train: branch, joint, tower, recipe (the published exercise) or picture; or YAML."
+            help="Preset or YAML file. The presets are branch, joint, tower, recipe (the published exercise) "
+            "and picture."
         ),
     ] = "branch",
     weights: Annotated[
-        str, typer.Option(help="The detector: slim, or weights (.safetensors) from `s3fd train`.")
+        str, typer.Option(help="Detector to start from: slim, or weights (.safetensors) from `s3fd train`.")
     ] = "slim",
     name: Annotated[
-        str | None, typer.Option(help="What to call the attribute.", show_default="the column, in lower case")
+        str | None, typer.Option(help="Name of the new attribute.", show_default="the column, in lower case")
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            help="Column, such as a person's name, of which no value is both trained on and tested."
+            help="Column, such as a person's name, none of whose values is both trained on and held out."
         ),
     ] = None,
     others: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of pictures without labels, on which joint holds the detector too; may be repeated."
+            help="Folder of unlabelled pictures on which a joint run also stays close to the --hold "
+            "detector; may be repeated."
         ),
     ] = None,
     hold: Annotated[
         str | None,
-        typer.Option(help="Detector that joint holds to, such as slim.", show_default="what it starts from"),
+        typer.Option(
+            help="Detector that a joint run stays close to, such as slim.",
+            show_default="that of --weights",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; a run found there is continued.",
-            show_default="runs/NAME of the attribute",
+            help="Folder of the run. A run found there is resumed.",
+            show_default="runs/ATTRIBUTE",
         ),
     ] = None,
 ) -> None:
-    """Teach a trained detector to tell a label of every face in the same pass, or continue a stopped run.
+    """Train a detector to predict a label of each face in the same pass, or resume a stopped run.
 
-    The folder of the run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl,
-    TensorBoard events and, at the end, weights.safetensors (the detector with its new head), the same as
-    model.onnx for `s3fd detect --weights … --attributes …` and `s3fd classify`, and report.json: what was
-    held out, and how much of it is told right.
+    During the run, its folder receives checkpoint.pt (from which the same command resumes), metrics.jsonl and
+    TensorBoard events. At the end, it receives:
+
+    - weights.safetensors: the detector with its new head
+
+    - model.onnx: the same, for `s3fd detect --weights … --attributes …` and `s3fd classify`
+
+    - report.json: what was held out, and the accuracy on it
     """
     with needs_extra("train"):
         from s3fd.attributes import run

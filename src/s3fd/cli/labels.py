@@ -11,9 +11,9 @@ Index = Annotated[
     Path,
     typer.Argument(
         metavar="CSV",
-        help="Table with a row a picture (Image_Name, and a column of labels) or a row a face "
+        help="Table with one row per picture (Image_Name and a label column) or per face "
         "(also x1, y1, x2, y2 in pixels).",
     ),
 ]
 
-Images = Annotated[Path, typer.Option(help="Folder that the names in CSV are relative to.")]
+Images = Annotated[Path, typer.Option(help="Folder that the picture names in CSV are relative to.")]

@@ -29,22 +29,24 @@ app = application()
 @app.command()
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to bind. Any but this machine's own needs an API key.")
+        str, typer.Option(help="Address to bind. One that other machines can reach needs an API key.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
+    ] = 8000,
     api_key_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Ask for the API key in this file.",
-            show_default=f"that in the environment variable {KEY}, if it is set",
+            help="Require the API key in this file.",
+            show_default=f"the environment variable {KEY}, if set",
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="A model that comes with s3fd, or a file of one.",
+            help="Bundled model or model file, as in `s3fd detect`.",
             show_default="slim; slim-identity, which has an embedding, for a --gallery without --recogniser",
         ),
     ] = None,
@@ -52,25 +54,25 @@ def serve(
         int | None,
         typer.Option(
             min=1,
-            help="Pictures worked on at the same time, each with its share of the threads.",
-            show_default="one a processor, and as many as --batch",
+            help="Pictures to process at the same time, each with its share of the threads.",
+            show_default="one per processor, and at least --batch",
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a worker")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per worker")
     ] = None,
     batch: Annotated[
         int,
         typer.Option(
-            min=1, help="Pictures, of as many workers, that may share a pass of the network: for a GPU."
+            min=1, help="Pictures, one per worker, that may share a pass of the network. Useful on GPUs."
         ),
     ] = 1,
     gallery: Annotated[
         str | None,
         typer.Option(
             metavar="GALLERY",
-            help="Serve these people too, below /v1/gallery: a file, or postgresql://… of a database. Made "
-            "if there is none.",
+            help="Also serve this gallery of people under /v1/gallery: a file, or the postgresql://… URL of "
+            "a database. Created if missing.",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +80,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Embedding model of the gallery (.onnx), with its card (.json) beside it.",
+            help="Embedding model for the gallery (.onnx), with its card (.json) next to it.",
             show_default="the embedding of the weights",
         ),
     ] = None,
@@ -87,41 +89,45 @@ def serve(
         typer.Option(
             min=-1,
             max=1,
-            help="Least score, a cosine, for who is in the gallery.",
-            show_default="of `s3fd gallery calibrate`",
+            help="Minimum score (cosine) of a match in the gallery.",
+            show_default="from s3fd gallery calibrate",
         ),
     ] = None,
     max_vectors: Annotated[
-        int, typer.Option(min=1, help="Pictures that requests may fill the gallery with (507).")
+        int, typer.Option(min=1, help="Maximum pictures in the gallery. Requests that add more get HTTP 507.")
     ] = 100_000,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
-    queue: Annotated[
-        int, typer.Option(min=1, help="Pictures that may wait; more are refused with 503.")
-    ] = 64,
+    queue: Annotated[int, typer.Option(min=1, help="Maximum pictures waiting (else HTTP 503).")] = 64,
     deadline: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time for an answer; after it, 504.")
+        float, typer.Option(metavar="SECONDS", help="Time limit for a response (else HTTP 504).")
     ] = 10.0,
-    max_files: Annotated[int, typer.Option(min=1, help="Files of a request (413).")] = 16,
-    max_megabytes: Annotated[float, typer.Option(help="Size of a request (413).")] = 32,
-    max_megapixels: Annotated[float, typer.Option(help="Size of a picture (413).")] = 50,
-    per_client: Annotated[
-        int, typer.Option(min=0, help="Requests of one address at a time (429); 0: any number.")
+    max_files: Annotated[int, typer.Option(min=1, help="Maximum files per request (else HTTP 413).")] = 16,
+    max_megabytes: Annotated[
+        float, typer.Option(help="Maximum size of a request in MiB (else HTTP 413).")
     ] = 32,
-    log: Annotated[bool, typer.Option(help="Write a line a request to standard error.")] = True,
+    max_megapixels: Annotated[
+        float, typer.Option(help="Maximum megapixels per picture (else HTTP 413).")
+    ] = 50,
+    per_client: Annotated[
+        int,
+        typer.Option(min=0, help="Maximum concurrent requests per address (else HTTP 429); 0 for no limit."),
+    ] = 32,
+    log: Annotated[bool, typer.Option(help="Log one line per request to standard error.")] = True,
 ) -> None:
-    r"""Find faces over HTTP, and show a page on which to drop pictures.
+    r"""Serve face detection over HTTP, with a web page on which to drop pictures.
 
-    POST /v1/detect takes files or the bytes of a picture, and gives the records of `s3fd detect`:
+    POST /v1/detect accepts files or the bytes of a picture, and returns the records of `s3fd detect`:
 
     curl -F files=@photo.jpg http://127.0.0.1:8000/v1/detect
 
-    With --gallery, POST /v1/gallery/identify tells who they are, and the page enrols people.
+    With --gallery, POST /v1/gallery/identify identifies the faces, and people can be enrolled on the page.
 
-    Pictures are held in memory alone, until they are answered. Ctrl-C finishes what has begun.
+    Pictures are kept in memory only, and only until their request is answered. Press Ctrl-C to stop the
+    server; requests in progress are finished first.
 
-    Exit code: 0 after Ctrl-C or SIGTERM, 2 if it cannot start. Needs pip install 's3fd\[serve]'
+    Requires pip install 's3fd\[serve]'. Exit code: 0 after Ctrl-C or SIGTERM, 2 if the server cannot start.
     """
 
     def run() -> int:

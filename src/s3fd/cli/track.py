@@ -37,68 +37,82 @@ app = application()
 def track(
     path: Annotated[
         str,
-        typer.Argument(metavar="PATH", help="A video file, or the number of a camera.", show_default=False),
+        typer.Argument(metavar="PATH", help="Video file, or camera number.", show_default=False),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write a copy with the faces marked: .mp4, .mov or .mkv."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write a copy of the video with its faces marked: .mp4, .m4v, .mov or .mkv.",
+        ),
     ] = None,
     frames: Annotated[
         Path | None,
         typer.Option(
-            "--json", metavar="FILE", help="Also write a line of JSON a frame, with every face in it."
+            "--json", metavar="FILE", help="Also write one line of JSON per frame, with every face in it."
         ),
     ] = None,
     every: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Look at one frame in N; between them, boxes are filled in."),
+        typer.Option(
+            min=1, metavar="N", help="Detect faces in every Nth frame, and fill in the boxes between."
+        ),
     ] = 1,
     gap: Annotated[
         float,
-        typer.Option(min=0, metavar="SECONDS", help="A face that is lost for no longer keeps its number."),
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Faces lost for no longer than this keep their track number.",
+        ),
     ] = 1.0,
     delay: Annotated[
         float,
         typer.Option(
-            min=0, metavar="SECONDS", help="See so far ahead: faces lost for no longer are filled in."
+            min=0,
+            metavar="SECONDS",
+            help="Look this far ahead. Faces lost for no longer than this are filled in.",
         ),
     ] = 0.5,
     min_score: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Follow faces that score over this once, from 0 to 1 (certain)."),
+        typer.Option(min=0, max=1, help="Start tracking faces that score above this, from 0 to 1 (certain)."),
     ] = 0.5,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     attributes: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME,…", help="Also tell this of every face, averaged over its track."),
+        typer.Option(
+            metavar="NAME,…", help="Also predict these attributes of each face, averaged over its track."
+        ),
     ] = None,
     min_probability: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Leave an attribute open (null) that is less probable than this."),
+        typer.Option(min=0, max=1, help="Report null for an attribute that is less probable than this."),
     ] = 0.0,
     weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A model that comes with s3fd, or a file of one.")
+        str, typer.Option(metavar="NAME|FILE", help="Bundled model or model file, as in `s3fd detect`.")
     ] = "slim",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the network.", show_default="one a processor")
+        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
     ] = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
 ) -> None:
-    r"""Follow the faces through a video or a camera.
+    r"""Track faces through a video or a camera.
 
-    Writes one line of JSON a face to standard output, once it is gone, with the frames and the seconds
-    between which it was there, and where it was seen best:
+    Writes one line of JSON per face to standard output once the face is gone: the first and the last frame
+    with it, their times in seconds, and the frame and box where it scored best:
 
     {"path": "a.mp4", "track": 1, "first": 0, "last": 99, "start": 0.0, "end": 3.96, "frames": 100,
     "detections": 50, "score": 0.93, "best": 6, "box": \[x1, y1, x2, y2]}
 
-    With --json, a line a frame as `s3fd detect` writes it; every face has its "track", and "detected": false
-    where its box was filled in. A video that cannot be read to its end gives {"path": …, "error": …}.
+    With --json, also writes one line per frame in the format of `s3fd detect`. Every face there has its
+    "track", and "detected": false if its box was filled in. A video that cannot be read to its end gives
+    {"path": …, "error": …}.
 
-    Exit code: 0 if all went well, 1 if the video could not be read to its end, 2 for a wrong call, 130 after
-    Ctrl-C, which ends a camera: what was written until then is kept.
+    Exit code: 0 on success, 1 if the video could not be read to its end, 2 for a usage error, 130 after
+    Ctrl-C. Press Ctrl-C to stop a camera; what has been written by then is kept.
     """
 
     def run() -> int:

@@ -31,23 +31,23 @@ def train(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the run; a run found there is continued.",
-            show_default="runs/NAME of the configuration",
+            help="Folder of the run. A run found there is resumed.",
+            show_default="runs/NAME for NAME.yaml",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device to train on: auto, cpu, cuda or cuda:N.")] = "auto",
     initial: Annotated[
         Path | None,
         typer.Option("--from", help="Weights (.safetensors) to start from instead of random ones."),
     ] = None,
 ) -> None:
-    """Train a detector from scratch, or continue a run that was stopped.
+    """Train a detector from scratch, or resume a stopped run.
 
-    The folder of the run receives checkpoint.pt (continued when the same command runs again), metrics.jsonl,
-    TensorBoard events and, at the end, weights.safetensors.
+    During the run, its folder receives checkpoint.pt (from which the same command resumes), metrics.jsonl and
+    TensorBoard events. At the end, it receives weights.safetensors.
 
-    On several GPUs or machines: torchrun --nproc-per-node 8 -m s3fd train CONFIG. The batch of CONFIG is what
-    all processes see together.
+    To train on several GPUs or machines, run `torchrun --nproc-per-node 8 -m s3fd train CONFIG`. The batch
+    size in CONFIG is the total over all processes.
     """
     with needs_extra("train"):
         import torch

@@ -22,25 +22,26 @@ FALSE_ACCEPTS = (1e-2, 1e-3)
 
 def verification(
     pairs: Annotated[
-        Path, typer.Argument(metavar="PAIRS", help="File of pairs in the layout of LFW's pairs.txt.")
+        Path, typer.Argument(metavar="PAIRS", help="File of pairs in the format of LFW's pairs.txt.")
     ],
     images: Annotated[
-        Path, typer.Option(help="Folder of the pictures, NAME_0001.jpg, or of folders of people.")
+        Path,
+        typer.Option(help="Folder of the pictures (NAME_0001.jpg), or of one folder of pictures per person."),
     ],
     recogniser: Model = None,
     weights: Weights = None,
     size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     groups: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Table with a column Person, and one for --by.")
+        Path | None, typer.Option(metavar="CSV", help="Table with a Person column and a column for --by.")
     ] = None,
-    by: Annotated[str, typer.Option(metavar="COLUMN", help="Column of --groups.")] = "Gender",
+    by: Annotated[str, typer.Option(metavar="COLUMN", help="Column of --groups to group by.")] = "Gender",
     plot: Annotated[Path | None, typer.Option(help="Draw the ROC to this file (.png, .svg, .pdf).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Accuracy of telling whether two pictures show one person, by LFW's protocol.
+    """Measure face verification accuracy by LFW's protocol: do two pictures show the same person?
 
-    The threshold of each fold is chosen on the others. In each picture it is the face in the middle that
-    counts; a pair in which none is found counts as two people.
+    Each fold's threshold is chosen on the other folds. In each picture, only one face counts: a large one
+    near the middle. A pair with a picture in which no face is found counts as different people.
     """
     from s3fd.evaluation.verification import read_pairs
     from s3fd.evaluation.verification_groups import by_group, read_groups

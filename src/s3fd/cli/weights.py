@@ -13,13 +13,13 @@ from s3fd.cli.folders import check_file
 from s3fd.cli.labels import Images, Index
 
 app = application(
-    no_args_is_help=True, help="List the bundled weights, import public ones, or calibrate what they tell."
+    no_args_is_help=True, help="List the bundled weights, import the public ones, or calibrate an attribute."
 )
 
 
 @app.command("list")
 def list_weights() -> None:
-    """List the models that come with the package, with their size and SHA-256."""
+    """List the bundled models with their size, SHA-256 and path."""
     from s3fd.inference.runtime import BUNDLED, bundled
     from s3fd.weights.digest import sha256
 
@@ -33,18 +33,23 @@ def import_weights(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="The public state dict: s3fd_convert.7z, s3fd-619a316812.pth or alike."
+            metavar="FILE", help="Public state dict, such as s3fd_convert.7z or s3fd-619a316812.pth."
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write.", show_default="FILE with .safetensors, here", dir_okay=False),
+        typer.Option(
+            help="File to write.",
+            show_default="FILE with .safetensors, in the current folder",
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
-    """Turn the public PyTorch weights (.pth, or .7z around one) into safetensors, with a card.
+    """Convert the public PyTorch weights (.pth, or a .7z that contains one) to safetensors.
 
-    Every tensor's name and shape is checked, no code in the file is run, and the quirks the weights were
-    trained with are kept. Beside the weights lie their card (.md) and SHA-256 (.sha256).
+    The name and shape of every tensor are checked, no code in the file is run, and the quirks that the
+    weights were trained with are kept. A card (.md) and the SHA-256 (.sha256) are written next to the
+    weights.
     """
     with needs_extra("train"):
         from s3fd.weights.network_file import WeightsError, save_network
@@ -68,19 +73,16 @@ def import_weights(
 
 @app.command("calibrate")
 def calibrate_weights(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Weights (.safetensors) that tell attributes.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights (.safetensors) with attributes.")],
     index: Index,
     images: Images,
     target: Annotated[
         str,
-        typer.Option(
-            metavar="COLUMN[:A=name,B=name]", help="Column of the labels, as in `s3fd eval attribute`."
-        ),
+        typer.Option(metavar="COLUMN[:A=name,B=name]", help="Label column, as in `s3fd eval attribute`."),
     ],
     name: Annotated[
-        str | None, typer.Option(help="Attribute of the weights.", show_default="the column, in lower case")
+        str | None,
+        typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
     ] = None,
     size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
     out: Annotated[
@@ -89,9 +91,9 @@ def calibrate_weights(
 ) -> None:
     """Fit an attribute's temperature on held-out faces, so that its probabilities can be trusted.
 
-    `s3fd finetune` does so by itself if it holds out 50 faces or more; weights from `s3fd train` need it once
-    for each attribute. Answers stay the same, only how sure they are changes. A model that was exported
-    before, such as a run's model.onnx, is not changed: export it anew.
+    `s3fd finetune` does this by itself if it holds out 50 faces or more; weights from `s3fd train` need it
+    once per attribute. Predictions stay the same; only their probabilities change. Models exported earlier,
+    such as a run's model.onnx, are not updated: export them again.
     """
     with needs_extra("train"):
         from s3fd.attributes import run

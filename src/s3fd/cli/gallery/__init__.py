@@ -10,7 +10,7 @@ from s3fd.cli.gallery.thresholds import calibrate
 
 app = application(
     no_args_is_help=True,
-    help="Keep people in a gallery, and tell whether a face is one of theirs or unknown.",
+    help="Enrol people in a gallery, and identify or verify their faces.",
 )
 
 app.command()(add)

@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 def identify(
     gallery: Gallery,
-    paths: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Pictures.", show_default=False)],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PICTURE", help="Pictures with faces to identify.", show_default=False),
+    ],
     recogniser: Model = None,
     threshold: Threshold = None,
     weights: Weights = None,
 ) -> None:
-    r"""Tell who is in pictures: of each face a name, or "unknown".
+    r"""Identify the faces in pictures: by name, or as "unknown".
 
-    Writes a line of JSON a picture. Each face has the score of the person most like it and the threshold; who
-    scores less is "unknown".
+    Writes one line of JSON per picture. Each face has the score of the person most similar to it and the
+    threshold. A face that scores less than the threshold is "unknown".
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error.
     """
     from s3fd.identity.decision import decide
     from s3fd.identity.galleries import open_gallery
@@ -59,13 +62,16 @@ def identify(
 
 def verify(
     gallery: Gallery,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it should be.")],
-    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="A picture with one face.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person to check for.")],
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help="Picture with one face.")],
     recogniser: Model = None,
     threshold: Threshold = None,
     weights: Weights = None,
 ) -> None:
-    """Tell whether a picture shows a person of the gallery. Exit code: 0 if so, 1 if not, 2 for an error."""
+    """Check whether a picture shows a given person of the gallery.
+
+    Exit code: 0 if it does, 1 if it does not, 2 for an error.
+    """
     from s3fd.identity.enrolment import Quality
     from s3fd.identity.galleries import open_gallery
     from s3fd.identity.job import open_reader

@@ -34,28 +34,32 @@ class Seen(NamedTuple):
 
 def cluster(
     photographs: Annotated[
-        Path, typer.Argument(metavar="PHOTOGRAPHS", help="Folder of pictures, with all below it.")
+        Path, typer.Argument(metavar="PHOTOGRAPHS", help="Folder of pictures, searched recursively.")
     ],
     recogniser: Model = None,
     threshold: Threshold = None,
     gallery: Annotated[
         str | None,
-        typer.Option(metavar="GALLERY", help="Take its threshold, and its names for those who are in it."),
+        typer.Option(
+            metavar="GALLERY", help="Use the threshold of this gallery, and its names for the people in it."
+        ),
     ] = None,
     min_size: MinSize = 32,
-    least: Annotated[int, typer.Option(min=1, help="Leave out who is in fewer pictures.")] = 2,
+    least: Annotated[
+        int, typer.Option(min=1, help="Leave out people who are in fewer pictures than this.")
+    ] = 2,
     folders: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the faces here, a folder a person.")
+        Path | None, typer.Option(metavar="DIR", help="Write the faces to DIR, in one folder per person.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     weights: Weights = None,
 ) -> None:
     """Find out who appears in a folder of photographs, and who appears together.
 
-    Faces that look alike become one person, called by a number, or by the name that --gallery has for most of
-    these faces. Faces of one picture are held to be different people.
+    Similar faces are grouped into one person. A person is called by a number, or by the name that --gallery
+    has for most of the faces. Faces in the same picture are taken to be different people.
 
-    Exit code: 0 if all went well, 1 if some pictures could not be read, 2 for a wrong call.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error.
     """
     from s3fd.identity.galleries import open_gallery
     from s3fd.identity.job import open_reader

@@ -13,14 +13,14 @@ import typer
 from s3fd.cli.failure import fail
 
 Gallery = Annotated[
-    str, typer.Argument(metavar="GALLERY", help="The gallery: a file, or postgresql://… of a database.")
+    str, typer.Argument(metavar="GALLERY", help="Gallery: a file, or the postgresql://… URL of a database.")
 ]
 Model = Annotated[
     Path | None,
     typer.Option(
         "--recogniser",
         metavar="FILE",
-        help="Embedding model (.onnx), with its card (.json) beside it.",
+        help="Embedding model (.onnx), with its card (.json) next to it.",
         show_default="the embedding of the weights",
     ),
 ]
@@ -28,22 +28,22 @@ Weights = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="The detector, as in `s3fd detect`.",
+        help="Detector: bundled model or model file, as in `s3fd detect`.",
         show_default="slim-identity, which has an embedding; slim with --recogniser",
     ),
 ]
 MinSize = Annotated[
-    float, typer.Option(min=0, metavar="PIXELS", help="Refuse faces whose shorter side is less.")
+    float, typer.Option(min=0, metavar="PIXELS", help="Minimum length of a face's shorter side.")
 ]
 MinSharpness = Annotated[
-    float, typer.Option(min=0, help="Refuse faces that are less sharp (variance of the Laplacian).")
+    float, typer.Option(min=0, help="Minimum sharpness of a face (variance of the Laplacian).")
 ]
-MinScore = Annotated[
-    float, typer.Option(min=0, max=1, help="Refuse what is less surely a face than this score.")
-]
+MinScore = Annotated[float, typer.Option(min=0, max=1, help="Minimum face score, from 0 to 1 (certain).")]
 Threshold = Annotated[
     float | None,
-    typer.Option(min=-1, max=1, help="Least score, a cosine.", show_default="of `s3fd gallery calibrate`"),
+    typer.Option(
+        min=-1, max=1, help="Minimum score (cosine) of a match.", show_default="from s3fd gallery calibrate"
+    ),
 ]
 
 

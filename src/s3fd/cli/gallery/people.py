@@ -23,21 +23,27 @@ def add(
     gallery: Gallery,
     path: Annotated[
         Path,
-        typer.Argument(metavar="PATH", help="A folder with a folder a person; with --name, a person's own."),
+        typer.Argument(
+            metavar="PATH",
+            help="Folder with one folder per person; with --name, that person's own folder or picture.",
+        ),
     ],
     recogniser: Model = None,
-    name: Annotated[str | None, typer.Option(help="Whose picture, or folder of pictures, PATH is.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the person whose picture, or folder of pictures, PATH is.")
+    ] = None,
     min_size: MinSize = 32,
     min_sharpness: MinSharpness = 20,
     min_score: MinScore = 0.7,
     weights: Weights = None,
 ) -> None:
-    """Add people. The gallery is made if there is none, and bound to the recogniser.
+    """Add people to a gallery.
 
-    Each picture must show one face, large and sharp enough; one that does not is refused with the reason on a
-    line of its own, and the run goes on. Writes a line of JSON a picture.
+    A missing gallery is created, and bound to the recogniser. Each picture must show a single face that is
+    large and sharp enough. Writes one line of JSON per picture. If a picture is refused, its line gives the
+    reason, and the run continues.
 
-    Exit code: 0 if all were added, 1 if some were refused, 2 for a wrong call.
+    Exit code: 0 if all pictures were added, 1 if some were refused, 2 for a usage error.
     """
     from s3fd.identity import galleries
     from s3fd.identity.decision import check_name
@@ -66,8 +72,13 @@ def add(
         raise typer.Exit(SOME_FAILED)
 
 
-def remove(gallery: Gallery, name: Annotated[str, typer.Argument(metavar="NAME", help="Whom.")]) -> None:
-    """Delete a person for good: no byte of their vectors stays in the file, or in the database's tables."""
+def remove(
+    gallery: Gallery, name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")]
+) -> None:
+    """Delete a person permanently.
+
+    No byte of their vectors stays in the file, or in the tables of the database.
+    """
     from s3fd.identity.galleries import open_gallery
 
     with failures(), open_gallery(gallery) as store:
@@ -76,7 +87,7 @@ def remove(gallery: Gallery, name: Annotated[str, typer.Argument(metavar="NAME",
 
 
 def list_people(gallery: Gallery) -> None:
-    """List the people, a line of JSON each, with how many vectors they have."""
+    """List the people and their number of vectors, one line of JSON per person."""
     from s3fd.identity.galleries import open_gallery
 
     with failures(), open_gallery(gallery) as store:

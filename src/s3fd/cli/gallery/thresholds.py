@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 def calibrate(
     gallery: Gallery,
     strangers: Annotated[
-        Path, typer.Argument(metavar="STRANGERS", help="Folder with a folder a person who is not in GALLERY.")
+        Path,
+        typer.Argument(
+            metavar="STRANGERS", help="Folder with one folder per person, none of them in GALLERY."
+        ),
     ],
     recogniser: Model = None,
     false_accepts: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of strangers' faces that may be taken for somebody.")
+        float, typer.Option(min=0, max=1, help="Share of strangers' faces that may be mistaken for somebody.")
     ] = 0.01,
     weights: Weights = None,
 ) -> None:
-    """Fit the thresholds to people who are not in the gallery, and keep them in it."""
+    """Fit the thresholds on people who are not in the gallery, and store them in it."""
     from dataclasses import asdict
 
     import numpy as np
