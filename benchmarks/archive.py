@@ -1,14 +1,15 @@
-"""How fast archives are made, by one machine's engine and by Ray, and what that means for a billion pictures.
+"""Measure how fast one machine's engine and Ray make archives, and extrapolate to a billion pictures.
 
 Run: python benchmarks/archive.py
 
-Pictures of 1024 × 768 pixels, made of the example photograph, go through `s3fd.archive.job.make` in one
-thread and through `make_on_ray` with one and with two processes of one thread, in turn. Starts are left out:
-a run counts from its first complete partition to its last. Clock time means something on a quiet machine
-only; processor time, of the processes that hold a detector, also does on a busy one.
+Three ways take turns at pictures of 1024 × 768 pixels, made from the example photograph:
+`s3fd.archive.job.make` in one thread, and `make_on_ray` with one and with two processes of one thread.
+Start-up does not count: a run is timed from its first complete partition to its last. Clock time is
+meaningful only on a quiet machine. Processor time, of the processes that hold a detector, is meaningful on a
+busy one too.
 
-The arithmetic for a billion pictures multiplies what was measured. What was not, prices and machines, is said
-by options, whose defaults are round figures of the order of public clouds' list prices.
+The table for a billion pictures multiplies what was measured. Prices and numbers of machines, which were not
+measured, are options. Their defaults are round figures of the order of public clouds' list prices.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ BILLION = 10**9
 
 @dataclass(frozen=True)
 class Rate:
-    """What a run took from its first complete partition on: pictures, seconds by clock and of processors."""
+    """Pictures of a run after its first complete partition, and the clock and processor seconds they took."""
 
     pictures: int
     clock: float
@@ -61,14 +62,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights", default="slim")
     parser.add_argument("--machines", type=int, default=100)
-    parser.add_argument("--processors", type=int, default=16, help="of each machine")
-    parser.add_argument("--hour", type=float, default=0.04, help="dollars a processor and hour")
-    parser.add_argument("--request", type=float, default=0.4e-6, help="dollars a file read from a store")
-    parser.add_argument("--month", type=float, default=0.023, help="dollars a gigabyte kept for a month")
-    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    parser.add_argument("--processors", type=int, default=16, help="processors per machine")
+    parser.add_argument("--hour", type=float, default=0.04, help="dollars per processor hour")
+    parser.add_argument("--request", type=float, default=0.4e-6, help="dollars per file read from a store")
+    parser.add_argument("--month", type=float, default=0.023, help="dollars per gigabyte and month")
+    parser.add_argument("--docs", action="store_true", help="write the tables into the documentation")
     options = parser.parse_args()
 
-    # As nice as this process, and as long to start as a busy machine takes.
+    # Give Ray's workers this process's niceness, and Ray the time that it takes to start on a busy machine.
     os.environ |= {"RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "300"}
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
@@ -107,7 +108,7 @@ def main() -> None:
 
 
 def measure(run: Iterable[Done | None], seconds: Callable[[], float]) -> Rate:
-    """Let a run go on to its end, and say what it took after its first partition."""
+    """Run to the end and measure everything after the first partition."""
     complete = []
     for done in run:
         if done is not None:
@@ -117,7 +118,7 @@ def measure(run: Iterable[Done | None], seconds: Callable[[], float]) -> Rate:
 
 
 def bytes_kept(archive: Archive) -> float:
-    """Bytes that one more picture takes in an archive: of its row in a larger file, and of its name."""
+    """Return the bytes that one more picture adds to an archive: its row in a larger file, and its name."""
     names = [name for number in range(archive.partitions) for name in archive.inputs(number)]
     rows = pyarrow.dataset.dataset(archive.folder.url).to_table().to_pylist()
     whole, one = len(to_parquet(rows)), len(to_parquet(rows[:1]))
@@ -125,20 +126,20 @@ def bytes_kept(archive: Archive) -> float:
 
 
 def ray_seconds() -> float:
-    """Processor seconds so far of Ray's processes on this machine that hold a detector."""
+    """Return the processor seconds so far of Ray's processes on this machine that hold a detector."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*"):
         try:
             title = (path / "cmdline").read_text(encoding="utf-8", errors="replace")
             if title.startswith("ray::") and "Worker(" in title:
                 ticks += sum(map(int, (path / "stat").read_text().rpartition(")")[2].split()[11:13]))
-        except OSError:  # it ended meanwhile
+        except OSError:  # the process has ended meanwhile
             continue
     return ticks / TICK
 
 
 def rate_table(rates: dict[str, list[Rate]]) -> list[str]:
-    """Rates by clock and by processor time, and each way's to the first within a round."""
+    """Format the rates by clock and processor time, and their ratios to the first way within a round."""
     lines = [
         "| | pictures/s | to the first | processor time a picture, ms | to the first |",
         "|---|---:|---:|---:|---:|",
@@ -154,12 +155,12 @@ def rate_table(rates: dict[str, list[Rate]]) -> list[str]:
 
 
 def median_ratio(mine: Sequence[Rate], first: Sequence[Rate], of: Callable[[Rate], float]) -> float:
-    """Median over rounds of one way's figure to another's."""
+    """Return the median over rounds of the ratio of one way's figure to another's."""
     return statistics.median(of(a) / of(b) for a, b in zip(mine, first, strict=True))
 
 
 def billion_table(rates: list[Rate], each: float, kept: float, options: argparse.Namespace) -> list[str]:
-    """What a billion pictures take, of which each has so many bytes, and leaves so many in the archive."""
+    """Format what a billion pictures take if each has `each` bytes and adds `kept` bytes to the archive."""
     busy = statistics.median(rate.busy / rate.pictures for rate in rates)
     hours = BILLION * busy / 3600
     machines, processors = options.machines, options.machines * options.processors

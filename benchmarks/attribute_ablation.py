@@ -1,10 +1,11 @@
-"""What each step of attribute training brings: a row a step, the same pictures and splits for all.
+"""Compare the steps of attribute training, one row per step, on the same pictures and splits.
 
 Run: python benchmarks/attribute_ablation.py CSV IMAGES --target Gender:F=female,M=male --group Tags
 
-Every row is trained anew on each of `--splits` random splits, a share of the pictures (of the people, with
---group) held out, and the held-out pictures of all splits are counted together. The mean of the
-classes is that of the splits: a half where a network calls everybody by the more frequent of two names.
+Every row is trained anew on each of `--splits` random splits. A share of the pictures (of the people, with
+--group) is held out, and the held-out pictures of all splits are counted together. The mean of the classes is
+averaged over the splits: it is a half where a network predicts the more frequent of two classes for
+everybody.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from s3fd.evaluation.attributes import wilson_interval
 
 
 def rows() -> dict[str, FinetuneConfig]:
-    """The steps, by what is written in the table."""
+    """Return the configuration of each step, by its title in the table."""
     recipe = load_config("recipe")
     random = recipe.model_copy(update={"head": recipe.head.model_copy(update={"initial": "random"})})
     return {
@@ -31,14 +32,16 @@ def rows() -> dict[str, FinetuneConfig]:
 
 
 def main() -> None:
-    """Train, test, print."""
+    """Train and test each step, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("csv", type=Path)
     parser.add_argument("images", type=Path)
     parser.add_argument("--target", required=True)
-    parser.add_argument("--group", help="column, such as a person, kept on one side of a split")
+    parser.add_argument(
+        "--group", help="column, such as a person, none of whose values is both trained on and held out"
+    )
     parser.add_argument("--weights", default="slim", help="detector to start from")
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--held-out", type=float, default=0.3)

@@ -1,11 +1,12 @@
-"""The tables of gender in the card of the bundled weights: by source, by size, and the groups side by side.
+"""Measure the gender tables in the card of the bundled weights: by source, by size and by group.
 
 Run: python benchmarks/attribute_card.py DATA WIDER_VAL [--size SIZE] [--docs]
 
-DATA/labelled/test.csv is what tools/locate_faces.py kept for testing; WIDER_VAL has the crowds
-(wider_val_demographics.csv and WIDER_val/images). All is seen at `auto`, or SIZE, and of both only faces of
-32 pixels and more that the detector found count; crowds also as a whole, of every size, at `vga`.
---docs puts the tables into the card and docs/attributes.md, and the accuracy of each source into slim.json.
+DATA/labelled/test.csv is what tools/locate_faces.py held out for testing. WIDER_VAL has the crowds
+(wider_val_demographics.csv and WIDER_val/images). Both are seen at `auto`, or SIZE, and only faces of 32
+pixels and more that the detector finds count. The crowds are also measured at `vga`, with faces of every
+size. --docs writes the tables into the card and docs/attributes.md, and the accuracy of each source into
+slim.json.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from s3fd.evaluation.attribute_faces import Found, observe
 from s3fd.evaluation.attributes import Observations, Summary, by_group, by_size, format_table, summarise
 
 SMALLEST = 32
-"""Pixels: under it, portraits and crops hold faces that nobody labelled."""
+"""Least size of a face that counts, in pixels. Smaller faces in portraits and crops were not labelled."""
 
 AGE_EDGES = (13, 20, 40, 60)
 
@@ -39,22 +40,22 @@ SOURCES = {
     "crowds": "crowds (WIDER FACE, of a set never trained on)",
     "crowds_vga": "crowds at `vga`, faces of every size",
 }
-"""What docs/attributes.md calls them."""
+"""Names of the sources in docs/attributes.md."""
 
 Sections = Mapping[str, Mapping[str, Summary]]
-"""By title, and in it by group."""
+"""Summaries by the title of a table, then by group."""
 
 
 def main() -> None:
-    """Measure and print, and put it where it belongs if asked to."""
+    """Measure and print the tables, and write them into the documentation if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("wider", type=Path)
     parser.add_argument("--weights", default="slim")
-    parser.add_argument("--size", default="auto", help="at which all is seen but crowds at vga")
-    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    parser.add_argument("--size", default="auto", help="size of all tables but those of crowds at vga")
+    parser.add_argument("--docs", action="store_true", help="write the tables into the documentation")
     args = parser.parse_args()
     sections = measure(args.weights, args.data, args.wider, args.size)
     for title, rows in sections.items():
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def measure(weights: str, data: Path, wider: Path, size: str) -> Sections:
-    """All tables of the card."""
+    """Measure all tables of the card."""
     table = data / "labelled" / "test.csv"
     target, columns = "Gender:F=female,M=male", ("pack", "Age", "Ethnicity")
     told = observed(look(weights, size, table, data, target, columns))
@@ -88,7 +89,7 @@ def measure(weights: str, data: Path, wider: Path, size: str) -> Sections:
 
 
 def look(weights: str, size: str, table: Path, images: Path, target: str, groups: tuple[str, ...]) -> Found:
-    """What the weights say of the labelled faces of a table."""
+    """Predict the gender of the labelled faces of a table."""
     detector = s3fd.load(weights, size=size, attributes=("gender",))
     labels = label_files.read(table, images, [parse_target(target)])
     (column,) = labels.targets
@@ -96,14 +97,14 @@ def look(weights: str, size: str, table: Path, images: Path, target: str, groups
 
 
 def observed(found: Found) -> Observations:
-    """What was told of the faces that are large enough; says how many were not found at all."""
+    """Return the predictions for faces of `SMALLEST` pixels and more, and print how many were not found."""
     faces = found.observations
     print(f"{found.missed:,} of {found.missed + len(faces):,} labelled faces were not found\n", flush=True)
     return faces.only(faces.sizes >= SMALLEST)
 
 
 def with_age_band(told: Observations) -> Observations:
-    """The faces whose age is known, with a group `band`."""
+    """Return the faces whose age is known, with their age group as `band`."""
     told = told.only(told.groups["Age"] != "")
     edges = (0, *AGE_EDGES)
     names = np.array(
@@ -114,7 +115,7 @@ def with_age_band(told: Observations) -> Observations:
 
 
 def write(sections: Sections) -> None:
-    """Put the tables into the card and docs/attributes.md, and the sources into slim.json."""
+    """Write the tables into the card and docs/attributes.md, and the accuracy by source into slim.json."""
     for title, rows in sections.items():
         put(CARD, f"benchmarks/attribute_card.py {title}", format_table(rows))
     sources = sections["by source"]

@@ -1,12 +1,13 @@
-"""What an attribute costs in the same pass, beside "find, crop, classify", over the number of faces.
+"""Compare an attribute in the same pass with "find, crop, classify" in time, by the number of faces.
 
 Run: python benchmarks/attribute_cost.py --plot docs/images/attribute_cost.png
 
-Pictures of 640 × 480 hold 0 to 200 copies of the example photograph's face. Timed, taking turns at each: the
-detector without the attribute's head; with it; and without, followed by a second network on crops of all
-faces as one batch. One thread: those of several networks would be in each other's way while they wait. The
-second network is this project's own on crops of 128 pixels (`CROP`), 40 M multiply-adds a face, so that both
-tell the attribute from the same weights; --labels also measures how right each is.
+Pictures of 640 × 480 hold 0 to 200 copies of the example photograph's face. Three ways take turns at each:
+the detector without the attribute's head; the detector with it; and the detector without it, followed by a
+second network on crops of all faces as one batch. One thread is the default, because the threads of several
+networks would be in each other's way while they wait. The second network is this project's own on crops of
+128 pixels (`CROP`), 40 M multiply-adds per face, so that both predict the attribute with the same weights.
+--labels also measures the accuracy of each.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ SIZE = (640, 480)
 COUNTS = (0, 1, 2, 5, 10, 20, 30, 50, 100, 200)
 
 CROP = 128
-"""Side of what the second network sees of a face."""
+"""Side of the crop that the second network sees, in pixels."""
 
 AROUND = 2.0
-"""Side of the crop in sides of the face: a detector's maps know a face by what surrounds it."""
+"""Side of the crop, in sides of the face: a detector's maps recognise a face by its surroundings."""
 
 
 def main() -> None:
@@ -95,7 +96,7 @@ def main() -> None:
 
 
 def open_with(options: argparse.Namespace, attributes: Sequence[str], folder: Path) -> OnnxRuntime:
-    """The weights as a model that tells these attributes and no others."""
+    """Open the weights as a model that predicts these attributes and no others."""
     network = load_network(options.weights)
     if not {a.name for a in network.attributes} >= set(attributes):
         sys.exit(f"error: {options.weights} does not tell {options.attribute}")
@@ -107,7 +108,7 @@ def open_with(options: argparse.Namespace, attributes: Sequence[str], folder: Pa
 
 
 def crowd(count: int) -> Pixels:
-    """A picture with `count` copies of the example's head in rows, as large as there is room for."""
+    """Make a picture with `count` copies of the example's head in rows, as large as there is room for."""
     photo = pictures.read(EXAMPLE)
     x1, y1, x2, y2 = s3fd.load()(photo).boxes[0]
     margin = 0.35 * (x2 - x1)
@@ -125,7 +126,7 @@ def crowd(count: int) -> Pixels:
 
 
 def crops(picture: Pixels, faces: Faces) -> Pixels:
-    """Each face with its surroundings, (N, CROP, CROP, 3)."""
+    """Crop each face with its surroundings, (N, CROP, CROP, 3)."""
     centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     scales = CROP / (AROUND * faces.sizes)
     return np.stack(
@@ -142,7 +143,7 @@ def crops(picture: Pixels, faces: Faces) -> Pixels:
 
 
 def classify(network: OnnxRuntime, attribute: str, faces: Pixels) -> np.ndarray:
-    """Probabilities (N, classes) at the best anchor of each crop."""
+    """Return the probabilities (N, classes) at the best anchor of each crop."""
     told = network(faces, [attribute])
     best = told.scores.argmax(axis=1)
     return np.asarray(told.attributes[attribute][np.arange(len(best)), best])
@@ -151,7 +152,7 @@ def classify(network: OnnxRuntime, attribute: str, faces: Pixels) -> np.ndarray:
 def measure(
     ways: dict[str, Callable[[Pixels], object]], picture: Pixels, rounds: int
 ) -> dict[str, list[float]]:
-    """Milliseconds of each way, taking turns."""
+    """Time each way in milliseconds, taking turns."""
     times: dict[str, list[float]] = {way: [] for way in ways}
     for i in range(rounds + 1):
         for way, run in ways.items():
@@ -163,7 +164,7 @@ def measure(
 
 
 def plot(medians: dict[str, list[float]], path: Path) -> None:
-    """Draw milliseconds over the number of faces."""
+    """Plot milliseconds against the number of faces."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -176,7 +177,7 @@ def plot(medians: dict[str, list[float]], path: Path) -> None:
 
 
 def compare(telling: Detector, second: OnnxRuntime, options: argparse.Namespace) -> None:
-    """Print how often each way is right about the largest face of labelled pictures."""
+    """Print the accuracy of each way on the largest face of labelled pictures."""
     target = parse_target(options.target)
     found = label_files.read(options.labels, options.images, [target])
     column = found.targets[0].column

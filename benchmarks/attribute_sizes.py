@@ -1,9 +1,10 @@
-"""How right gender is by the size at which the network sees one and the same face.
+"""Measure the accuracy of gender by the size at which the network sees the same faces.
 
 Run: python benchmarks/attribute_sizes.py DATA [--every N] [--docs]
 
-Every labelled face of DATA/labelled/test.csv (tools/locate_faces.py) is seen at each of `SIZES`, its picture
-enlarged or reduced for it. A size does not count the faces that are not found at it.
+Uses the pictures of DATA/labelled/test.csv (tools/locate_faces.py) with exactly one labelled face, of 32
+pixels or more. Each face is seen at each of `SIZES`: its picture is enlarged or reduced accordingly. Faces
+that are not found at a size do not count there.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ from s3fd.evaluation.attribute_faces import faces_of
 from s3fd.inference.pictures import Picture
 
 SIZES = (32, 45, 64, 90, 128, 180, 256, 360)
-"""Geometric mean sides of the face as the network sees it, in pixels."""
+"""Sizes of the face as the network sees it: geometric mean of its sides, in pixels."""
 
 MIN_SCORE = 0.1
 """Low, so that nearly every face is found at every size."""
 
 
 def main() -> None:
-    """Measure and print, and put it where it belongs if asked to."""
+    """Measure and print the table, and write it into the documentation if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--weights", default="slim")
-    parser.add_argument("--every", type=int, default=1, help="look at every so many-th picture")
-    parser.add_argument("--docs", action="store_true", help="put the table into docs/attributes.md")
+    parser.add_argument("--every", type=int, default=1, help="use every EVERY-th picture")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/attributes.md")
     args = parser.parse_args()
     detector = s3fd.load(args.weights, size="original", min_score=MIN_SCORE, attributes=("gender",))
     target = parse_target("Gender:F=female,M=male")
@@ -66,7 +67,7 @@ def main() -> None:
 def is_right(
     detector: s3fd.Detector, item: LabelledPicture, row: int, picture: Picture, scale: float
 ) -> float:
-    """Whether the face of a `row` is told rightly in its picture at `scale`: 0, 1, NaN if it is not found."""
+    """Return 1 if the face of a `row` is classified correctly at `scale`, else 0; NaN if it is not found."""
     size = round(max(picture.width, picture.height) * scale)
     faces = detector.find_probabilities(picture, size=size)
     (face,) = faces_of(item, np.array([row]), faces)
@@ -76,7 +77,11 @@ def is_right(
 
 
 def format_table(right: Mapping[str, FloatArray]) -> str:
-    """A row a pack of faces (N, sizes), right 1 and wrong 0, as shares in per cent."""
+    """Format the accuracy in per cent, one row per pack.
+
+    Args:
+        right: by pack, 1 for a correct and 0 for a wrong prediction (N, sizes), NaN for a face not found.
+    """
     sizes = " | ".join(f"{size} px" for size in SIZES)
     lines = [f"| faces of | number | {sizes} |", "|:---|---:|" + "---:|" * len(SIZES)]
     for pack, rows in sorted(right.items()):

@@ -1,15 +1,17 @@
-"""What each step from the published recipe to the bundled weights brings, in equally many optimisation steps.
+"""Compare the steps from the published recipe to the bundled weights, with equally many optimisation steps.
 
 Run: python benchmarks/attribute_steps.py DATA --weights detector.safetensors --target Gender:F=female,M=male
 
-DATA has what tools/locate_faces.py makes, and the pictures of faces that nobody labelled in `OTHERS`. Every
-row starts from the same detector, which must know nothing of the attribute yet, and learns from
-DATA/labelled/train.csv. The bundled weights will not do: their stages have learnt gender, and a branch
-would start with the features of gender's. What `s3fd train configs/slim-640.yaml` gives will. The rows are
-the recipe with copied and with random weights, on pictures as they are; a tower and a branch on composed
-pictures, the detector still frozen; and the branch jointly with the stages it reads, while the detector is
-held. Tested on DATA/labelled/test.csv, at the pictures' own size, faces of 32 pixels and more. What joint
-training does to finding faces is for wider_subset.py to say: --keep leaves the weights.
+DATA has what tools/locate_faces.py makes, and pictures of unlabelled faces in `OTHERS`. Every row starts from
+the same detector and learns from DATA/labelled/train.csv. The detector must not know the attribute yet. The
+bundled weights will not do: their stages have learnt gender, and a branch would start with the features of
+the gender branch. The weights that `s3fd train configs/slim-640.yaml` produces will do.
+
+The rows are the recipe with copied and with random weights, on pictures as they are; a tower and a branch on
+composed pictures, with the detector still frozen; and the branch jointly with the stages it reads, while the
+detector is held. All are tested on DATA/labelled/test.csv, at the pictures' own size, on faces of 32 pixels
+and more. What joint training costs in finding faces is not measured here: --keep saves the weights, for
+wider_subset.py to measure.
 """
 
 from __future__ import annotations
@@ -38,14 +40,14 @@ from s3fd.weights.network_file import backbone_of, load_network, save_network
 NAME = "target"
 BATCH = 16
 SMALLEST = 32
-"""Pixels; smaller faces are not counted."""
+"""Least size of a face that counts, in pixels."""
 
 OTHERS = ("wider_train_subset", "group_photos/images", "masked_faces/images")
-"""Below DATA, where there are such."""
+"""Folders below DATA with unlabelled faces; missing ones are left out."""
 
 
 def main() -> None:
-    """Train, test, print."""
+    """Train and test each row, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -92,7 +94,7 @@ def main() -> None:
 def rows(
     args: argparse.Namespace, target: Target, items: list[LabelledPicture]
 ) -> dict[str, Callable[[], S3FD]]:
-    """What trains each row's network, by its title."""
+    """Return the function that trains each row's network, by its title."""
     epochs = (args.steps - 0.5) * BATCH / len(items)  # rounded up to --steps
     budget = {"batch": BATCH, "epochs": epochs, "least_steps": 1}
     recipe = load_config("recipe").model_copy(update=budget)

@@ -1,11 +1,11 @@
-"""How differently the annotators of several sets frame a face: their labels beside YuNet's boxes.
+"""Compare how the annotators of several sets frame a face, by comparing their labels with YuNet's boxes.
 
 Run: python benchmarks/box_style.py YUNET.onnx ANNOTATIONS IMAGES [ANNOTATIONS IMAGES …]
 
-YuNet was trained on WIDER FACE and frames as it does. Looks at 200 pictures of each set, chosen by a fixed
-seed and enlarged to 640 pixels if smaller; prints, by the size of the face as YuNet sees it, the mean IoU of
-its boxes with the labels they belong to (IoU over 0.3), and medians of where its boxes lie and how large they
-are, in the label's sides.
+YuNet was trained on WIDER FACE and frames faces in its style. It is run on 200 pictures of each set, chosen
+with a fixed seed and enlarged to 640 pixels if smaller. By the size of the face as YuNet sees it, the table
+gives the mean IoU of YuNet's boxes with their labels (pairs with an IoU over 0.3), and the median offset and
+size of YuNet's boxes, in the label's sides.
 """
 
 import argparse
@@ -25,12 +25,12 @@ EDGES = (12, 24, 48, 96, 10_000)
 
 
 def main() -> None:
-    """Look at each set and print a table."""
+    """Compare each set and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("yunet", help="YuNet's .onnx file")
-    parser.add_argument("sets", nargs="+", type=Path, help="pairs of annotations and their picture folder")
+    parser.add_argument("sets", nargs="+", type=Path, help="pairs of annotations and a picture folder")
     options = parser.parse_args()
     if len(options.sets) % 2:
         sys.exit("error: give all annotations their folder")
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def compare(teacher: cv2.FaceDetectorYN, sample: Sample) -> np.ndarray:
-    """Size, IoU, shift x and y and ratio of width and height (N, 6) of the labels that YuNet found."""
+    """Return size, IoU, shift in x and y, and ratio of width and height (N, 6) of the labels YuNet found."""
     picture = cv2.imread(str(sample.path))
     scale = max(1.0, 640 / max(picture.shape[:2]))
     picture = cv2.resize(picture, None, fx=scale, fy=scale)

@@ -1,4 +1,4 @@
-"""Average precision event by event, of result folders of ``s3fd eval wider``.
+"""Compute average precision event by event, from result folders of ``s3fd eval wider``.
 
 Run: python benchmarks/wider_subset.py yunet_n --results OUT
      python benchmarks/by_event.py GROUND_TRUTH IMAGES OUT/*
@@ -16,13 +16,13 @@ from s3fd.evaluation import results, wider
 
 
 def main() -> None:
-    """Read, compare, print."""
+    """Read and evaluate the results, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("truth", type=Path, help=TRUTH)
     parser.add_argument("images", type=Path, help=IMAGES)
-    parser.add_argument("results", nargs="+", type=Path, help="folder of a detector's result files")
+    parser.add_argument("results", nargs="+", type=Path, help="folders of result files, one per detector")
     options = parser.parse_args()
     names = names_of(options.images)
     truth = wider.load(options.truth).only(names)

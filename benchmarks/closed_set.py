@@ -1,10 +1,11 @@
-"""Who of ten people is it? The published exercise's classifier of pictures, and heads that look at the face.
+"""Identify one of ten people: the published exercise's classifier of pictures against heads on the face.
 
 Run: python benchmarks/closed_set.py DATA/celeb_small
 
-Every row is trained on the pictures of `index.csv`, the detector frozen, and tested on the folders of `Test`,
-whose names end in the person's number. A picture in which no face is found counts as wrong. In the last row
-nothing is trained: the bundled embedding says whose of these pictures the largest face is most like.
+Every row is trained on the pictures of `index.csv`, with the detector frozen, and tested on the folders of
+`Test`, whose names end in the person's number. A picture in which no face is found counts as wrong. The last
+row trains nothing: with the bundled embedding, it names the person of the picture in `index.csv` whose
+largest face is most similar.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COLUMN = "Tags"
 
 
 def rows(epochs: float | None) -> dict[str, FinetuneConfig]:
-    """The heads, by what is written in the table."""
+    """Return the configuration of each head, by its title in the table."""
     recipe = load_config("recipe").model_copy(update={"balanced": True})
     tower = recipe.model_copy(
         update={
@@ -68,13 +69,13 @@ def test_table(folder: Path, out: Path) -> None:
 
 
 def main() -> None:
-    """Train, test, print."""
+    """Train and test each head, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="folder of the exercise's pictures")
     parser.add_argument("--weights", default="slim", help="detector to start from")
-    parser.add_argument("--epochs", type=float, help="for a quick look")
+    parser.add_argument("--epochs", type=float, help="epochs of every row, for a quick look")
     parser.add_argument("--rows", nargs="+", help="only rows whose title has one of these words")
     args = parser.parse_args()
     learning = run.read_labels(args.data / "index.csv", args.data / "Celeb_Small_Dataset", COLUMN, None)
@@ -104,11 +105,11 @@ def main() -> None:
 
 
 def by_gallery(known: Sequence[LabelledPicture], asked: Sequence[LabelledPicture]) -> tuple[int, int]:
-    """How many of the pictures `asked` about are most like one of their person, and how many show no face."""
+    """Return how many of `asked` are most similar to a picture of their person, and how many show no face."""
     detector = load("slim-identity", embeddings=True)
 
     def largest(pictures: Sequence[LabelledPicture]) -> tuple[FloatArray, list[int], int]:
-        """The vectors (N, D) of the largest faces, whose they are, and how many pictures show none."""
+        """Return the vectors (N, D) of the largest faces, their people, and how many pictures show none."""
         seen = [(detector(item.path), int(item.labels[COLUMN][0])) for item in pictures]
         found = [
             (faces.embeddings[int(faces.sizes.argmax())], person) for faces, person in seen if len(faces)
@@ -122,7 +123,7 @@ def by_gallery(known: Sequence[LabelledPicture], asked: Sequence[LabelledPicture
 
 
 def print_row(title: str, right: int, count: int, missed: int, seconds: float) -> None:
-    """Print what came of a way to tell."""
+    """Print the table row of one method."""
     low, high = wilson_interval(right, count)
     figures = f"{right} of {count}, {right / count:.1%} | {low:.1%}–{high:.1%} | {missed} | {seconds:.0f}"
     print(f"| {title} | {figures} |", flush=True)

@@ -1,4 +1,4 @@
-"""Puts a table or a picture that a benchmark made into the documents, in the place of the one before."""
+"""Write a table or a picture that a benchmark made into the documentation, in place of the previous one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ ROOT = Path(__file__).parents[1]
 
 
 def put(document: str, name: str, text: str) -> None:
-    """Replace what stands under the comment ``<!-- name -->``, up to the next empty line, with `text`.
+    """Replace the block under the comment ``<!-- name -->``, up to the next empty line, with `text`.
 
     Args:
         document: path in the project, such as ``docs/engines.md``.
         name: the comment's text, which begins with the benchmark's path.
-        text: without empty lines.
+        text: the new block, without empty lines.
 
     Raises:
         ValueError: the document has no such comment, or more than one.

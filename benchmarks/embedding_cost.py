@@ -1,9 +1,10 @@
-"""What vectors cost in the same pass, beside "find, crop, recognise", over the number of faces.
+"""Compare an embedding in the same pass with "find, crop, recognise" in time, by the number of faces.
 
 Run: python benchmarks/embedding_cost.py --recogniser dlib.onnx
 
-The pictures are those of attribute_cost.py. Timed, taking turns at each, in one thread: the detector alone;
-the detector with its embedding; and without, followed by the recogniser on crops of all faces as one batch.
+The pictures are those of attribute_cost.py. Three ways take turns at each, in one thread by default: the
+detector alone; the detector with its embedding; and the detector alone, followed by the recogniser on crops
+of all faces as one batch.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file, its card beside it")
+    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file with its card next to it")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()

@@ -1,9 +1,10 @@
-"""What detections hit that are no face of the ground truth, from a result folder of WIDER FACE's layout.
+"""Classify detections by what they hit, from a result folder in WIDER FACE's layout.
 
 Run: python benchmarks/false_alarms.py RESULTS GROUND_TRUTH IMAGES
 
-For each least score, how many detections found a face (IoU of 0.5, the best one of each), found one again,
-lie beside one (IoU of 0.3 or 0.1 and more) or on nothing, and how many of the latter are under 32 pixels.
+For each score threshold, the table counts the detections that find a face (IoU of 0.5 or more, the one with
+the highest score), find the same face again, only touch a face (IoU of 0.3 or 0.1 and more) or hit nothing,
+and those of the last kind that are smaller than 32 pixels.
 """
 
 from collections import Counter
@@ -19,7 +20,7 @@ KINDS = ("face", "again", "beside, IoU .3–.5", "beside, IoU .1–.3", "nothing
 
 
 def main() -> None:
-    """Read, judge, print."""
+    """Read the results, classify the detections and print the table."""
     truth, found = read_arguments(__doc__)
     print(f"| score over | {' | '.join(KINDS)} |\n|---|" + "---:|" * len(KINDS))
     for least in SCORES:
@@ -31,7 +32,7 @@ def main() -> None:
 
 
 def judge(faces: Faces, real: np.ndarray) -> list[str]:
-    """What each of a picture's detections hits, of `KINDS`; one on nothing that is small counts twice."""
+    """Classify a picture's detections into `KINDS`; a small one that hits nothing appears twice."""
     overlap = box_ops.iou(faces.boxes, real) if len(real) else np.zeros((len(faces), 1))
     taken: set[int] = set()
     kinds = []

@@ -1,11 +1,11 @@
-"""How many of a crowd's faces are found, by the gender, age and skin type that annotators saw.
+"""Measure how many of a crowd's faces are found, by the gender, age and skin type that annotators saw.
 
 Run: python benchmarks/found_by_group.py WIDER_VAL [--weights slim] [--score 0.5]
 
-WIDER_VAL has wider_val_demographics.csv and WIDER_val/images. A face counts as found by a box over the least
-score with an IoU of 0.4 or more. Size matters more than anything else and differs between the groups, so next
-to the plain share stands the one that a group would have if its faces had the sizes of all (direct
-standardisation over `EDGES`), with a 95 % interval (Wilson) of the plain share.
+WIDER_VAL has wider_val_demographics.csv and WIDER_val/images. A face counts as found if a box that scores
+over the threshold has an IoU of 0.4 or more with it. Size matters more than anything else and differs between
+the groups. The table therefore gives the plain share with a 95 % interval (Wilson), and next to it the share
+that a group would have if its faces had the sizes of all (direct standardisation over `EDGES`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from s3fd.inference import pictures
 from s3fd.inference.resize import VGA
 
 EDGES = (12, 16, 24, 32, 48, 64)
-"""Pixels at the size at which the detector looks: bounds of the classes that are compared with each other."""
+"""Bounds of the size classes that are compared, in pixels of the picture as the detector sees it."""
 
 COLUMNS = ("gender", "age", "skin")
 
 
 def main() -> None:
-    """Look, count, print."""
+    """Detect, count and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def look(folder: Path, weights: str, score: float) -> tuple[list[dict[str, str]], np.ndarray, np.ndarray]:
-    """Read the labelled faces, their sizes (N,) in pixels at `vga`, and which of them are found."""
+    """Return the labelled faces, their sizes (N,) in pixels at `vga`, and which of them are found (N,)."""
     labelled: dict[str, list[dict[str, str]]] = defaultdict(list)
     with (folder / "wider_val_demographics.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -80,7 +80,10 @@ def look(folder: Path, weights: str, score: float) -> tuple[list[dict[str, str]]
 
 
 def standardised(found: np.ndarray, classes: np.ndarray, everyone: np.ndarray) -> float:
-    """Share found (0–1) if the group's faces had everyone's sizes; classes it has no face of are left out."""
+    """Return the share found (0–1) if the group's faces had everyone's sizes.
+
+    Size classes in which the group has no face are left out.
+    """
     shares = [(everyone[c], found[classes == c].mean()) for c in np.unique(classes)]
     return float(sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares))
 

@@ -1,9 +1,10 @@
-"""How well faces are framed, by their size, from a result folder of ``s3fd eval wider``.
+"""Measure how well faces are framed, by their size, from a result folder of ``s3fd eval wider``.
 
 Run: python benchmarks/framing.py RESULTS GROUND_TRUTH IMAGES
 
-Prints recall at two overlaps of the faces of the hard setting, then the median error of boxes scored over 0.5
-(as parts of the face's side; detections paired by an IoU over 0.4), then false alarms by score.
+Prints the recall of the hard setting's faces at two overlaps; then the median offset and size of boxes that
+score 0.5 or more, in sides of the face (detections are paired with faces by an IoU over 0.4); then the number
+of false positives by score.
 """
 
 from itertools import pairwise
@@ -17,7 +18,7 @@ EDGES = (8, 16, 32, 64, 128, 10_000)
 
 
 def main() -> None:
-    """Read, compare, print."""
+    """Read the results, compare them with the ground truth and print the table."""
     truth, found = read_arguments(__doc__)
     recalls, errors, alarms = [], [], []
     for name, picture in truth.pictures.items():

@@ -1,9 +1,10 @@
-"""Coverage-guided fuzzing of what reads files and requests of others, with Atheris (pip install atheris).
+"""Fuzz the readers of untrusted files and requests, guided by coverage, with Atheris (pip install atheris).
 
 Run: python benchmarks/fuzz.py TARGET [-runs=N] [-max_total_time=SECONDS] [CORPUS …]
 
-TARGET is wider, voc, yolo, csv, shards, yaml, weights or form; the rest is libFuzzer's. A refusal that names
-the file is what is wanted; anything else ends the run with the input that led to it.
+TARGET is wider, voc, yolo, csv, shards, yaml, weights or form; the other arguments are libFuzzer's. Every
+input must be read or refused, and the message about a file must name it. Anything else ends the run with the
+input that caused it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ LIMITS = Limits(body=5000, held=5000, files=3)
 
 
 def annotations(folder: Path, name: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
-    """A target that writes a file and has it read."""
+    """Return a target that writes its data to a file and has it read."""
     file = folder / name
     file.parent.mkdir(exist_ok=True)
 
@@ -54,7 +55,7 @@ def annotations(folder: Path, name: str, read: Callable[[Path], object]) -> Call
 
 
 def form(data: bytes) -> None:
-    """A request whose body, or whose header too, is made up."""
+    """Read a request with a fuzzed body and, if the data has two parts, a fuzzed content type."""
     head, _, body = data.partition(b"\0")
     kind = b"multipart/form-data; boundary=b" if not body else head
     pieces = [body or data]
@@ -72,7 +73,7 @@ def form(data: bytes) -> None:
 
 
 def weights(folder: Path) -> tuple[Callable[[bytes], None], bytes]:
-    """The importer of public weights, and a file to start from."""
+    """Return a target for the importer of public weights, and a seed input."""
     import torch
 
     from s3fd.weights.public import import_public
@@ -83,14 +84,14 @@ def weights(folder: Path) -> tuple[Callable[[bytes], None], bytes]:
 
 
 def shard(folder: Path) -> tuple[Callable[[bytes], None], bytes]:
-    """The reader of tar shards, and one to start from."""
+    """Return a target for the reader of tar shards, and a seed input."""
     (folder / "gt.txt").write_text("0.png\n1\n9 9 30 30 0 0 0 0 0 0\n")
     (whole,) = shards.write(wider.read(folder / "gt.txt", folder).samples, folder / "whole", 1)
     return annotations(folder, "shard.tar", shards.read), whole.read_bytes()
 
 
 def targets(name: str, folder: Path) -> tuple[Callable[[bytes], None], bytes]:
-    """What is fuzzed by its name, and a whole input to start from."""
+    """Return the target called `name`, and an intact seed input."""
     if name == "weights":
         return weights(folder)
     if name == "shards":

@@ -1,10 +1,10 @@
-"""How long a gallery takes to fill, to be read, and to search exactly, by the number of vectors in it.
+"""Measure how long a gallery takes to fill, to load and to search exactly, by its number of vectors.
 
 Run: python benchmarks/gallery_search.py --vectors 10000 100000 1000000
 
-Random vectors of 128 numbers, a hundred a person, in a file that is deleted afterwards. A process reads the
-gallery at its first search, and again only after somebody has changed it. Beside each search stands a bare
-product of the same matrix and vector: nothing exact can be faster.
+Random vectors of 128 numbers, a hundred per person, are stored in a file that is deleted afterwards. A
+process loads the gallery at its first search, and again only after it has been changed. For comparison, each
+search is followed by a bare product of the same matrix and vector: nothing exact can be faster.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def row(count: int, path: Path) -> str:
-    """Fill a gallery, search it."""
+    """Fill and search a gallery, and return its table row."""
     rng = np.random.default_rng(0)
     vectors = normalise(rng.normal(size=(count, DIMENSION)).astype(np.float32))
     start = time.perf_counter()
@@ -63,7 +63,7 @@ def row(count: int, path: Path) -> str:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return how many seconds a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

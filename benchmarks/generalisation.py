@@ -1,10 +1,10 @@
-"""Average precision on pictures that were trained on beside that on the test's, of the same faces by height.
+"""Compare average precision on pictures that were trained on with that on test pictures, by face height.
 
 Run: python benchmarks/generalisation.py slim TRAIN_IMAGES TRAIN.txt TEST_IMAGES TEST.txt
 
 A network that is much better on what it has seen lacks variety; one that is equally bad on both lacks
-training or size. A peer says how hard each of the sets is. The settings are the faces over 50, 30 and 10
-pixels high: WIDER FACE's own easy, medium and hard exist for its validation set alone.
+training or size. A peer shows how hard each of the sets is. The settings are the faces of at least 50, 30 and
+10 pixels in height, because WIDER FACE's own easy, medium and hard exist only for its validation set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s3fd.evaluation.wider import AnnotatedPicture, GroundTruth
 from s3fd.faces import Faces
 
 HEIGHTS = {"easy": 50, "medium": 30, "hard": 10}
-"""Least height in pixels of the picture of the faces that a setting asks for."""
+"""Least height of the faces that a setting requires, in pixels of the picture."""
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", help="ours: a name or an .onnx file")
+    parser.add_argument("weights", help="this project's weights: a name or an .onnx file")
     parser.add_argument("sets", nargs="+", type=Path, help="pairs of a picture folder and its annotations")
     parser.add_argument("--peer", default="yunet_n")
     parser.add_argument("--peers", type=Path, default=SHARED / "peers", help="folder of peer_detectors.py")
@@ -54,20 +54,20 @@ def main() -> None:
 
 
 def evenly(samples: Sequence[Sample], limit: int) -> list[Sample]:
-    """At most `limit` of the samples, spread over all of them."""
+    """Return at most `limit` of the samples, evenly spaced."""
     count = min(limit, len(samples))
     return [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
 
 
 def annotated(sample: Sample) -> AnnotatedPicture:
-    """A sample's faces by height."""
+    """Return a sample's faces, with those that each setting of `HEIGHTS` requires."""
     heights = sample.boxes[:, 3] - sample.boxes[:, 1]
     required = {name: ~sample.ignored & (heights >= least) for name, least in HEIGHTS.items()}
     return AnnotatedPicture(sample.boxes, required)
 
 
 def figures(found: Mapping[str, Faces], truth: GroundTruth) -> str:
-    """Average precision of what was found, by `HEIGHTS`, as cells of a table."""
+    """Format the average precision for each of `HEIGHTS` as cells of a table."""
     curves = wider.evaluate(found, truth).values()
     return " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
 

@@ -1,13 +1,13 @@
-"""MediaPipe's short-range face detector in a process of its own, for `speed.py`.
+"""Run MediaPipe's short-range face detector in a process of its own, for `speed.py`.
 
-Run by `speed.py --mediapipe PYTHON`, where PYTHON is the interpreter of an environment that has it:
+`speed.py --mediapipe PYTHON` starts it, where PYTHON is the interpreter of an environment with MediaPipe:
 
     python3.11 -m venv mp && mp/bin/pip install mediapipe==0.10.21
 
-It asks for older versions of NumPy and protobuf than others of this project's needs take. Each picture comes
-on standard input, as height and width (two little-endian unsigned integers of 32 bits) and its pixels, blue,
-green, red; the answer is a line of JSON with the milliseconds that the detector took and a row [left, top,
-right, bottom, score] a face. It uses as many threads as it chooses.
+MediaPipe requires older versions of NumPy and protobuf than this project's other dependencies accept. Each
+picture arrives on standard input: height and width (two little-endian unsigned integers of 32 bits), then its
+pixels as blue, green, red. The answer is a line of JSON with the milliseconds that the detector took and a
+row [left, top, right, bottom, score] per face. MediaPipe chooses its own number of threads.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import mediapipe
 import numpy as np
 
 MIN_SCORE = 0.02
-"""As the other peers."""
+"""The same as for the other peers."""
 
 
 def main() -> None:
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever MediaPipe prints is no answer
+    os.dup2(2, 1)  # what MediaPipe prints must not mix with the answers
     solution = mediapipe.solutions.face_detection
     with solution.FaceDetection(min_detection_confidence=MIN_SCORE, model_selection=0) as detector:
         while header := sys.stdin.buffer.read(8):

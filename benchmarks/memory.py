@@ -1,10 +1,10 @@
-"""The most memory that `s3fd detect` takes: for a picture of 100 megapixels, and over a long folder.
+"""Measure the peak memory of `s3fd detect`, for a picture of 100 megapixels and over a long folder.
 
 Run: python benchmarks/memory.py --docs
 
-Every run is a process of its own, whose peak of resident memory the system keeps. The large picture is the
-example photograph, side by side; the folder's pictures are the example at ever different sizes up to 1,600
-pixels, so that what is kept for a size would show. Memory depends little on what else the machine does.
+Every run is a process of its own, whose peak resident memory the system records. The large picture is tiled
+from the example photograph. The folder's pictures are the example at varying sizes of up to 1,600 pixels, so
+that memory kept per size would show. Memory depends little on what else the machine does.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
 peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 print(json.dumps(peak))
 """
-"""Runs a command and prints its peak in MiB."""
+"""Program that runs a command and prints its peak memory in MiB."""
 
 
 def main() -> None:
@@ -39,10 +39,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=1000, help="of the longest folder")
-    parser.add_argument("--sizes", nargs="*", default=["vga", "auto"], help="of the large picture")
+    parser.add_argument("--pictures", type=int, default=1000, help="pictures in the longest folder")
+    parser.add_argument(
+        "--sizes", nargs="*", default=["vga", "auto"], help="values of --size for the large picture"
+    )
     parser.add_argument("--engine", default="onnx")
-    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    parser.add_argument("--docs", action="store_true", help="write the table into the documentation")
     options = parser.parse_args()
     rows = ["| `s3fd detect` | peak, MiB |", "|---|---:|"]
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 def runs(folder: Path, count: int, sizes: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """What is run, in words, and the arguments of `s3fd detect`."""
+    """Yield the description of each run and its arguments for `s3fd detect`."""
     example = cv2.imread(str(EXAMPLE))
     yield "one picture of 512 × 512", [str(EXAMPLE)]
     large = folder / "large.jpg"
@@ -74,7 +76,7 @@ def runs(folder: Path, count: int, sizes: list[str]) -> Iterator[tuple[str, list
 
 
 def peak(arguments: list[str]) -> float:
-    """Most memory of `s3fd detect` with these arguments, in MiB."""
+    """Return the peak memory of `s3fd detect` with these arguments, in MiB."""
     command = [sys.executable, "-c", CHILD, sys.executable, "-m", "s3fd", "detect", *arguments]
     return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 

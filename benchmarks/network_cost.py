@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Parameters and multiply-accumulates of each backbone with its heads, as a Markdown table.
+"""Print parameters and multiply-accumulates of each backbone with its heads, as a Markdown table.
 
 usage: network_cost.py [--height 480] [--width 640]
 
@@ -30,7 +30,7 @@ NETWORKS: tuple[tuple[str, str, tuple[Attribute, ...], Embedding | None], ...] =
 
 
 def multiply_accumulates(network: nn.Module, height: int, width: int) -> int:
-    """Multiply-accumulates of all convolutions for one picture."""
+    """Return the multiply-accumulates of all convolutions for one picture."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, height, width, device="meta"))
     return int(counter.get_total_flops()) // 2

@@ -1,11 +1,11 @@
-"""Who is known gets a name, who is not stays unknown: how much of the one costs how much of the other?
+"""Measure how often known people are given their name, and how often strangers are taken for one of them.
 
 Run: python benchmarks/open_set.py DATA/lfw_subset/index.csv DATA/lfw_subset/images --people 400 \\
          --recogniser model.onnx --plot docs/images/open_set.png
 
-Half of the people with two pictures or more are enrolled with one of them each, and their other pictures ask
-who it is; so do those of the other half, who are strangers. An own embedding must not have been trained on
-these people: `--only pairs.txt` takes those of a file of pairs.
+Half of the people with two pictures or more are enrolled with one picture each, and their other pictures are
+queries. All pictures of the other half, the strangers, are queries too. An embedding of your own must not
+have been trained on these people: `--only pairs.txt` takes only the people in a file of pairs.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from s3fd.identity.sqlite_store import create_store
 from s3fd.inference.resize import parse_size
 
 RATES = (0.001, 0.01, 0.1)
-"""False identifications at which the table tells the rest."""
+"""Rates of false identifications at which the table gives the share of right names."""
 
 ASKING = 3
-"""Pictures of a person that ask who it is, at most: the most photographed must not decide."""
+"""Most queries per enrolled person, so that the most photographed do not decide; strangers have one more."""
 
 
 def main() -> None:
-    """Enrol, ask, print and draw."""
+    """Enrol, query, print the table and draw the plot."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("index", type=Path, help="table with the columns Image_Name and Person")
     parser.add_argument("images", type=Path)
-    parser.add_argument("--people", type=int, default=400, help="how many people, at most")
-    parser.add_argument("--only", type=Path, help="pairs: only people that they name")
+    parser.add_argument("--people", type=int, default=400, help="most people to use")
+    parser.add_argument("--only", type=Path, help="file of pairs: use only the people it names")
     parser.add_argument("--recogniser", type=Path)
-    parser.add_argument("--weights", help="the bundled ones, unless told otherwise")
+    parser.add_argument("--weights", help="weights to use (default: the bundled ones)")
     parser.add_argument("--size", type=parse_size, default="vga")
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def choose(index: Path, images: Path, only: Path | None, count: int) -> dict[str, list[Path]]:
-    """Up to `count` people, evenly spread over their names, who have two pictures or more."""
+    """Choose up to `count` people with two pictures or more, evenly spaced by name."""
     wanted = {name for pair in read_pairs(only) for name, _ in (pair.first, pair.second)} if only else None
     pictures: dict[str, list[Path]] = {}
     with index.open(encoding="utf-8", newline="") as lines:
@@ -75,7 +75,7 @@ def choose(index: Path, images: Path, only: Path | None, count: int) -> dict[str
 def measure(
     reader: Reader, pictures: Mapping[str, Sequence[Path]]
 ) -> tuple[OpenSetCurve, tuple[int, int, int]]:
-    """The curve, and how many people are enrolled, faces of theirs ask, and faces of strangers do."""
+    """Return the curve, and the numbers of people enrolled, of their queries and of strangers' queries."""
     vectors = {
         name: [v for v in (vector_of(reader, p) for p in files) if v is not None]
         for name, files in pictures.items()
@@ -101,7 +101,7 @@ def measure(
 
 
 def draw(curve: OpenSetCurve, path: Path) -> None:
-    """Draw right names over false identifications."""
+    """Plot right names against false identifications."""
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.subplots()
     axes.plot(curve.false_identifications, curve.identifications, color="#0072b2", linewidth=1.8)

@@ -1,9 +1,9 @@
-"""Average precision by the overlap at which suppression takes two boxes for one face: where to set it.
+"""Measure average precision by the overlap at which suppression removes a box, to choose this threshold.
 
 Run: python benchmarks/overlap.py slim WIDER_train/images wider_face_train_bbx_gt.txt
 
-The pictures are ones that were trained on, so that none of the test's decides. The settings are the faces
-over 50, 30 and 10 pixels high, as in `generalisation.py`.
+The pictures are ones that were trained on, so that the test pictures have no influence on the choice. The
+settings are the faces of at least 50, 30 and 10 pixels in height, as in `generalisation.py`.
 """
 
 from __future__ import annotations

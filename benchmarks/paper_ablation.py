@@ -1,14 +1,15 @@
-"""The paper's ablation on our data: what each of its ideas brings, with one budget for all.
+"""Repeat the paper's ablation on this project's data: what each of its ideas brings, with one budget for all.
 
 Run: python benchmarks/paper_ablation.py configs/slim.yaml --data DATA --steps 2000 --wider wider_val_subset
 
-Four rows: matching as in SSD, without the stride-4 layer; with that layer, so that all scales are equal; with
-scale compensation; with max-out. Each is a run of its own below --out, which goes on where it was stopped.
-The paper's rows start from a backbone that has learnt ImageNet. --from WEIGHTS starts these from a detector's
-backbone, with random heads; its stages stay as they are. Without it they start from nothing, and need some
-8,000 steps.
-Prints average precision and, by face size, the share of the hard setting's faces found with an IoU of 0.5
-at one false alarm a picture.
+The four rows are matching as in SSD, without the stride-4 layer; the same with that layer, so that all scales
+are equal; with scale compensation; and with max-out. Each is a run of its own below --out, and resumes if it
+was stopped. The paper's rows start from a backbone trained on ImageNet. --from WEIGHTS starts these rows from
+a detector's backbone, with random heads; its stages stay frozen. Without it they start from random weights
+and need some 8,000 steps.
+
+Prints average precision and, by face size, the share of the hard setting's faces that are found with an IoU
+of 0.5 at one false positive per picture.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ from s3fd.training.config import TrainConfig, load_config
 from s3fd.weights.network_file import load_network, save_network
 
 SIZES = (0, 16, 32, 64, 128, 10_000)
-"""Edges of the groups of faces, geometric mean side in pixels of the original picture."""
+"""Edges of the size groups: geometric mean side of a face, in pixels of the original picture."""
 
 SSD_IOU = 0.5
-"""From which overlap an anchor is a face's in SSD."""
+"""IoU from which SSD matches an anchor to a face."""
 
 
 def rows(base: TrainConfig) -> dict[str, TrainConfig]:
-    """The configurations, each with one idea more than the one before."""
+    """Return the configurations by title, each with one idea more than the one before."""
 
     def row(matching: dict[str, Any], backgrounds: int) -> TrainConfig:
         return base.model_copy(
@@ -77,19 +78,19 @@ def beginning(weights: Path, config: TrainConfig, path: Path) -> Path:
 
 
 def main() -> None:
-    """Train, test, print, draw."""
+    """Train and test each row, print the table and draw the plot."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", type=Path, help="what all rows have in common")
+    parser.add_argument("config", type=Path, help="configuration that all rows share")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--wider", type=Path, required=True, help="folder of WIDER_val and ground_truth")
+    parser.add_argument("--wider", type=Path, required=True, help="folder with WIDER_val and ground_truth")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--warmup", type=int, default=50, help="steps")
-    parser.add_argument("--from", dest="weights", type=Path, help="detector whose backbone rows start with")
+    parser.add_argument("--warmup", type=int, default=50, help="warm-up steps")
+    parser.add_argument("--from", dest="weights", type=Path, help="detector whose backbone rows start from")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--plot", type=Path)
-    parser.add_argument("--limit", type=int, help="test on so many pictures only")
+    parser.add_argument("--limit", type=int, help="test only on the first LIMIT pictures")
     args = parser.parse_args()
     base = load_config(args.config)
     base = base.model_copy(
@@ -125,7 +126,7 @@ def main() -> None:
 
 
 def recall_by_size(found: Mapping[str, Faces], truth: GroundTruth) -> list[float]:
-    """Share of the faces of each size that score higher than all false alarms but one a picture."""
+    """Return the share of faces of each size that score above all but one false positive per picture."""
     alarms, best, sizes = [], [], []
     for name, picture in truth.pictures.items():
         faces, real = found[name], picture.boxes.astype(np.float32)
@@ -142,7 +143,7 @@ def recall_by_size(found: Mapping[str, Faces], truth: GroundTruth) -> list[float
 
 
 def draw(curves: Mapping[str, list[float]], names: list[str], path: Path) -> None:
-    """Draw recall by face size, a line a row."""
+    """Plot recall by face size, one line per row."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for title, values in curves.items():
         axes.plot(names, values, marker="o", label=title)

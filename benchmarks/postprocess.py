@@ -1,9 +1,10 @@
-"""Time of post-processing: 25,600 anchors with 1,000 above the threshold, as faces of a crowd find them.
+"""Time post-processing: 25,600 anchors with 1,000 above the threshold, clustered as on the faces of a crowd.
 
 Run: python benchmarks/postprocess.py [--pictures FOLDER]
 
-With pictures, also its share of the time from decoded pictures to faces, at the default threshold and size,
-in processor time of one thread.
+With pictures, also prints its share of the time from decoded pictures to faces, at the default threshold and
+size, in processor time of one thread. Use pictures of 640 pixels or more: the stages are timed in a single
+pass, but the detector sees smaller pictures at several scales.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MIN_SCORE = 0.05
 
 
 def outputs(faces: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Scores and boxes of a network that finds each of `faces` faces with `ABOVE` / `faces` anchors."""
+    """Make scores and boxes of a network that finds each of `faces` faces with `ABOVE` / `faces` anchors."""
     centres = rng.uniform(0, 640, (faces, 2))
     sides = rng.uniform(12, 80, (faces, 1))
     owner = np.arange(ABOVE) % faces
@@ -45,7 +46,7 @@ def outputs(faces: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArra
 
 
 def shares(folder: Path) -> dict[str, float]:
-    """Parts of the time from decoded pictures to faces, as shares of the whole."""
+    """Time the stages from decoded pictures to faces, as shares of the whole."""
     cv2.setNumThreads(1)
     detector = Detector(open_runtime("slim", 1))
     spent = {"resizing": 0.0, "the network": 0.0, "post-processing": 0.0}
@@ -53,7 +54,7 @@ def shares(folder: Path) -> dict[str, float]:
     for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() in PICTURE_SUFFIXES):
         picture = pictures.load(file)
         size = network_size(picture.width, picture.height, "vga")
-        for counts in (False, True):  # the first time of a shape takes longer
+        for counts in (False, True):  # the first run on a shape takes longer
             clock = [time.process_time()]
             seen = resize(picture.pixels, *size)[None]
             clock.append(time.process_time())
@@ -76,7 +77,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=200)
-    parser.add_argument("--pictures", type=Path, help="folder of pictures to take the shares of")
+    parser.add_argument("--pictures", type=Path, help="folder of pictures to measure the shares on")
     args = parser.parse_args()
     repeats = args.repeats
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What benchmarks that read result folders share: their arguments, and the pictures that count."""
+"""Arguments and lists of pictures that the benchmarks on result folders share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from s3fd.evaluation.wider import GroundTruth
 from s3fd.faces import Faces
 
 TRUTH = "folder of WIDER FACE's .mat files"
-IMAGES = "folder of event folders of the pictures that count"
+IMAGES = "folder with the event folders of the pictures that count"
 
 
 def read_arguments(description: str | None) -> tuple[GroundTruth, dict[str, Faces]]:
-    """Take RESULTS TRUTH IMAGES from the command line: the ground truth, and a detector's faces.
+    """Read RESULTS TRUTH IMAGES from the command line, and return the ground truth and a detector's faces.
 
-    Both are of the pictures in IMAGES, by ``EVENT/NAME``; one that has no result file has no faces.
+    Both cover the pictures in IMAGES, by ``EVENT/NAME``. A picture without a result file has no faces.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

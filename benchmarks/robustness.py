@@ -1,9 +1,10 @@
-"""What becomes of damaged files, full disks and killed runs, as a table.
+"""Test what happens with damaged files, full disks and killed runs, and print a table.
 
 Run: python benchmarks/robustness.py [GROUP …] [--runs N] [--seed S]
 
-Each group runs in a process of its own, so that one that dies is a row too, and its memory is known. Exit
-code 1 if anything crashed or was lost. Needs all extras; for two cases also faketime, and root.
+Each group runs in a process of its own, so that a group that dies gives a row too, and its memory is known.
+The exit code is 1 if anything crashed or was lost. Needs all extras. Cases with another clock also need
+faketime, and the case without a network needs root.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ RUNS = {
     "kill": 9,
     "surroundings": 9,
 }
-"""How many of each by default."""
+"""Number of runs of each group by default."""
 
 NAMES = {
     "pictures": "damaged pictures, 24 kinds of file",
@@ -55,8 +56,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}")
-    parser.add_argument("--runs", type=int, help="of each group, instead of the usual numbers")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"any of {', '.join(GROUPS)}")
+    parser.add_argument("--runs", type=int, help="runs of each group, instead of the defaults")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -86,7 +87,7 @@ def main() -> int:
 
 
 def apart(group: str, runs: int, seed: int) -> dict:
-    """Run a group in a process of its own; one that dies has crashed."""
+    """Run a group in a process of its own; a process that fails counts as crashed."""
     command = [
         sys.executable,
         "-W",

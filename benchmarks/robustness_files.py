@@ -1,4 +1,4 @@
-"""Damaged files of every kind that is read, and what becomes of them: see robustness.py."""
+"""Damage files of every kind that is read, and count what happens; see robustness.py."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ HEIC = ROOT / "tests" / "inference" / "telephone.heic"
 
 @dataclass
 class Tally:
-    """What became of everything that was tried.
+    """Outcomes of everything that was tried.
 
     Attributes:
         tried: files, or runs.
         used: read as if nothing were wrong; a picture with a wrong pixel is still a picture.
-        refused: with an error that names what is wrong.
-        crashed: ended the program, or raised what no caller expects.
+        refused: rejected with an error that names what is wrong.
+        crashed: ended the program, or raised an exception that no caller expects.
         lost: used although it was not what had been written, or a result that is gone.
-        told: the first few of the last two kinds, in words.
+        told: descriptions of the first few crashed or lost ones.
     """
 
     tried: int = 0
@@ -42,14 +42,17 @@ class Tally:
     told: list[str] = field(default_factory=list)
 
     def bad(self, kind: str, what: str) -> None:
-        """Count one that must not be: ``crashed`` or ``lost``."""
+        """Count a failure, ``crashed`` or ``lost``, and describe the first few."""
         setattr(self, kind, getattr(self, kind) + 1)
         if len(self.told) < 5:
             self.told.append(f"{kind}: {what}")
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """Damage a file as disks, networks and attackers do: bits, pieces, lengths and ends of it."""
+    """Damage a file as disks, networks and attackers do.
+
+    Flips bits, cuts off the end, removes, clears, inserts or repeats pieces, and overwrites lengths.
+    """
     changed = bytearray(data)
     for _ in range(int(rng.choice([1, 1, 2, 8]))):
         place = int(rng.integers(max(1, len(changed))))
@@ -65,7 +68,7 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
             changed[place : place + length] = bytes(length)
         elif kind == 4:
             changed[place:place] = rng.bytes(length)
-        elif kind == 5:  # a size or an offset that is out of all proportion
+        elif kind == 5:  # an absurd size or offset
             changed[place : place + 4] = rng.choice([b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0"])
         else:
             changed[place:place] = changed[place : place + length]
@@ -73,7 +76,7 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def saved(name: str, kind: str, mode: str = "RGB", **options: object) -> tuple[str, bytes] | None:
-    """The example, small, in a format; None where this Pillow does not write it."""
+    """Encode the example, small, in a format; None if this Pillow does not write it."""
     picture = Image.open(EXAMPLE).convert("RGB").resize((96, 72))
     rest: dict[str, object] = {}
     if mode == "I;16":
@@ -91,7 +94,7 @@ def saved(name: str, kind: str, mode: str = "RGB", **options: object) -> tuple[s
 
 
 def seeds() -> list[tuple[str, bytes]]:
-    """A small picture in every format and kind of pixel that is read and can be written here."""
+    """Make a small picture in every format and kind of pixel that is read and can be written here."""
     exif = Image.Exif()
     exif[0x0112] = 6
     kinds = [
@@ -123,7 +126,7 @@ def seeds() -> list[tuple[str, bytes]]:
 
 
 def damaged_pictures(runs: int, rng: np.random.Generator) -> Tally:
-    """Pictures of every format, as `s3fd detect` reads them."""
+    """Read damaged pictures of every format, as `s3fd detect` does."""
     tally, kinds = Tally(), seeds()
     for number in range(runs):
         name, data = kinds[number % len(kinds)]
@@ -143,7 +146,7 @@ def _try(
     refusals: tuple[type[Exception], ...],
     says: str | None = None,
 ) -> None:
-    """Use something damaged; the message of a refusal has to say `says`."""
+    """Use something damaged; the message of a refusal has to contain `says`."""
     tally.tried += 1
     try:
         use()
@@ -180,7 +183,7 @@ augmentation: {grids: [0.5, 0.5]}
 
 
 def damaged_annotations(runs: int, rng: np.random.Generator) -> Tally:
-    """Files of WIDER FACE, VOC, YOLO and labels, whose pictures are there."""
+    """Read damaged files of WIDER FACE, VOC, YOLO and labels, whose pictures exist."""
     from s3fd.data import labels, voc, wider, yolo
 
     readers = {
@@ -204,7 +207,7 @@ def damaged_annotations(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def damaged_shards(runs: int, rng: np.random.Generator) -> Tally:
-    """Tar shards, read through and their pictures drawn from where they lie."""
+    """Read damaged tar shards, and load their pictures from inside them."""
     from s3fd.data import shards, wider
     from s3fd.data.location import Location
     from s3fd.training.dataset import load
@@ -229,7 +232,7 @@ def damaged_shards(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def damaged_configurations(runs: int, rng: np.random.Generator) -> Tally:
-    """YAML of training runs."""
+    """Load damaged YAML of training runs."""
     from s3fd.training.config import ConfigError, load_config
 
     tally = Tally()
@@ -250,7 +253,7 @@ def damaged_configurations(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def damaged_weights(runs: int, rng: np.random.Generator) -> Tally:
-    """Weights, checkpoints and public state dicts: what was changed may not be used as if it were whole."""
+    """Load damaged weights, checkpoints and public state dicts; none may be used with changed values."""
     import torch
 
     from s3fd.network import build
@@ -290,7 +293,10 @@ def damaged_weights(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def damaged_models(runs: int, rng: np.random.Generator) -> Tally:
-    """ONNX models; ONNX has no checksum, so that one with another weight is another model, and used."""
+    """Open damaged ONNX models.
+
+    ONNX has no checksum, so a model with a changed weight is a different model, and is used.
+    """
     from s3fd.inference.runtime import BUNDLED, EngineError, open_runtime
 
     tally = Tally()
@@ -313,9 +319,9 @@ GROUPS: dict[str, Callable[[int, np.random.Generator], Tally]] = {
     "weights": damaged_weights,
     "models": damaged_models,
 }
-"""What is read in this process, by name."""
+"""Groups that read files in this process, by name."""
 
 
 def names(groups: Iterable[str]) -> Iterator[str]:
-    """Those of `groups` that are read in this process."""
+    """Return those of `groups` that run in this process."""
     return (group for group in groups if group in GROUPS)

@@ -1,4 +1,4 @@
-"""Whole runs that are killed, find the disk full, or live in odd surroundings: see robustness.py."""
+"""Whole runs that are killed, find the disk full, or run in odd surroundings; see robustness.py."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from robustness_files import EXAMPLE, Tally, mutate, seeds
 from s3fd.inference.runtime import BUNDLED
 
 ROOM = 100_000
-"""Bytes of the full disk; every output tried here is larger."""
+"""Largest file on the full disk, in bytes, for `train` and `export`; their outputs are larger."""
 
 COLOURS = Path(__file__).parents[1] / "tests"
-"""Where the small embedding model of the tests is."""
+"""Folder with the tests' small embedding model."""
 
 
 def s3fd(*arguments: object) -> list[str]:
-    """The command line."""
+    """Return the command line of ``s3fd`` with these arguments."""
     return [sys.executable, "-m", "s3fd", *(str(a) for a in arguments)]
 
 
 def run(
     command: Sequence[str], *, limit: int | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run to the end; no file may grow over `limit` bytes, as on a disk that is full."""
+    """Run a command to its end; no file may grow over `limit` bytes, as on a full disk."""
 
     def full() -> None:
         assert limit is not None
@@ -52,7 +52,7 @@ def run(
 
 
 def photographs(folder: Path, count: int) -> Path:
-    """A folder with links to the example."""
+    """Make a folder with `count` links to the example."""
     folder.mkdir()
     for i in range(count):
         (folder / f"{i:03d}.jpg").symlink_to(EXAMPLE)
@@ -60,7 +60,7 @@ def photographs(folder: Path, count: int) -> Path:
 
 
 def training(folder: Path) -> Path:
-    """A small training run: the example with one face."""
+    """Write a small training run, on the example with one face."""
     shutil.copy(EXAMPLE, folder / "a.jpg")
     (folder / "gt.txt").write_text("a.jpg\n1\n180 60 92 120 0 0 0 0 0 0\n")
     config = folder / "run.yaml"
@@ -72,7 +72,7 @@ def training(folder: Path) -> Path:
 
 
 def people(folder: Path) -> Sequence[object]:
-    """The end of `s3fd gallery` commands: people to add, and the tests' small embedding model."""
+    """Return the last arguments of `s3fd gallery add`: a person, and the tests' small embedding model."""
     sys.path.insert(0, str(COLOURS))
     import colour_model
 
@@ -81,7 +81,7 @@ def people(folder: Path) -> Sequence[object]:
 
 
 def folder_of_damaged(runs: int, rng: np.random.Generator) -> Tally:
-    """`s3fd detect` on a folder of damaged pictures: a line for each, and the run goes to its end."""
+    """Run `s3fd detect` on a folder of damaged pictures: it must print a line for each and not crash."""
     tally = Tally(tried=runs)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -100,7 +100,7 @@ def folder_of_damaged(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def disk_full(runs: int, rng: np.random.Generator) -> Tally:
-    """Every command that writes: it says so in a line, and what was there before stays as it was."""
+    """Run every command that writes on a full disk: it must say so in a line and keep existing files."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -136,7 +136,7 @@ def disk_full(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def killed(runs: int, rng: np.random.Generator) -> Tally:
-    """SIGKILL at a random moment of detect, gallery add and train; then what is there must be whole."""
+    """Kill detect, gallery add and train at a random moment (SIGKILL): what is there must be intact."""
     tally = Tally()
     checks: list[Callable[[Path, np.random.Generator], str | None]] = [
         _kill_detect,
@@ -155,7 +155,7 @@ def killed(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def kill(command: Sequence[str], out: Path, until: Callable[[], bool], wait: float) -> None:
-    """Start, wait until `until` holds and then `wait` seconds more, and kill."""
+    """Start a command, wait until `until` holds and `wait` seconds more, and kill it."""
     with out.open("wb") as stdout:
         process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, start_new_session=True)
         while process.poll() is None and not until():
@@ -167,12 +167,12 @@ def kill(command: Sequence[str], out: Path, until: Callable[[], bool], wait: flo
 
 
 def _lines(file: Path) -> list[str]:
-    """The whole lines of a file."""
+    """Return the complete lines of a file."""
     return [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _kill_detect(folder: Path, rng: np.random.Generator) -> str | None:
-    """What was written as JSON Lines is whole lines, in order; a table is whole or not there."""
+    """Check that the complete JSON Lines are in order, without gaps, and that there is no half table."""
     many = photographs(folder / "many", 200)
     out, table = folder / "out.jsonl", folder / "faces.parquet"
     wait = float(rng.uniform(0, 0.5))
@@ -185,7 +185,7 @@ def _kill_detect(folder: Path, rng: np.random.Generator) -> str | None:
 
 
 def _kill_gallery(folder: Path, rng: np.random.Generator) -> str | None:
-    """Every vector that was reported is in the gallery."""
+    """Check that every vector that was reported is in the gallery."""
     gallery, out = folder / "people.db", folder / "out.jsonl"
     adding = s3fd("gallery", "add", gallery, *people(folder))
     kill(adding, out, lambda: out.exists() and out.stat().st_size > 0, float(rng.uniform(0, 0.3)))
@@ -198,7 +198,7 @@ def _kill_gallery(folder: Path, rng: np.random.Generator) -> str | None:
 
 
 def _kill_train(folder: Path, rng: np.random.Generator) -> str | None:
-    """The run goes on from its checkpoint, and its record has every step once."""
+    """Check that the run resumes from its checkpoint, and that its metrics have every step once."""
     command = s3fd("train", training(folder), "--data", folder, "--out", folder / "run", "--device", "cpu")
     metrics, after = folder / "run" / "metrics.jsonl", int(rng.integers(1, 25))
     kill(
@@ -215,7 +215,7 @@ def _kill_train(folder: Path, rng: np.random.Generator) -> str | None:
 
 
 def surroundings(runs: int, rng: np.random.Generator) -> Tally:
-    """No home to write to, no network, a clock that goes back: the answer is the usual one."""
+    """Run without a home folder, without a network and with other clocks: the output must not change."""
     tally = Tally()
     usual = run(s3fd("detect", EXAMPLE)).stdout
     command = s3fd("detect", EXAMPLE)
@@ -248,7 +248,7 @@ def surroundings(runs: int, rng: np.random.Generator) -> Tally:
 
 
 def _clock_goes_back() -> str | None:
-    """A training run is stopped and goes on a day before it began."""
+    """Stop a training run, and resume it with the clock set back by a day."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = training(folder)
@@ -266,4 +266,4 @@ GROUPS: dict[str, Callable[[int, np.random.Generator], Tally]] = {
     "kill": killed,
     "surroundings": surroundings,
 }
-"""What is run in processes of its own, by name."""
+"""Groups that run commands in processes of their own, by name."""

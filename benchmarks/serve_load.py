@@ -1,11 +1,12 @@
-"""What the service does under load: its capacity, and what becomes of twice as many requests.
+"""Measure the service under load: its capacity, and what happens to twice as many requests.
 
 Run: python benchmarks/serve_load.py [--seconds 60] [PICTURE]
 
-Measures in turns the plain detector, in as many threads as the service has workers, and `s3fd serve` on a
-free loopback port with a few requests at a time, which is its capacity; then twice as many requests, whether
-they are answered or not. Each turn has new processes: one is up to 4 % faster than the next for as long as it
-runs, with the same code. The generator takes part of the same machine.
+Two measurements take turns: the plain detector, in as many threads as the service has workers, and `s3fd
+serve` on a free loopback port with a few requests at a time, which gives its capacity. Then twice as many
+requests are sent, whether they are answered or not. Each turn has new processes, because one process can be
+up to 4 % faster than the next for as long as it runs, with the same code. The load generator runs on the same
+machine and takes a part of it.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ from s3fd.inference.runtime import open_runtime, processors
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 MOST_OPEN = 400
-"""Requests at a time, lest a service that hangs fills this process."""
+"""Most requests at a time, so that a service that hangs does not fill this process."""
 
 MOST_SECONDS = 600
 
 ROUNDS = 7
-"""Turns of the plain detector and of the service at its capacity, so that both see the same machine."""
+"""Turns of the plain detector and of the service at capacity, so that both see the same conditions."""
 
 
 @dataclass
 class Load:
-    """What became of some requests.
+    """Outcomes of some requests.
 
     Attributes:
-        statuses: how many had each.
-        seconds: that each accepted request took.
+        statuses: number of answers with each HTTP status; 0 is a connection that broke.
+        seconds: time that each accepted request took.
         clock: seconds from the first request to the last answer.
-        busy: processor seconds of the service meanwhile.
+        busy: processor seconds of the service in this time.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -59,11 +60,11 @@ class Load:
     busy: float = 0.0
 
     def rate(self) -> float:
-        """Pictures answered a second."""
+        """Return the pictures answered per second."""
         return self.statuses[200] / self.clock
 
     def each(self) -> float:
-        """Processor seconds a picture answered."""
+        """Return the processor seconds per picture answered."""
         return self.busy / self.statuses[200]
 
 
@@ -99,7 +100,7 @@ class Generator:
             self._idle.append((reader, writer))
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection that is idle and that the service has not closed meanwhile, or a new one."""
+        """Return an idle connection that the service has not closed, or open a new one."""
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof():
@@ -108,7 +109,7 @@ class Generator:
         return await asyncio.open_connection(*self._address)
 
     async def keep(self, at_once: int, seconds: float) -> Load:
-        """Have so many requests open, for so long."""
+        """Keep `at_once` requests open for `seconds`."""
         load, start = Load(), time.perf_counter()
 
         async def one() -> None:
@@ -120,7 +121,10 @@ class Generator:
         return load
 
     async def at_rate(self, rate: float, seconds: float) -> Load:
-        """Send so many requests a second, for so long, without waiting for answers."""
+        """Send `rate` requests per second for `seconds`, without waiting for answers.
+
+        Only when `MOST_OPEN` requests are open does it wait for one of them.
+        """
         load, start = Load(), time.perf_counter()
         waiting: set[asyncio.Task[None]] = set()
         for i in range(int(rate * seconds)):
@@ -142,10 +146,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("picture", type=Path, nargs="?")
-    parser.add_argument("--width", type=int, default=640, help="of the picture, where none is given")
-    parser.add_argument("--seconds", type=float, default=60, help="of the overload; a quarter for the rest")
+    parser.add_argument("--width", type=int, default=640, help="width of the picture if none is given")
+    parser.add_argument("--seconds", type=float, default=60, help="of overload; a quarter for the rest")
     parser.add_argument("--workers", type=int, default=processors())
-    parser.add_argument("--batch", type=int, default=1, help="pictures that may share a pass in the service")
+    parser.add_argument("--batch", type=int, default=1, help="most pictures in a pass of the service")
     parser.add_argument("--deadline", type=float, default=10)
     args = parser.parse_args()
     seconds = min(args.seconds, MOST_SECONDS)
@@ -154,7 +158,7 @@ def main() -> None:
 
 
 def made(width: int) -> bytes:
-    """A JPEG of so many pixels by three quarters of them, of the example photograph."""
+    """Encode the example photograph as a JPEG, `width` pixels wide and three quarters as high."""
     size = (width, width * 3 // 4)
     pixels = cv2.resize(cv2.imread(str(EXAMPLE))[:384], size, interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
@@ -162,7 +166,7 @@ def made(width: int) -> bytes:
 
 @contextmanager
 def serving(workers: int, batch: int, deadline: float) -> Iterator[str]:
-    """Start the service, and end it after the block; gives its address."""
+    """Run the service for the length of the block; yields its address."""
     command = [sys.executable, "-m", "s3fd", "serve", "--port", "0", "--per-client", "0", "--no-log"]
     command += ["--workers", str(workers), "--batch", str(batch), "--deadline", str(deadline)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -178,7 +182,7 @@ def serving(workers: int, batch: int, deadline: float) -> Iterator[str]:
 
 
 async def measure(body: bytes, args: argparse.Namespace, seconds: float) -> None:
-    """Measure plain detector, capacity and overload."""
+    """Measure plain detector, capacity and overload, and print the tables."""
     part = max(2.0, seconds / 4 / ROUNDS)
     plain, capacity = [], []
     for turn in range(ROUNDS):
@@ -190,7 +194,7 @@ async def measure(body: bytes, args: argparse.Namespace, seconds: float) -> None
             capacity.append(await timed(url, generator.keep(2 * args.workers + 1, part)))
             if turn == ROUNDS - 1:
                 twice = 2 * float(np.median([load.rate() for load in capacity]))
-                await generator.at_rate(twice, 3)  # what a full queue takes is taken
+                await generator.at_rate(twice, 3)  # so that the memory of a full queue is allocated
                 before = memory(url)
                 overload = await timed(url, generator.at_rate(twice, seconds))
                 after = memory(url)
@@ -217,7 +221,7 @@ async def measure(body: bytes, args: argparse.Namespace, seconds: float) -> None
 
 
 def detector(body: bytes, workers: int, seconds: float) -> Load:
-    """Measure the detector without a service: from a file's bytes to faces, a thread a picture."""
+    """Measure the detector without a service: from a file's bytes to faces, one thread per picture."""
     cv2.setNumThreads(1)
     plain = Detector(open_runtime("slim", workers, streams=workers))
     for _ in range(3 * workers):
@@ -239,7 +243,7 @@ def detector(body: bytes, workers: int, seconds: float) -> Load:
 
 
 async def timed(url: str, work: object) -> Load:
-    """Add the service's processor time to a load."""
+    """Await a load and add the service's processor time to it."""
     before = metric(url, "process_cpu_seconds_total")
     load: Load = await work  # type: ignore[misc]
     load.busy = metric(url, "process_cpu_seconds_total") - before
@@ -247,12 +251,12 @@ async def timed(url: str, work: object) -> Load:
 
 
 def memory(url: str) -> float:
-    """Bytes that the service holds resident."""
+    """Return the resident memory of the service, in bytes."""
     return metric(url, "process_resident_memory_bytes")
 
 
 def metric(url: str, name: str) -> float:
-    """One of the service's metrics."""
+    """Return one of the service's metrics."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])

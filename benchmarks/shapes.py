@@ -1,11 +1,11 @@
-"""What a picture costs each engine whose shape it has not seen, has seen, and has seen very often.
+"""Time each engine on a picture whose shape is new to it, has been seen, or has been seen very often.
 
 Run: python benchmarks/shapes.py --threads 1 --int8 slim.int8.xml --docs
 
-The network alone, without attributes, sees the example photograph 640 pixels wide, in three phases: heights
-that are new at every call; one height, again and again; the same height after so many calls that OpenVINO has
-compiled the model for it. YuNet, in OpenCV, sees the same pictures, with its suppression. All take turns.
-Processor time, of all threads, is what to look at on a busy machine, with `--threads 1` above all.
+The network alone, without attributes, sees the example photograph 640 pixels wide in three phases: heights
+that are new at every call; one height, again and again; and the same height after so many calls that OpenVINO
+has compiled the model for it. YuNet, in OpenCV, sees the same pictures; its time includes suppression. All
+take turns. On a busy machine, compare processor time, which covers all threads, above all with `--threads 1`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", default="slim", help="name of a bundled model, for all engines")
-    parser.add_argument("--int8", type=Path, help="the same in 8 bits")
+    parser.add_argument("--int8", type=Path, help="the same weights in 8 bits")
     parser.add_argument("--peers", type=Path, default=wider_subset.SHARED / "peers")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--calls", type=int, default=40, help="calls that are timed in each phase")
+    parser.add_argument("--calls", type=int, default=40, help="timed calls in each phase")
     parser.add_argument(
-        "--docs", action="store_true", help="put ratios of processor time into docs/engines.md"
+        "--docs", action="store_true", help="write ratios of processor time into docs/engines.md"
     )
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def networks(options: argparse.Namespace) -> dict[str, Callable[[Pixels], object]]:
-    """The networks by name, from a picture (H, W, 3) to something; each has run once."""
+    """Return the networks by name, as functions of a picture (H, W, 3); each has run once."""
     peers = wider_subset.load_peers(options.peers)
     ways: dict[str, Callable[[Pixels], object]] = {PEER: wider_subset.make_peer(peers, PEER)}
     modes = [(options.weights, "onnx", "fp32"), *((options.weights, "openvino", p) for p in PRECISIONS)]
@@ -89,21 +89,21 @@ def networks(options: argparse.Namespace) -> dict[str, Callable[[Pixels], object
 
 
 def phases(calls: int) -> Iterator[tuple[str, list[Pixels]]]:
-    """What is shown in each phase."""
+    """Yield each phase and the pictures shown in it."""
     yield NEW, [example(HEIGHT - 2 - 2 * i) for i in range(min(calls, HEIGHT // 4))]
     yield SAME, [example(HEIGHT)] * min(calls, RECURRENT - 1)
     yield OFTEN, [example(HEIGHT)] * calls
 
 
 def example(height: int) -> Pixels:
-    """The example photograph at this height."""
+    """Return the example photograph, `WIDTH` pixels wide, at this height."""
     return np.asarray(cv2.resize(cv2.imread(str(EXAMPLE)), (WIDTH, height)), np.uint8)
 
 
 def measure(
     ways: Mapping[str, Callable[[Pixels], object]], pictures: list[Pixels]
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Milliseconds of each way for each picture: by the clock, and of the processors."""
+    """Time each way on each picture, in milliseconds by the clock and of processor time."""
     clock: dict[str, list[float]] = {name: [] for name in ways}
     busy: dict[str, list[float]] = {name: [] for name in ways}
     for picture in pictures:

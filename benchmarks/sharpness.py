@@ -1,8 +1,9 @@
-"""How sharp labelled faces are, and the same faces blurred: where to refuse a face for a gallery.
+"""Measure how sharp faces are, as they are and blurred, to choose the threshold for a gallery.
 
 Run: python benchmarks/sharpness.py DATA/lfw_subset/images --limit 150
 
-Blur is Gaussian, its standard deviation in parts of the face's size.
+Uses the largest face that is found in each picture. The blur is Gaussian; its standard deviation is given in
+parts of the face's size.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("images", type=Path)
-    parser.add_argument("--limit", type=int, default=150, help="pictures, spread over the folder")
+    parser.add_argument("--limit", type=int, default=150, help="pictures, spread evenly over the folder")
     options = parser.parse_args()
     paths = sorted(options.images.glob("*.jpg"))
     detector = s3fd.load()

@@ -1,9 +1,9 @@
-"""Average precision and time of each `--size`, and of several passes, on WIDER FACE's pictures.
+"""Measure average precision and time of each `--size`, and of several passes, on WIDER FACE's pictures.
 
 Run: python benchmarks/size_precision.py --docs
 
-One network, full decoded pictures in, faces out; the sizes take turns at each picture. `multiscale` is no
-size but the protocol of several passes (`s3fd.evaluation.protocols`), there to compare with.
+One network takes full decoded pictures to faces; the sizes take turns at each picture. `multiscale` is not a
+size but the protocol of several passes (`s3fd.evaluation.protocols`), included for comparison.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from s3fd.faces import Faces
 from s3fd.inference.runtime import open_runtime
 
 SIZES = {"vga": "vga", "original": "single", "auto": "auto", "multiscale": "multiscale"}
-"""Protocols by the size that each is of."""
+"""Protocol of each size."""
 
 NAMES = {"multiscale": "(protocol `multiscale`)"}
-"""What is no size."""
+"""Titles of rows that are not a size."""
 
 
 def main() -> None:
@@ -36,10 +36,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--weights", default="slim", help="name of a bundled model, or a file")
-    parser.add_argument("--data", type=Path, help="the unpacked pictures; unpacked to a cache if not given")
+    parser.add_argument("--data", type=Path, help="the unpacked pictures (default: unpack them to a cache)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1, help="take one of so many pictures")
-    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    parser.add_argument("--every", type=int, default=1, help="use every EVERY-th picture")
+    parser.add_argument("--docs", action="store_true", help="write the table into the documentation")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     runtime = open_runtime(options.weights, options.threads)

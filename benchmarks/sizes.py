@@ -1,10 +1,10 @@
-"""What each size at which the network can see a picture finds, and at which score faces should be hidden.
+"""Compare what is found at each size, and choose the score from which faces should be hidden.
 
 Run: python benchmarks/sizes.py IMAGES ANNOTATIONS.txt --limit 60
 
-Precision and recall of the detector on annotated pictures (WIDER FACE's format) by `--size`, and of size auto
-by `--min-score`: a face is found from an IoU of 0.5. Faces under 10 pixels are not asked for nor punished.
-On pictures that the weights were trained on only the differences mean something.
+Prints precision and recall of the detector on annotated pictures (WIDER FACE's format) by `--size`, and for
+size auto by `--min-score`. A face is found from an IoU of 0.5. Faces under 10 pixels are neither required nor
+punished. On pictures that the weights were trained on, only the differences are meaningful.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from s3fd.inference.resize import Size
 SIZES: tuple[Size, ...] = ("vga", "original", "auto")
 SCORES = (0.6, 0.5, 0.3, 0.2, 0.1)
 SMALLEST, LARGE = 10, 200
-"""Pixels of the picture: faces that are asked for, and those in the last column."""
+"""Least size of the faces that are required, and of those in the last column, in pixels of the picture."""
 
 
 def main() -> None:
-    """Detect, judge, print."""
+    """Detect, evaluate and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def judge(samples: Iterable[Sample], found: Iterable[Faces], score: float) -> tuple[float, float, int, int]:
-    """Precision, recall, and how many of the large faces were found, of how many."""
+    """Return precision, recall, the number of large faces found, and the number of large faces."""
     right = wrong = asked = hit = large = large_hit = 0
     for sample, everything in zip(samples, found, strict=True):
         faces = everything[everything.scores > score]

@@ -1,12 +1,13 @@
-"""From a decoded picture to its faces: time and accuracy of every engine and precision, and of the peers.
+"""Measure time and accuracy from a decoded picture to its faces, for each engine and precision and the peers.
 
 Run: python benchmarks/speed.py --int8 slim.int8.xml --mediapipe mp/bin/python --docs
 
-On WIDER FACE's pictures, resized to a longest side of 640, in one process and with as many threads for all.
-The detectors take turns at each picture, so that whatever else slows the machine slows all of them. Time runs
-from the resized picture to boxes in its pixels, everything included, with scores from 0.02 on, as average
-precision needs them; in use, where scores start at 0.5, suppression has less to do.
-MediaPipe needs an environment of its own (`mediapipe_peer.py`); its time leaves out the way there and back.
+WIDER FACE's pictures are resized to a longest side of 640. All detectors run in one process with the same
+number of threads. They take turns at each picture, so that whatever else slows the machine slows all of them.
+Time runs from the resized picture to boxes in its pixels, everything included, with scores from 0.02, which
+average precision needs. In use, where scores start at 0.5, suppression has less to do. The exception is
+MediaPipe, which needs an environment and a process of its own and chooses its number of threads
+(`mediapipe_peer.py`). Its time excludes the exchange between the processes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ MODES = {
     "openvino bf16": ("openvino", "bf16"),
     "torch": ("torch", "fp32"),
 }
-"""Engine and precision by what the table calls them."""
+"""Engine and precision, by their name in the table."""
 
 OURS, THEIRS = "#d55e00", "#0072b2"
 """Orange and blue that colour-blind people can tell apart (Okabe and Ito)."""
@@ -92,28 +93,28 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--weights", default="slim", help="name of a bundled model, for all engines")
     parser.add_argument(
-        "--int8", type=Path, help="the same in 8 bits: FILE.xml of `s3fd export openvino --int8`"
+        "--int8", type=Path, help="the same weights in 8 bits: FILE.xml of `s3fd export openvino --int8`"
     )
     parser.add_argument("--modes", nargs="*", choices=MODES, default=["onnx", "openvino", "openvino bf16"])
     parser.add_argument(
-        "--mediapipe", type=Path, help="Python of an environment that has mediapipe, see mediapipe_peer.py"
+        "--mediapipe", type=Path, help="Python of an environment with mediapipe; see mediapipe_peer.py"
     )
     parser.add_argument("--peers", type=Path, default=wider_subset.SHARED / "peers")
-    parser.add_argument("--data", type=Path, help="the unpacked pictures; unpacked to a cache if not given")
+    parser.add_argument("--data", type=Path, help="the unpacked pictures (default: unpack them to a cache)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1, help="take one of so many pictures")
+    parser.add_argument("--every", type=int, default=1, help="use every EVERY-th picture")
     parser.add_argument(
-        "--docs", action="store_true", help="put table and plot into README.md and docs/engines.md"
+        "--docs", action="store_true", help="write table and plot into README.md and docs/engines.md"
     )
-    parser.add_argument("--plot", type=Path, help="draw average precision over time into this file")
+    parser.add_argument("--plot", type=Path, help="plot average precision against time in this file")
     return parser.parse_args()
 
 
 class Clocked:
-    """A network that notes how long each of its calls takes."""
+    """A network that records how long each of its calls takes."""
 
     def __init__(self, runtime: Runtime, told: tuple[str, ...] = ()) -> None:
-        """Run `runtime`, which is to tell the attributes `told`."""
+        """Wrap `runtime`, which is to predict the attributes `told`."""
         self._runtime = runtime
         self.told = told
         self.engine, self.device, self.classes = runtime.engine, runtime.device, runtime.classes
@@ -127,12 +128,15 @@ class Clocked:
         return outputs
 
     def share_of_others(self, times: Sequence[float]) -> float:
-        """Share, in `times` of the whole in ms, of everything but the network; a first call is left out."""
+        """Return the share of everything but the network in `times`, those of the whole detector in ms.
+
+        Only the last calls count, as many as there are `times`: a first call is left out.
+        """
         return 1 - sum(self.times[-len(times) :]) / sum(times)
 
 
 class MediaPipe:
-    """MediaPipe's detector in a process of its own, which tells how long each picture took."""
+    """MediaPipe's detector in a process of its own, which reports how long each picture took."""
 
     def __init__(self, python: Path) -> None:
         """Start ``mediapipe_peer.py`` with this interpreter."""
@@ -143,7 +147,7 @@ class MediaPipe:
         self.milliseconds = 0.0
 
     def __call__(self, picture: Pixels) -> tuple[Any, Any]:
-        """Boxes (N, 4) and scores (N,) of a picture (H, W, 3)."""
+        """Return boxes (N, 4) and scores (N,) of a picture (H, W, 3)."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(struct.pack("<II", *picture.shape[:2]) + picture.tobytes())
         self._process.stdin.flush()
@@ -156,7 +160,7 @@ class MediaPipe:
 
 
 def open_networks(options: argparse.Namespace) -> dict[str, Clocked]:
-    """This project's network in every engine and precision that is asked for, by what the table calls it."""
+    """Open this project's network in every requested engine and precision, by its name in the table."""
     networks: dict[str, Clocked] = {}
     for mode in options.modes:
         engine, precision = MODES[mode]
@@ -185,7 +189,7 @@ def format_table(
     times: Mapping[str, Sequence[float]],
     around: Mapping[str, float],
 ) -> str:
-    """A Markdown table, a row a detector; ratios are medians of those at each picture."""
+    """Format a Markdown table, one row per detector; ratios are medians of those at each picture."""
     rows = [
         f"| detector | {' | '.join(wider.SETTINGS)} | median ms | "
         f"{' | '.join(f'× {name}' for name in YARDSTICKS)} | beside the network |",
@@ -201,9 +205,9 @@ def format_table(
 
 
 def plot(precision: Mapping[str, Sequence[float]], medians: Mapping[str, float], path: Path) -> None:
-    """Draw average precision over milliseconds, a panel a setting, and write it to `path`.
+    """Plot average precision against milliseconds, one panel per setting, and write it to `path`.
 
-    Detectors are numbered from the fastest on, so that points close to each other can be told apart.
+    Detectors are numbered from the fastest, so that points close to each other can be told apart.
     """
     from matplotlib.figure import Figure
 

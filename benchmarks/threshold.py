@@ -1,8 +1,8 @@
-"""Precision and recall at each score, as a Markdown table: where to set the detector's default.
+"""Measure precision and recall at each score, as a Markdown table, to choose the detector's default.
 
 Run: python benchmarks/threshold.py wider_face_train_bbx_gt.txt WIDER_train/images --limit 400
 
-A detection is right if it overlaps a face that no better one has found by an IoU of 0.5. Faces that are
+A detection is right if it has an IoU of at least 0.5 with a face that no better one has found. Faces that are
 ignored, or smaller than --min-face pixels as the network sees them, count neither for nor against.
 """
 
@@ -25,7 +25,7 @@ THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def judge(faces: s3fd.Faces, sample: Sample, required: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """1 for each detection that is right, 0 for a wrong one, -1 for one of a face that does not count."""
+    """Return 1 for each right detection, 0 for a wrong one and -1 for one of a face that does not count."""
     verdicts = np.zeros(len(faces), np.int8)
     free = np.ones(len(sample.boxes), bool)
     for i, overlaps in enumerate(boxes.iou(faces.boxes, sample.boxes)):
@@ -44,7 +44,7 @@ def main() -> None:
     )
     parser.add_argument("annotations", type=Path, help="in the WIDER FACE layout")
     parser.add_argument("images", type=Path)
-    parser.add_argument("--limit", type=int, help="only so many pictures, spread over the set")
+    parser.add_argument("--limit", type=int, help="use about this many pictures, spread evenly")
     parser.add_argument("--weights", default="slim")
     parser.add_argument("--min-face", type=float, default=10.0)
     options = parser.parse_args()

@@ -1,9 +1,12 @@
-"""How fast a folder goes through, what batches bring, what post-processing takes, and how soon a run starts.
+"""Measure the rate of a folder, the gain from batches, the time of each stage, and how soon a run starts.
 
 Run: python benchmarks/throughput.py [FOLDER]
 
-FOLDER holds JPEG files; without it, pictures of 1024 × 768 pixels are made of the example photograph. Clock
-time means something on a quiet machine only. Processor time, given beside it, also does on a busy one.
+FOLDER holds JPEG files. Without it, pictures of 1024 × 768 pixels are made from the example photograph. Clock
+time is meaningful only on a quiet machine. Processor time is meaningful on a busy one too.
+
+The stages, and the network alone in the table of rates, take one pass per picture. At `vga`, `s3fd detect`
+sees pictures smaller than 640 pixels at several scales: use pictures of 640 pixels or more for both tables.
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
 TABLES = ("stages", "rates", "batches", "starts")
 BATCHES = (1, 2, 4, 8, 16, 32)
 OWN = "the network, a thread a picture"
-"""The network's own rate: nothing waits for anything."""
+"""Title of the network's own rate, in which nothing waits for anything."""
 
 IMPORTS = "import numpy, cv2, onnxruntime"
-"""What everything that detects has to import: other starts are compared with it."""
+"""What every program that detects has to import; other start-up times are compared with it."""
 
 EMPTY = "import typer\ndef empty(): pass\ntyper.run(empty)"
-"""The least that a program with typer's help does."""
+"""The smallest program with typer's help."""
 
 COLD = {
     "python -c pass": ["-c", "pass"],
@@ -59,9 +62,11 @@ def main() -> None:
     parser.add_argument("--weights", default="slim")
     parser.add_argument("--threads", type=int, default=processors())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=100, help="pictures of the folder")
-    parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES, help="those to measure")
-    parser.add_argument("--docs", action="store_true", help="put the table of starts into the documents")
+    parser.add_argument("--limit", type=int, default=100, help="most pictures to use")
+    parser.add_argument("--tables", nargs="*", choices=TABLES, default=TABLES, help="tables to measure")
+    parser.add_argument(
+        "--docs", action="store_true", help="write the table of starts into the documentation"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
@@ -84,21 +89,21 @@ def main() -> None:
 
 
 def made(number: int) -> Pixels:
-    """A picture of 1024 × 768 pixels: the example photograph four times, moved and lit differently."""
+    """Make a picture of 1024 × 768 pixels: the example photograph four times, moved and lit by `number`."""
     example = cv2.imread(str(EXAMPLE))
     wide = np.roll(np.tile(example, (2, 2, 1))[:768], 37 * number, axis=1)
     return np.asarray(cv2.convertScaleAbs(wide, alpha=0.8 + 0.004 * number), dtype=np.uint8)
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that `work` takes: by the clock, and of all processors in this process and its children."""
+    """Return the seconds that `work` takes: by the clock, and processor time with that of child processes."""
     clock, before = time.perf_counter(), sum(os.times()[:4])
     work()
     return time.perf_counter() - clock, sum(os.times()[:4]) - before
 
 
 def stages(folder: Path, weights: str) -> None:
-    """Print what each stage takes of a picture's processor time, in one thread."""
+    """Print the processor time per picture of each stage, in one thread and in one pass at `vga`."""
     cv2.setNumThreads(1)
     detector = Detector(open_runtime(weights, 1))
     spent = dict.fromkeys(("decoding", "resizing", "network", "post-processing"), 0.0)
@@ -127,7 +132,7 @@ def stages(folder: Path, weights: str) -> None:
 
 
 def rates(folder: Path, copies: Path, args: argparse.Namespace) -> None:
-    """Print the rate of `s3fd detect` beside those of the network and of the detector without decoding."""
+    """Print the rates of the network, of the detector without decoding, and of `s3fd detect`."""
     cv2.setNumThreads(args.threads)
     detector = Detector(open_runtime(args.weights, args.threads))
     prepared = [detector.prepare(file) for file in sorted(folder.iterdir())]
@@ -160,15 +165,16 @@ def rates(folder: Path, copies: Path, args: argparse.Namespace) -> None:
 
 
 def run(runtime: Callable[[Pixels], object], pictures: Sequence[Picture], callers: int = 1) -> None:
-    """Let the network see pictures, with so many calls at a time."""
+    """Run the network on each picture, in `callers` calls at a time."""
     with ThreadPoolExecutor(callers) as pool:
         list(pool.map(lambda picture: runtime(picture.pixels[None]), pictures))
 
 
 def lines(command: list[str]) -> tuple[float, float]:
-    """Seconds by the clock and of processors that a command takes for the pictures, without its start.
+    """Return the clock and processor seconds that a command takes for the pictures, without its start-up.
 
-    By the clock from its first line to its last; of processors, less those of a run on a single picture.
+    Clock time runs from the first line of output to the last. Processor time excludes that of a run on a
+    single picture. Both leave one picture out, and are scaled up to all of them.
     """
     folder = Path(command[command.index("--threads") + 2])
     one = [str(min(folder.iterdir())) if part == str(folder) else part for part in command]
@@ -186,7 +192,7 @@ def lines(command: list[str]) -> tuple[float, float]:
 
 
 def batches(args: argparse.Namespace) -> None:
-    """Print the network's rate over the pictures in a pass."""
+    """Print the network's rate by the number of pictures in a batch."""
     runtime = open_runtime(args.weights, args.threads)
     example = cv2.resize(cv2.imread(str(EXAMPLE)), (640, 480))
     pictures = np.stack([np.roll(example, 20 * i, axis=1) for i in range(max(BATCHES))])
@@ -206,7 +212,7 @@ def batches(args: argparse.Namespace) -> None:
 
 
 def cold_starts(rounds: int, docs: bool) -> None:
-    """Print how long fresh processes take."""
+    """Print how long fresh processes take to start and run."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in COLD}
     for _ in range(1 + rounds):
         for name, arguments in COLD.items():

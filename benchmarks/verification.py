@@ -1,9 +1,9 @@
-"""Is it one person in two pictures? The bundled embedding, and a recogniser that sees crops of these faces.
+"""Compare the bundled embedding at face verification with a recogniser that sees crops of the same faces.
 
 Run: python benchmarks/verification.py PAIRS IMAGES INDEX.csv --recogniser dlib.onnx \\
          --plot docs/images/verification.png
 
-By the protocol of `s3fd eval verification`, on all pairs and on those within one group of people.
+Follows the protocol of `s3fd eval verification`, on all pairs and on those within one group of people.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from s3fd.identity.job import open_reader
 from s3fd.inference.resize import parse_size
 
 RATES = (0.01, 0.001)
-"""False accepts at which the table tells the true ones."""
+"""False accept rates at which the table gives the true accepts."""
 
 
 def main() -> None:
-    """Measure, print, draw."""
+    """Measure, print the tables and draw the plot."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pairs", type=Path)
     parser.add_argument("images", type=Path)
     parser.add_argument("index", type=Path, help="table with the columns Person and Gender")
-    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file, its card beside it")
+    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file with its card next to it")
     parser.add_argument("--size", type=parse_size, default=320)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()

@@ -1,12 +1,12 @@
-"""Frames a second through a video, from one file to another, beside plain decoding and encoding.
+"""Measure frames per second from one video file to another, compared with plain decoding and encoding.
 
 Run: python benchmarks/video.py --docs
 
-Videos of 640 × 360 at 25 frames/s hold 1 and 10 copies of the example photograph's face, which move. Timed
-for each, in several rounds of which the fastest counts: decoding and encoding alone; the same with the faces
-followed and drawn; and with the faces hidden; looking at every frame, every second and every third. All have
-decoder, network and encoder in threads of their own, as the commands have. Processor time, of all threads
-together, tells of a busy machine what frames a second do not.
+Videos of 640 × 360 at 25 frames/s hold 1 and 10 copies of the example photograph's face, which move. Each is
+timed in several rounds, of which the fastest counts: decoding and encoding alone; the same with faces tracked
+and drawn; and with faces hidden. The detector sees every frame, every second or every third. Decoder, network
+and encoder have threads of their own, as in the commands. Processor time, of all threads together, is
+meaningful on a busy machine too; frames per second are not.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=None, help="of the network; one a processor")
-    parser.add_argument("--attributes", default="", help="also tell these, such as gender")
-    parser.add_argument("--docs", action="store_true", help="put the table into docs/video.md")
+    parser.add_argument(
+        "--threads", type=int, default=None, help="threads of the network (default: one per processor)"
+    )
+    parser.add_argument("--attributes", default="", help="attributes to predict too, such as gender")
+    parser.add_argument("--docs", action="store_true", help="write the table into docs/video.md")
     arguments = parser.parse_args()
     told = tuple(name for name in arguments.attributes.split(",") if name)
     detector = s3fd.load(threads=arguments.threads, attributes=told)
@@ -76,7 +78,7 @@ def main() -> None:
 
 
 def make_video(path: Path, faces: int, count: int) -> Path:
-    """Write a video of faces on the example photograph's own background, blurred, that move in circles."""
+    """Write a video of faces that move in circles, over the example photograph blurred."""
     photograph = pictures.read(EXAMPLE)
     left, top, right, bottom = FACE
     face = cv2.resize(photograph[top:bottom, left:right], (110, 110), interpolation=cv2.INTER_AREA)
@@ -100,7 +102,7 @@ def _frame(background: Pixels, face: Pixels, faces: int, number: int) -> Pixels:
 
 
 def measure(path: Path, out: Path, detector: Detector, rounds: int) -> Iterator[str]:
-    """Rows of the table for one video."""
+    """Yield the table rows of one video."""
     plain = best(lambda: copy(path, out), rounds)
     yield f"decode and encode | | {plain.rate:.1f} | 1.00 | | {plain.processor:.1f} | "
 
@@ -120,7 +122,13 @@ def measure(path: Path, out: Path, detector: Detector, rounds: int) -> Iterator[
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a task was: frames a second in its fastest round, milliseconds of processor time a frame."""
+    """Speed of a task in one round.
+
+    Attributes:
+        rate: frames per second.
+        processor: milliseconds of processor time per frame.
+        tracks: number of tracks.
+    """
 
     rate: float
     processor: float
@@ -128,7 +136,7 @@ class Speed:
 
 
 def best(task: Callable[[], tuple[int, int]], rounds: int) -> Speed:
-    """The fastest of some rounds of a task that returns its frames and tracks."""
+    """Return the fastest of some rounds of a task that returns its numbers of frames and tracks."""
     speeds = []
     for _ in range(rounds):
         start, busy = time.perf_counter(), time.process_time()
@@ -139,7 +147,7 @@ def best(task: Callable[[], tuple[int, int]], rounds: int) -> Speed:
 
 
 def copy(path: Path, out: Path) -> tuple[int, int]:
-    """Decode and encode a video, with the threads that following it has."""
+    """Decode and encode a video, with the same threads as when faces are tracked."""
     count = 0
     with (
         VideoFile(path) as video,
@@ -160,7 +168,7 @@ def run(
     following: Following,
     change: Callable[[TrackedFrame], Pixels],
 ) -> tuple[int, int]:
-    """Follow the faces of a video and write what `change` makes of it."""
+    """Track the faces of a video and write the frames that `change` returns."""
     count, tracks = 0, set[int]()
     with VideoFile(path) as video:
         writer = VideoWriter(out, video.format)

@@ -1,10 +1,10 @@
-"""Accuracy and time of this project's detector and of others, on the same pictures of WIDER FACE.
+"""Compare accuracy and time of this project's detector and of others, on the same pictures of WIDER FACE.
 
 Run: python benchmarks/wider_subset.py --size vga
 
-Every detector gets the same decoded and resized picture and returns boxes; that is what is timed, with the
-same number of threads for all. They take turns at each picture, so that whatever else slows the machine
-slows all of them.
+Every detector gets the same decoded and resized picture and returns boxes. This is what is timed, with the
+same number of threads for all. They take turns at each picture, so that whatever else slows the machine slows
+all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PACK = "wider_val_subset"
 YARDSTICK = "yunet_n"
 
 Detect = Callable[[Pixels], tuple[Any, Any]]
-"""From a picture to boxes (N, 4) xyxy in its pixels and scores (N,)."""
+"""Maps a picture to boxes (N, 4) xyxy in its pixels and scores (N,)."""
 
 
 def main() -> None:
@@ -78,14 +78,14 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("detectors", nargs="*", default=["all"], help="peers to measure: all, none or names")
-    parser.add_argument("--weights", nargs="*", default=["slim"], help="ours: names or .onnx files")
+    parser.add_argument("--weights", nargs="*", default=["slim"], help="this project's: names or .onnx files")
     parser.add_argument("--peers", type=Path, default=SHARED / "peers", help="folder of peer_detectors.py")
-    parser.add_argument("--data", type=Path, help=f"the unpacked {PACK}; unpacked to a cache if not given")
+    parser.add_argument("--data", type=Path, help=f"the unpacked {PACK} (default: unpack it to a cache)")
     parser.add_argument("--size", choices=["vga", "original"], default="vga", help="vga: longest side 640")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, help="only the first LIMIT pictures")
-    parser.add_argument("--results", type=Path, help="also write every detector's result files below here")
-    parser.add_argument("--docs", action="store_true", help="put the tables into the documents")
+    parser.add_argument("--results", type=Path, help="also write each detector's result files to this folder")
+    parser.add_argument("--docs", action="store_true", help="write the table into the documentation")
     parser.add_argument("--output", type=Path, help="also write the table to this file")
     return parser.parse_args()
 
@@ -112,9 +112,9 @@ def load_peers(folder: Path) -> Any:
 
 
 def calm_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A peer's network in ONNX Runtime, whose threads stop looking for work as soon as a call returns.
+    """Open a peer's network in ONNX Runtime with threads that stop spinning as soon as a call returns.
 
-    By default they spin for some 30 ms more, on the processors of the detector whose turn it is next.
+    By default they spin for some 30 ms more, on the processors of the detector whose turn is next.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -131,7 +131,7 @@ def make_peer(peers: Any, name: str) -> Detect:
 
 
 def make_ours(weights: str, threads: int) -> Detect:
-    """Open this project's detector; the peers' lowest score, and no resizing of its own."""
+    """Open this project's detector, with the peers' score threshold and no resizing of its own."""
     try:
         detector = Detector(open_runtime(weights, threads), size="original", min_score=MIN_SCORE)
     except (OSError, ValueError) as error:
@@ -141,7 +141,7 @@ def make_ours(weights: str, threads: int) -> Detect:
 
 
 def boxes_and_scores(detector: Detector) -> Detect:
-    """A detector of this project as one of those that are measured."""
+    """Adapt a detector of this project to `Detect`."""
 
     def detect(picture: Pixels) -> tuple[Any, Any]:
         faces = detector(picture)
@@ -153,7 +153,7 @@ def boxes_and_scores(detector: Detector) -> Detect:
 def measure(
     detectors: Mapping[str, Detect], files: list[Path], resize: Callable[[Pixels], tuple[Pixels, float]]
 ) -> tuple[dict[str, dict[str, Faces]], dict[str, list[float]]]:
-    """Detections of each detector by picture, in pixels of the file, and its milliseconds a picture."""
+    """Return each detector's faces by picture, in pixels of the file, and its milliseconds per picture."""
     found: dict[str, dict[str, Faces]] = {name: {} for name in detectors}
     times: dict[str, list[float]] = {name: [] for name in detectors}
     for i, file in enumerate(files):
@@ -164,7 +164,7 @@ def measure(
             start = time.perf_counter()
             boxes, scores = detect(picture)
             spent = 1000 * (time.perf_counter() - start)
-            times[name].append(getattr(detect, "milliseconds", spent))  # its own, from another process
+            times[name].append(getattr(detect, "milliseconds", spent))  # its own, if in another process
             in_file = np.asarray(boxes, np.float32).reshape(-1, 4) / np.float32(scale)
             faces = Faces(in_file, np.asarray(scores, np.float32).reshape(-1))
             found[name][f"{file.parent.name}/{file.stem}"] = faces
@@ -174,7 +174,7 @@ def measure(
 
 
 def format_table(scores: Mapping[str, Mapping[str, wider.Curve]], times: Mapping[str, list[float]]) -> str:
-    """A Markdown table, a row a detector."""
+    """Format a Markdown table, one row per detector."""
     yardstick = np.median(times[YARDSTICK]) if YARDSTICK in times else np.nan
     rows = [
         f"| detector | {' | '.join(wider.SETTINGS)} | median ms | × {YARDSTICK} |",

@@ -3,11 +3,11 @@
 
     python tools/dlib_recogniser.py FOLDER OUT.onnx
 
-FOLDER holds ``face_recognition_model-weights_manifest.json`` and the file that it names: the weights as
-face-api (MIT licence) has them in 8 bits, in the package ``@vladmandic/face-api``. They are those of dlib's
-``dlib_face_recognition_resnet_model_v1``, which its author, Davis King, gave to the public domain: a residual
-network with 29 convolutions that maps a face of 150 × 150 pixels to 128 numbers, 99.38 % on LFW where faces
-are turned upright.
+FOLDER holds ``face_recognition_model-weights_manifest.json`` and the file that it names: the weights in 8
+bits, as face-api (MIT licence) distributes them in the package ``@vladmandic/face-api``. They are those of
+dlib's ``dlib_face_recognition_resnet_model_v1``, which its author, Davis King, gave to the public domain: a
+residual network with 29 convolutions that maps a face of 150 × 150 pixels to 128 numbers. Its accuracy on
+LFW is 99.38 % where faces are turned upright.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ CARD = {
     "colour": "rgb",
     "name": "dlib",
 }
-"""What dlib takes from each pixel, and divides by."""
+"""The model's card, with what dlib subtracts from each pixel and multiplies by."""
 
 STAGES = {"conv64": 3, "conv128": 2, "conv256": 2}
-"""Blocks of each stage that follow the one that halves height and width."""
+"""Number of blocks in each stage after the one that halves height and width."""
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -54,10 +54,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 class Convolution(nn.Module):
-    """A convolution and a factor and an addend for each of its channels."""
+    """A convolution with a scale and a bias for each of its channels."""
 
     def __init__(self, weights: dict[str, Tensor], name: str, stride: int = 1, padding: int = 1) -> None:
-        """Take the convolution called `name`; its factors go into the weights."""
+        """Load the convolution called `name`, with its scales folded into the weights."""
         super().__init__()
         factor = weights[f"{name}/scale/weights"]
         kernel = weights[f"{name}/conv/filters"].permute(3, 2, 0, 1)
@@ -71,10 +71,10 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions and a way around them; a `half` one halves height and width."""
+    """A residual block of two convolutions, which with `half` halves height and width."""
 
     def __init__(self, weights: dict[str, Tensor], name: str, half: bool = False) -> None:
-        """Take the block called `name`."""
+        """Load the block called `name`."""
         super().__init__()
         self.half = half
         first = (2, 0) if half else (1, 1)
@@ -95,7 +95,7 @@ class Dlib(nn.Module):
     """Maps faces (N, 3, 150, 150) to vectors (N, 128)."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        """Build the network of `weights`."""
+        """Build the network from `weights`."""
         super().__init__()
         self.start = Convolution(weights, "conv32_down", stride=2, padding=0)
         blocks = [Block(weights, f"conv32_{i}") for i in (1, 2, 3)]
@@ -107,7 +107,7 @@ class Dlib(nn.Module):
         self.last = nn.Parameter(weights["fc"])
 
     def forward(self, faces: Tensor) -> Tensor:
-        """Map faces, as the card says, to vectors."""
+        """Map faces, normalised as the card says, to vectors."""
         x = F.max_pool2d(F.relu(self.start(faces)), 3, 2)
         x = self.blocks(x).mean(dim=(2, 3))
         return x @ self.last

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draw the plots of the documentation from the tables that stand in it.
+"""Draw the plots of the documentation from the tables in it.
 
     python tools/draw_figures.py [--out docs/images]
 
-`accuracy_over_time.svg` is the table of detectors in docs/evaluation.md, `gender_by_group.svg` the tables of
-groups in the card of the bundled weights. So a plot never says anything else than its table, whose figures
-come from the command beside it. The plots follow the reader's light or dark theme.
+`accuracy_over_time.svg` plots the table of detectors in docs/evaluation.md, and `gender_by_group.svg` the
+tables of groups in the card of the bundled weights. A plot therefore always agrees with its table, whose
+figures come from the command next to it. The plots follow the reader's light or dark theme.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ Rows = list[list[str]]
 
 
 def table(text: str, after: str) -> Rows:
-    """Cells of the first table of Markdown that follows `after`, without its header.
+    """Return the cells of the first Markdown table that follows `after`, without its header.
 
     Raises:
-        ValueError: the page does not say `after`.
+        ValueError: the text does not contain `after`.
     """
     lines = text[text.index(after) :].splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("|"))
@@ -58,7 +58,7 @@ def table(text: str, after: str) -> Rows:
 
 
 def accuracy_over_time(rows: Rows) -> str:
-    """Average precision on hard faces over milliseconds a picture (logarithmic), a dot a detector."""
+    """Plot average precision on hard faces against milliseconds per picture (log), one dot per detector."""
     points = [(row[0], float(row[4]), float(row[3])) for row in rows]
     slowest, best = max(p[1] for p in points), max(p[2] for p in points)
     left, right, top, bottom = 60, 700, 30, 350
@@ -90,7 +90,7 @@ def accuracy_over_time(rows: Rows) -> str:
 
 
 def gender_by_group(groups: dict[str, Rows]) -> str:
-    """How often gender is told rightly, a line a group, with the 95 % interval."""
+    """Plot the accuracy of gender with its 95 % interval, one line per group."""
     left, right, row = 250, 690, 22
     lines, y = [], 34.0
 
@@ -118,7 +118,7 @@ def gender_by_group(groups: dict[str, Rows]) -> str:
 
 
 def figures() -> dict[str, str]:
-    """All plots by file name."""
+    """Return all plots by file name."""
     evaluation = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     card = (ROOT / "src" / "s3fd" / "weights" / "slim.md").read_text(encoding="utf-8")
     groups = {

@@ -3,9 +3,9 @@
 
     python tools/draw_network.py [--out docs/images]
 
-Every figure in a drawing is read off the network: the convolutions and the shapes of their outputs while it
-sees a picture of 640 × 640 pixels on PyTorch's meta device, the heads' channels, and the anchors. The
-drawings, `network_vgg16.svg` and `network_slim.svg`, follow the reader's light or dark theme.
+Every figure in a drawing is read from the network: the convolutions and the shapes of their outputs on a
+picture of 640 × 640 pixels on PyTorch's meta device, the heads' channels, and the anchors. The drawings,
+`network_vgg16.svg` and `network_slim.svg`, follow the reader's light or dark theme.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s3fd.network import build
 from s3fd.network.slim import Slim
 
 SIDE = 640
-"""Pixels of the picture that the drawing is of."""
+"""Side of the picture that the network sees, in pixels."""
 
 STYLE = """
 svg { font: 13px system-ui, sans-serif; color-scheme: light dark; }
@@ -62,12 +62,12 @@ AT_MAP, AT_HEAD, AT_ANCHOR, WIDTH = 310, 508, 716, 960
 """Where the other columns begin, and where the drawing ends."""
 
 ANCHOR_SCALE = 0.08
-"""Anchors are drawn at this part of their size."""
+"""Scale at which anchors are drawn."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution, as a picture goes through it: `side` is its output's, in cells."""
+    """A convolution of the backbone; `side` is that of its output, in cells."""
 
     name: str
     kernel: int
@@ -78,7 +78,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stage:
-    """Layers of one name; `detects` is the number of the detection layer that sees their output, if any."""
+    """A group of layers; `detects` is the number of the detection layer that sees their output, if any."""
 
     title: str
     text: str
@@ -93,11 +93,11 @@ class Drawing:
     lines: list[str] = field(default_factory=list)
 
     def text(self, x: float, y: float, text: str, kind: str = "") -> None:
-        """Write a line."""
+        """Add a line of text."""
         self.lines.append(f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(text)}</text>')
 
     def box(self, x: float, y: float, width: float, kind: str, title: str, text: str) -> None:
-        """Draw a box with two lines in it, `y` being its middle."""
+        """Draw a box with two lines of text; `y` is its middle."""
         self.lines.append(
             f'<rect x="{x:g}" y="{y - BOX / 2:g}" width="{width:g}" height="{BOX}" rx="5" class="{kind}"/>'
         )
@@ -111,7 +111,7 @@ class Drawing:
 
 
 def layers(backbone: nn.Module) -> list[Layer]:
-    """The backbone's convolutions in the order in which a picture goes through them."""
+    """Return the backbone's convolutions in the order of the forward pass."""
     found: list[Layer] = []
 
     def note(name: str, conv: nn.Conv2d, output: Tensor) -> None:
@@ -132,7 +132,7 @@ def layers(backbone: nn.Module) -> list[Layer]:
 def vgg16_stages(
     found: Iterable[Layer], norms: dict[str, float]
 ) -> tuple[list[Stage], list[tuple[str, str]]]:
-    """Stages of the paper's backbone, and title and text of each detection map."""
+    """Return the stages of the paper's backbone, and title and text of each detection map."""
     stages, maps = [], []
     for _, group in groupby(found, lambda layer: layer.name.partition("_")[0].replace("fc7", "fc6")):
         part = list(group)
@@ -148,7 +148,7 @@ def vgg16_stages(
 
 
 def slim_stages(found: Iterable[Layer]) -> tuple[list[Stage], list[tuple[str, str]]]:
-    """The same of the small backbone, whose maps are those of its pyramid."""
+    """Return the same for the small backbone, whose maps are those of its pyramid."""
     stages: list[Stage] = []
     maps: list[tuple[str, str]] = []
     for key, group in groupby(found, lambda layer: tuple(layer.name.split(".")[:2])):
@@ -167,7 +167,7 @@ def slim_stages(found: Iterable[Layer]) -> tuple[list[Stage], list[tuple[str, st
 
 
 def draw(backbone: str) -> str:
-    """The SVG of a network by the name of its backbone."""
+    """Return the SVG of a network with this backbone."""
     network = build(backbone).eval()
     norms = {
         name.removesuffix("_norm"): float(weight.detach().mean())

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Add face boxes to tables of labelled portraits and crops, join them, and set some people apart for testing.
+"""Add face boxes to tables of labelled portraits and crops, join them, and hold out some people for testing.
 
     python tools/locate_faces.py DATA OUT --teacher yunet.onnx PACK [PACK …]
 
-Each DATA/PACK has an index.csv with a row a picture and its pictures in DATA/PACK/images, or a masks.csv with
-a row a face. OUT receives train.csv, calibration.csv (a twentieth) and test.csv (a tenth): a row a face, with
-its picture's path relative to DATA, x1, y1, x2, y2 in pixels, and the columns of the packs' tables. A
-picture's label is that of the face in its middle; the others have none. `invalid` is 1 for what may or may
-not be a face. Nobody whose name is known is in two of the files.
+Each DATA/PACK has its pictures in DATA/PACK/images, and an index.csv with a row per picture or a masks.csv
+with a row per face. OUT receives train.csv, calibration.csv (a twentieth) and test.csv (a tenth), with a row
+per face: its picture's path relative to DATA, x1, y1, x2, y2 in pixels, and the columns of the packs' tables.
+A picture's label is that of the face in its middle; the other faces have none. `invalid` is 1 for what may or
+may not be a face. Nobody whose name is known is in two of the files.
 
-Boxes are YuNet's (MIT licence, OpenCV's model zoo), as in relabel.py. A border is put around each picture: in
-a tight crop the face is found by what surrounds it, and grey will do.
+Boxes are YuNet's (MIT licence, OpenCV's model zoo), as in relabel.py. Each picture gets a border, because in
+a tight crop the face is found by its surroundings; grey is enough for that.
 """
 
 from __future__ import annotations
@@ -40,13 +40,15 @@ BORDER = 0.3
 """Border around a picture, as a share of its longer side."""
 
 SIZES = (160, 288)
-"""Longest sides, border included, at which the teacher looks at a picture of 400 pixels or fewer."""
+"""Longest sides at which the teacher sees a picture of 400 pixels or fewer, all with the border."""
 
 MAIN_SCORE = 0.5
-"""The teacher's score from which the face in the middle is taken to be the labelled one."""
+"""The teacher's score from which the face in the middle counts as the labelled one."""
 
 SHARES = {"test": 10, "calibration": 15}
-"""Out of a hundred, by a checksum of the person's or else the picture's name: those below 10 test, …"""
+"""Upper bounds of each part, out of a hundred: below 10 is test, from there to below 15 calibration.
+
+They apply to a checksum of the person's name, or else the picture's."""
 
 PLACE = ("image", "x1", "y1", "x2", "y2", "invalid", "pack")
 
@@ -54,7 +56,7 @@ Row = dict[str, object]
 
 
 class Picture(NamedTuple):
-    """A picture with what its pack says: columns of the picture (`boxes` is None), or of each box."""
+    """A picture with the labels of its pack: columns of the picture (`boxes` is None), or of each box."""
 
     file: Path
     pack: str
@@ -63,7 +65,7 @@ class Picture(NamedTuple):
 
 
 def pictures_of(folder: Path) -> list[Picture]:
-    """The pictures of a pack."""
+    """Read the pictures of a pack."""
     files = {path.stem: path for path in (folder / "images").iterdir()}
     table = folder / "index.csv"
     if table.exists():
@@ -85,7 +87,7 @@ def _read(file: Path) -> list[dict[str, str]]:
 
 
 def locate(picture: Picture, data: Path, teacher_file: Path) -> list[Row]:
-    """The rows of one picture; none if no labelled face was found."""
+    """Return the rows of one picture; none if no labelled face was found."""
     pixels = cv2.imread(str(picture.file))
     if pixels is None:
         return []
@@ -104,7 +106,7 @@ def locate(picture: Picture, data: Path, teacher_file: Path) -> list[Row]:
     for box, score, label in zip(boxes.tolist(), seen.scores.tolist(), labels, strict=True):
         place = (name, *(round(v, 1) for v in box), int(label is None and score < SURE), picture.pack)
         rows.append(dict(zip(PLACE, place, strict=True)) | (label or {}))
-    if picture.boxes is not None:  # labelled, and not seen by the teacher: who knows
+    if picture.boxes is not None:  # labelled, but not seen by the teacher: uncertain
         missed = ~(box_ops.iou(boxes, picture.boxes) >= AGREEMENT).any(axis=0)
         for box in picture.boxes[missed].tolist():
             rows.append(dict(zip(PLACE, (name, *box, 1, picture.pack), strict=True)))
@@ -114,7 +116,7 @@ def locate(picture: Picture, data: Path, teacher_file: Path) -> list[Row]:
 def label_boxes(
     picture: Picture, boxes: FloatArray, scores: FloatArray, width: int, height: int
 ) -> list[dict[str, str] | None]:
-    """What is known of each of the boxes (N, 4) that the teacher saw."""
+    """Return the labels of each of the boxes (N, 4) that the teacher saw, None where there are none."""
     labels: list[dict[str, str] | None] = [None] * len(boxes)
     if not len(boxes):
         return labels
@@ -131,7 +133,7 @@ def label_boxes(
 
 
 def part_of(picture: Picture) -> str:
-    """Which of the files a picture belongs to: the same one for all of a person's pictures."""
+    """Return the file that a picture belongs to: the same one for all of a person's pictures."""
     name = picture.columns[0].get("Person") or picture.file.stem
     place = zlib.crc32(name.encode()) % 100
     return next((part for part, end in SHARES.items() if place < end), "train")

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Compose pictures without a face, of many things in places where they are not met.
+"""Compose pictures without a face, of many objects in unusual places.
 
     python tools/make_clutter.py OBJECTS PLACES OUT --teacher yunet.onnx [--count N] [--seed S]
 
-A detector that has seen few places and things takes for faces what it has not: lettering, wheels, hands,
-horns. OBJECTS holds pictures of single things with a transparent ground, such as the stamps of Debian's
-package tuxpaint-stamps-default; PLACES photographs without people, such as desktop backgrounds. Of both, what
-YuNet (MIT licence, OpenCV's model zoo) takes for a face is left out, and so are folders called ``people``.
+A detector trained on few places and objects mistakes others for faces: lettering, wheels, hands, horns.
+OBJECTS holds pictures of single objects with a transparent background, such as the stamps of Debian's package
+tuxpaint-stamps-default. PLACES holds photographs without people, such as desktop backgrounds. In both,
+pictures in which YuNet (MIT licence, OpenCV's model zoo) finds a face are left out, and so are folders called
+``people``.
 
 OUT receives ``images`` and ``bbx_gt.txt``, an annotation file in WIDER FACE's format that has no face: the
 places themselves, and `--count` pictures of 10 to 90 objects, of 14 to 260 pixels, over a part of a place or
-a plain ground, with words here and there.
+a plain background, with words here and there.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from s3fd.inference.sources import PICTURE_SUFFIXES
 Picture = NDArray[np.uint8]
 
 SIDE = 640
-"""Of the composed pictures, in pixels."""
+"""Side of the composed pictures, in pixels."""
 
 LARGEST_PLACE, LARGEST_OBJECT = 1600, 512
 """Longest sides in pixels to which larger pictures are reduced."""
@@ -49,7 +50,7 @@ TEACHERS_SIDES = (320, 640)
 
 
 def yunet(path: Path) -> Callable[[Picture], float]:
-    """What tells the score of the likeliest face in a picture, with this ONNX file."""
+    """Return a function that scores the likeliest face in a picture, with YuNet from this ONNX file."""
     teacher = cv2.FaceDetectorYN.create(str(path), "", (320, 320), LOWEST_SCORE)
 
     def likeliest(picture: Picture) -> float:
@@ -59,7 +60,7 @@ def yunet(path: Path) -> Callable[[Picture], float]:
 
 
 def read_objects(folder: Path, likeliest: Callable[[Picture], float]) -> Iterator[Picture]:
-    """Objects (H, W, 4) uint8 BGR and opacity, of pictures that have a transparent ground and no face."""
+    """Yield objects (H, W, 4) uint8, BGR and opacity, from pictures with transparency and no face."""
     for picture in _read(folder):
         if picture.shape[2] != 4 or min(picture.shape[:2]) < SMALLEST_OBJECT:
             continue
@@ -71,7 +72,7 @@ def read_objects(folder: Path, likeliest: Callable[[Picture], float]) -> Iterato
 
 
 def read_places(folder: Path, likeliest: Callable[[Picture], float]) -> Iterator[Picture]:
-    """Places (H, W, 3) uint8 BGR, of pictures that are large enough and have no face."""
+    """Yield places (H, W, 3) uint8 BGR, from pictures that are large enough and have no face."""
     for picture in _read(folder):
         if min(picture.shape[:2]) < SMALLEST_PLACE:
             continue
@@ -90,7 +91,7 @@ def _read(folder: Path) -> Iterator[Picture]:
 
 
 def compose(objects: Sequence[Picture], places: Sequence[Picture], rng: np.random.Generator) -> Picture:
-    """One picture (SIDE, SIDE, 3) of objects and words over a part of a place, or over a plain ground."""
+    """Compose a picture (SIDE, SIDE, 3) of objects and words over a part of a place or a plain background."""
     picture = _part(places, rng) if rng.random() < 0.7 else _plain(rng)
     for _ in range(rng.integers(*OBJECTS, endpoint=True)):
         _put(picture, objects[rng.integers(len(objects))], rng)
@@ -113,13 +114,13 @@ def _part(places: Sequence[Picture], rng: np.random.Generator) -> Picture:
 
 
 def _plain(rng: np.random.Generator) -> Picture:
-    """A ground of one colour that changes towards another from top to bottom."""
+    """Make a background of one colour that changes towards another from top to bottom."""
     slope = np.linspace(0, 1, SIDE)[:, None, None] * rng.uniform(-90, 90, 3)
     return np.clip(np.full((SIDE, SIDE, 3), rng.integers(0, 256, 3)) + slope, 0, 255).astype(np.uint8)
 
 
 def _put(picture: Picture, thing: Picture, rng: np.random.Generator) -> None:
-    """Put an object somewhere: at any size, mirrored, turned, and in other colours at times."""
+    """Paste an object at a random place and size, at times mirrored, turned or in other colours."""
     size = math.exp(rng.uniform(*np.log(OBJECT_SIZES)))
     thing = _scaled(thing, size / max(thing.shape[:2]))
     if rng.random() < 0.5:
@@ -136,7 +137,7 @@ def _put(picture: Picture, thing: Picture, rng: np.random.Generator) -> None:
 
 
 def _write(picture: Picture, rng: np.random.Generator) -> None:
-    """Write some words somewhere."""
+    """Write some random words at a random place."""
     cv2.putText(
         picture,
         " ".join(rng.choice(WORDS, rng.integers(1, 4))),
@@ -164,11 +165,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("objects", type=Path, help="folder of things with a transparent ground")
+    parser.add_argument("objects", type=Path, help="folder of objects with a transparent ground")
     parser.add_argument("places", type=Path, help="folder of photographs without people")
     parser.add_argument("out", type=Path)
     parser.add_argument("--teacher", type=Path, required=True, help="YuNet's ONNX file")
-    parser.add_argument("--count", type=int, default=1100, help="of composed pictures")
+    parser.add_argument("--count", type=int, default=1100, help="composed pictures")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     likeliest = yunet(args.teacher)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Pack an annotated set into tar shards, for training over a network or from few large files.
+"""Pack an annotated set into tar shards, for training over a network or from a few large files.
 
     python tools/make_shards.py OUT --format wider --images IMAGES --annotations gt.txt [--pictures 1000]
 
-IMAGES and the annotations may be URLs. OUT is a new folder on the disk; it appears when all shards in it are
-written. `s3fd.data.shards` says what is in them. Prints the entry for `data:` of a configuration.
+IMAGES and the annotations may be URLs. OUT is a new folder on the local disk, which appears once all of its
+shards are written. `s3fd.data.shards` describes their contents. Prints the entry for `data:` of a
+configuration.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from s3fd.training.loop import read_data
 
 
 def pack(config: DataConfig, out: Path, pictures: int) -> str:
-    """Write the shards, say what was skipped, and return the entry for a configuration.
+    """Write the shards, report what was skipped, and return the entry for a configuration.
 
     Raises:
-        ValueError: a set that cannot be understood, or has no pictures.
-        OSError: it cannot be read, OUT is there already or cannot be written.
-        UnreachableError: a URL that cannot be asked.
+        ValueError: the set is malformed or has no pictures.
+        OSError: the set cannot be read, or OUT exists already or cannot be written.
+        UnreachableError: a URL cannot be reached.
     """
     samples, problems = read_data([config], Path())
     report_skipped(problems, "annotations")
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--format", required=True, help="wider, voc, yolo or shards")
     parser.add_argument("--images", required=True)
     parser.add_argument("--annotations")
-    parser.add_argument("--pictures", type=int, default=1000, help="in a shard, at most")
+    parser.add_argument("--pictures", type=int, default=1000, help="most pictures in a shard")
     options = parser.parse_args()
     if options.pictures < 1:
         parser.error("--pictures: at least one")

@@ -3,8 +3,9 @@
 
     python tools/mix_weights.py A.safetensors B.safetensors OUT.safetensors --share 0.4
 
-OUT is A, but its backbone and detection heads are A's by `--share` and B's by the rest. Both have the same
-backbone; attribute heads and embeddings are A's. With `--all` they are mixed as well, and both have the same.
+OUT is a copy of A whose backbone and detection heads are a weighted mean: `--share` of A's and the rest of
+B's. Both must have the same backbone. Attribute heads and embeddings are A's. With `--all` they are mixed as
+well, and both must have the same ones.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from s3fd.network import S3FD
 from s3fd.weights.network_file import WeightsError, backbone_of, load_network, misfit, save_network
 
 DETECTOR = ("backbone.", "heads.")
-"""How the names of the tensors begin that find faces."""
+"""Prefixes of the names of the detector's tensors."""
 
 
 @torch.no_grad()
 def mix(a: S3FD, b: S3FD, share: float, everything: bool = False) -> None:
-    """Move the detector of `a`, or `everything`, towards `b`'s: `share` (0–1) of the difference is left.
+    """Move the detector of `a`, or `everything`, towards `b`'s until `share` (0–1) of the difference is left.
 
     Raises:
-        ValueError: a network of another kind.
+        ValueError: the tensors of the two networks do not fit each other.
     """
     own, other = (
         {name: tensor for name, tensor in n.state_dict().items() if everything or name.startswith(DETECTOR)}
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("a", type=Path)
     parser.add_argument("b", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--share", type=float, default=0.5, help="of A, 0–1")
+    parser.add_argument("--share", type=float, default=0.5, help="share of A, 0–1")
     parser.add_argument("--all", action="store_true", help="mix attribute heads and embeddings, too")
     arguments = parser.parse_args()
     try:

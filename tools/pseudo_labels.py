@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Let a teacher tell the gender of faces that nobody has labelled: those of crowds.
+"""Label the gender of unlabelled faces, such as those of crowds, with a teacher.
 
     python tools/pseudo_labels.py DATA OUT.csv --teacher faceres.onnx --labels train.csv PACK [PACK …]
 
-The bundled detector looks for faces in every picture below each DATA/PACK, at the picture's own size, and
-the teacher (see tfjs_to_onnx.py) at every one of 20 pixels or more. OUT.csv has the rows of the table of
-labels, which locate_faces.py writes, and then a row for each face: F or M where the teacher is sure. A face
-that the table has already gets no second row: its own is filled in where it says neither.
+The bundled detector finds faces in every picture below each DATA/PACK, at the picture's own size. The teacher
+(see tfjs_to_onnx.py) classifies every face of 20 pixels or more. OUT.csv has the rows of the table of labels,
+which locate_faces.py writes, and then a row for each face: F or M where the teacher is sure. A face that is
+already in the table gets no second row; the answer is filled into its own row if that has none.
 
-How sure it must be was chosen on 400 labelled faces of calibration.csv: of all its answers 91 % were right,
-and with `MARGIN` 95 % of the seven in eight that remain.
+The margin was chosen on 400 labelled faces of calibration.csv. Of all the teacher's answers, 91 % were right.
+With `MARGIN`, seven in eight answers remain, and 95 % of them are right.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ SIDE = 224
 """Pixels of the teacher's input."""
 
 AROUND = 1.5
-"""Side of what the teacher sees, in longer sides of the face's box: best of 1, 1.25, 1.5 on the same 400."""
+"""Side of what the teacher sees, in longer sides of the face's box.
+
+The best of 1, 1.25 and 1.5 on the same 400 faces."""
 
 MARGIN = 0.15
-"""How far from a half the teacher's probability must be."""
+"""Least distance of the teacher's probability from a half at which the teacher is sure."""
 
 SMALLEST = 20.0
-"""Geometric mean side in pixels under which a face is not shown to the teacher."""
+"""Least geometric mean side of a face that is shown to the teacher, in pixels."""
 
 OUTPUT = "gender_pred/Sigmoid"
 """The teacher's output (N, 1): the probability of male."""
@@ -52,13 +54,13 @@ Pixels = NDArray[np.uint8]
 
 
 def crop(picture: Pixels, box: FloatArray) -> Pixels:
-    """What the teacher sees of a face: a square around its middle, (SIDE, SIDE, 3), RGB."""
+    """Crop what the teacher sees of a face: a square around its middle, (SIDE, SIDE, 3), RGB."""
     (cut,) = square_crops(picture, box[None], SIDE, (AROUND - 1) / 2)
     return np.asarray(cv2.cvtColor(cut, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def gender(probability: float) -> str:
-    """What the teacher says, by the probability of male; nothing where it is not sure."""
+    """Return the teacher's answer by its probability of male; empty where it is not sure."""
     if abs(probability - 0.5) < MARGIN:
         return ""
     return "M" if probability > 0.5 else "F"
@@ -72,9 +74,9 @@ def rows_of(
     teacher: ort.InferenceSession,
     known: Sequence[dict[str, str]] = (),
 ) -> Iterator[dict[str, object]]:
-    """The rows of one picture's faces; none of a picture that cannot be read.
+    """Yield the rows of one picture's faces; none if it cannot be read.
 
-    Of a face that has one of the `known` rows the answer goes into that, if there is no other yet.
+    For a face that has one of the `known` rows, the answer goes into that row if it has none yet.
     """
     picture = cv2.imread(str(path))
     if picture is None:
@@ -96,7 +98,7 @@ def rows_of(
 
 
 def main() -> None:
-    """Copy the table of labels, look at every picture, write."""
+    """Copy the table of labels, add the faces of every picture, and write it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,7 +107,7 @@ def main() -> None:
     parser.add_argument("packs", nargs="+")
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--limit", type=int, help="pictures of each pack")
+    parser.add_argument("--limit", type=int, help="most pictures of each pack")
     arguments = parser.parse_args()
     detector = s3fd.load(size="original")
     teacher = ort.InferenceSession(str(arguments.teacher))

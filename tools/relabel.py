@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Draw the boxes of a set of pictures in WIDER FACE's style, with YuNet as the annotator.
+"""Redraw the boxes of a set of pictures in WIDER FACE's style, with YuNet as the annotator.
 
     python tools/relabel.py IMAGES OUT.txt --teacher yunet.onnx [--labels bbx_gt.txt] [--limit N]
 
-Sets annotated by different people frame a face differently: hair or no hair, ears or no ears. A network
-trained on several of them learns boxes that fit none. YuNet (MIT licence, OpenCV's model zoo) was trained on
-WIDER FACE's boxes; looked at by it at several sizes and mirrored, a picture gets boxes of that one style.
+Different annotators frame a face differently: with or without hair, with or without ears. A network trained
+on several sets learns boxes that fit none of them. YuNet (MIT licence, OpenCV's model zoo) was trained on
+WIDER FACE's boxes. It looks at each picture at several sizes and mirrored, so that all boxes have that style.
 
-What the teacher and the labels of `--labels` (WIDER's format) agree on becomes a face with the teacher's box,
-and so does what the teacher alone is sure of. What only the labels have is written as invalid, which training
-ignores: the back of a head that somebody labelled neither rewards nor punishes.
+Where the teacher and the labels of `--labels` (WIDER's format) agree, there is a face with the teacher's box;
+the same holds where the teacher alone is sure. What only the labels have is written as invalid, which
+training ignores: the back of a head that somebody labelled is neither rewarded nor punished.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from s3fd.inference.suppression import suppress
 from s3fd.inference.voting import vote
 
 LONGEST_SIDES = (320, 640, 1024)
-"""Sizes at which the teacher looks at pictures of 400 pixels and more: large faces are framed best on a small
-picture, small ones on a large."""
+"""Longest sides at which the teacher looks at pictures by default: large faces are framed best in a small
+picture, small faces in a large one."""
 
 LOWEST_SCORE = 0.3
-"""Below it the teacher has not seen a face."""
+"""Score below which the teacher has not seen a face."""
 
 SURE = 0.75
-"""From this score on a face needs no label."""
+"""Score from which a face needs no label."""
 
 SEEN_TWICE = 0.5
 """IoU from which two passes of the teacher show the same box; they are averaged."""
 
 SAME_FACE = 0.35
-"""IoU from which only the better of two merged boxes stays."""
+"""IoU from which only the better of two merged boxes is kept."""
 
 AGREEMENT = 0.3
-"""IoU from which a label and a box of the teacher are of one face: styles differ more than detections do."""
+"""IoU from which a label and a box of the teacher show one face: styles differ more than detections do."""
 
 PICTURES = {".jpg", ".jpeg", ".png"}
 
 
 def look(teacher: cv2.FaceDetectorYN, picture: np.ndarray, longest: int) -> Faces:
-    """Boxes (N, 4) xyxy in the picture's pixels, of the teacher's pass over it at this size."""
+    """Run the teacher on a picture at this size; boxes (N, 4) are xyxy in the picture's pixels."""
     scale = longest / max(picture.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     resized = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=method)
@@ -69,7 +69,7 @@ def look(teacher: cv2.FaceDetectorYN, picture: np.ndarray, longest: int) -> Face
 
 
 def annotate(teacher: cv2.FaceDetectorYN, picture: np.ndarray, sizes: Sequence[int]) -> Faces:
-    """Merge the teacher's passes at these longest sides, each also mirrored; one box a face, best first."""
+    """Merge the teacher's passes at these longest sides, each also mirrored; one box per face, best first."""
     passes = []
     for longest in sizes:
         passes.append(look(teacher, picture, longest))
@@ -83,11 +83,11 @@ def annotate(teacher: cv2.FaceDetectorYN, picture: np.ndarray, sizes: Sequence[i
 def reconcile(
     seen: Faces, labels: FloatArray, ignored: np.ndarray, labelled: bool = True
 ) -> tuple[FloatArray, np.ndarray]:
-    """Boxes (M, 4) and which of them are invalid (M,), from the teacher's faces and the labels (N, 4).
+    """Return boxes (M, 4) and which are invalid (M,), from the teacher's faces and the labels (N, 4).
 
-    A face that the teacher is sure of, or a label confirms, has the teacher's box; labels of no such face
-    are invalid. `ignored` (N,) are labels that confirm nothing. What the teacher is unsure of is no face in a
-    picture that somebody `labelled` without it, and else invalid.
+    A face that the teacher is sure of, or that a label confirms, gets the teacher's box. Labels without such
+    a face are invalid. `ignored` (N,) are labels that confirm nothing. A face that the teacher is unsure of
+    and no label confirms is left out if somebody `labelled` the picture, and is invalid otherwise.
     """
     overlap = box_ops.iou(seen.boxes, labels)
     faces = (overlap[:, ~ignored] >= AGREEMENT).any(axis=1) | (seen.scores >= SURE)
@@ -98,7 +98,7 @@ def reconcile(
 
 
 def records(sample: Sample, images: Path, teacher_file: Path, sizes: Sequence[int], labelled: bool) -> str:
-    """Look at one picture and return its lines in WIDER FACE's format; nothing if it cannot be read."""
+    """Annotate one picture and return its lines in WIDER FACE's format; nothing if it cannot be read."""
     picture = cv2.imread(str(sample.path))
     if picture is None:
         return ""
@@ -112,7 +112,7 @@ def records(sample: Sample, images: Path, teacher_file: Path, sizes: Sequence[in
 
 
 def samples_of(images: Path, labels: Path | None) -> list[Sample]:
-    """Every annotated picture, or every picture below `images` without any box."""
+    """Return every annotated picture or, without `labels`, every picture below `images`, without boxes."""
     if labels is not None:
         return wider.read(labels, images).samples
     files = sorted(f for f in images.rglob("*") if f.suffix.lower() in PICTURES)
@@ -128,9 +128,9 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="annotation file to write")
     parser.add_argument("--teacher", type=Path, required=True, help="YuNet's ONNX file")
     parser.add_argument("--labels", type=Path, help="the set's own annotation file, in WIDER's format")
-    parser.add_argument("--limit", type=int, help="look at this many pictures, chosen evenly")
+    parser.add_argument("--limit", type=int, help="annotate only this many pictures, chosen evenly")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=LONGEST_SIDES, help="longest sides to look at"
+        "--sizes", type=int, nargs="+", default=LONGEST_SIDES, help="longest sides the teacher sees"
     )
     args = parser.parse_args()
     samples = samples_of(args.images, args.labels)

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""What a recogniser says of the faces of a table, each turned upright: what `s3fd embed` can learn from.
+"""Compute a recogniser's vectors of the faces of a table, turned upright, for `s3fd embed` to learn from.
 
     python tools/teacher_vectors.py DATA TABLE.csv [TABLE.csv …] --out vectors.npz \\
         --landmarks yunet.onnx --recogniser dlib.onnx [--without pairs.txt] [--packs portraits lfw_subset]
 
 The tables are those of locate_faces.py. YuNet (MIT licence, OpenCV's model zoo) finds the eyes, the nose and
-the corners of the mouth, a similarity puts them where the recogniser expects them, and its vector is the mean
-of those of the face and of its mirror image. Nobody who is named in the pairs of `--without` is looked at, so
-that these people can test what was learnt.
+the corners of the mouth, and a similarity transform moves them to where the recogniser expects them. The
+vector is the mean of those of the face and of its mirror image. People named in the pairs of `--without` are
+left out, so that they can be used to test what was learnt.
 
-The result has `images` (N,), paths relative to DATA, `boxes` (N, 4) and `vectors` (N, D). Beside it, with the
-suffix .csv, goes the table of these faces.
+The result has `images` (N,), paths relative to DATA, `boxes` (N, 4) and `vectors` (N, D). The table of these
+faces is written next to it, with the suffix .csv.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ UPRIGHT = (
     np.array([[46.2, 43.7], [101.5, 44.7], [72.6, 74.6], [47.1, 100.1], [96.1, 101.7]], np.float32) / 150
 )
 """Where YuNet sees right eye, left eye, nose and corners of the mouth in dlib's own upright crops, in parts
-of the crop's side: medians of 345 faces of LFW, cut out by dlib's `get_face_chip(…, 150, 0.25)`."""
+of the crop's side. These are medians of 345 faces of LFW, cut out by dlib's `get_face_chip(…, 150, 0.25)`."""
 
 LOOK = 288
-"""Side in pixels of what YuNet sees of a face."""
+"""Side of the crop in which YuNet sees a face, in pixels."""
 
 MARGIN = 0.7
-"""What it sees around the box, in parts of the box's longer side."""
+"""Margin of this crop around the box, in parts of the box's longer side."""
 
 SAME = 0.4
-"""IoU from which what YuNet found is the face of the box."""
+"""IoU from which YuNet's detection is the face of the box."""
 
 MAY_BE_NONE = "1"
-"""`invalid` of what may be no face."""
+"""Value of `invalid` for what may not be a face."""
 
 MASKED = "mask"
-"""`mask` of a face that wears one."""
+"""Value of `mask` for a face that wears one."""
 
 SMALLEST = 34
-"""Longer side in pixels from which a face of a crowd shows enough of a person."""
+"""Longer side, in pixels, from which a face in a crowd shows enough of a person."""
 
 COLUMNS = ("image", "x1", "y1", "x2", "y2", "invalid", "pack", "Person")
-"""Of the table that is written."""
+"""Columns of the table that is written."""
 
 BATCH = 64
 
 
 def landmarks(teacher: cv2.FaceDetectorYN, picture: np.ndarray, box: FloatArray) -> FloatArray | None:
-    """Five points (5, 2) in pixels of `picture` of the face in `box` (4,); None if it is not found."""
+    """Find five points (5, 2), in pixels of `picture`, of the face in `box` (4,); None if it is not found."""
     (crop,) = square_crops(picture, box[None], LOOK, MARGIN)
     side = max(1, round(float(max(box[2:] - box[:2])) * (1 + 2 * MARGIN)))
     corner = np.array([round(float(box[i] + box[i + 2] - side) / 2) for i in (0, 1)], np.float32)
@@ -80,20 +80,20 @@ def landmarks(teacher: cv2.FaceDetectorYN, picture: np.ndarray, box: FloatArray)
 
 
 def upright(picture: np.ndarray, points: FloatArray, size: int) -> np.ndarray:
-    """The face (size, size, 3) whose eyes and corners of the mouth, of `points` (5, 2), come to their places.
+    """Turn a face upright (size, size, 3): eyes and mouth corners of `points` (5, 2) move to `UPRIGHT`.
 
-    The similarity is the one with the least squares. The nose moves as the head turns, and has no say.
+    The similarity transform is fitted by least squares. The nose is left out: it moves as the head turns.
     """
     source, place = (p[[0, 1, 3, 4]].astype(np.float64) @ [1, 1j] for p in (points, UPRIGHT * size))
     centred = source - source.mean()
-    turn = np.vdot(centred, place - place.mean()) / np.vdot(centred, centred)  # and enlarge
+    turn = np.vdot(centred, place - place.mean()) / np.vdot(centred, centred)  # rotation and scale
     shift = place.mean() - turn * source.mean()
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     return np.asarray(cv2.warpAffine(picture, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE))
 
 
 def rows_of(tables: list[Path], strangers: set[str]) -> list[dict[str, str]]:
-    """The faces of the tables that are surely some, but for those in a picture with one of `strangers`."""
+    """Return the certain, unmasked faces of the tables, except in pictures with one of `strangers`."""
     rows: list[dict[str, str]] = []
     for table in tables:
         with table.open(encoding="utf-8", newline="") as lines:
@@ -107,7 +107,7 @@ def rows_of(tables: list[Path], strangers: set[str]) -> list[dict[str, str]]:
 
 
 def crowd(data: Path, annotations: str, images: str) -> Iterator[dict[str, str]]:
-    """The faces of a crowd from `SMALLEST` on, as rows of a table; both paths are below `data`."""
+    """Yield the faces of a crowd from `SMALLEST` on, as rows of a table; both paths are below `data`."""
     for sample in wider.read(data / annotations, data / images).samples:
         sides = (sample.boxes[:, 2:] - sample.boxes[:, :2]).max(axis=1, initial=0)
         for box in sample.boxes[~sample.ignored & (sides >= SMALLEST)]:
@@ -119,7 +119,7 @@ def crowd(data: Path, annotations: str, images: str) -> Iterator[dict[str, str]]
 def faces(
     rows: list[dict[str, str]], data: Path, teacher: Path, size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The number of each row whose face was found, and the upright face."""
+    """Yield the number of each row whose face was found, and the upright face."""
     detector = cv2.FaceDetectorYN.create(str(teacher), "", (LOOK, LOOK), 0.5)
     for i, row in enumerate(track(rows, description="faces")):
         picture = cv2.imread(str(data / row["image"]))
@@ -130,12 +130,12 @@ def faces(
 
 
 def box_of(row: dict[str, str]) -> FloatArray:
-    """The box (4,) of a row."""
+    """Return the box (4,) of a row."""
     return np.array([float(row[key]) for key in ("x1", "y1", "x2", "y2")], np.float32)
 
 
 def vectors_of(recogniser: OnnxRecogniser, crops: list[np.ndarray]) -> FloatArray:
-    """Vectors (N, D) of upright faces, of each and its mirror image."""
+    """Return the vectors (N, D) of upright faces: of each, the mean with that of its mirror image."""
     stacked = np.stack(crops)
     mirrored = np.ascontiguousarray(stacked[:, :, ::-1])
     return normalise(recogniser.embed_crops(stacked) + recogniser.embed_crops(mirrored))
@@ -150,8 +150,8 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--landmarks", type=Path, required=True, help="YuNet's ONNX file")
-    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file, its card beside it")
-    parser.add_argument("--without", type=Path, help="pairs of people who are not to be looked at")
+    parser.add_argument("--recogniser", type=Path, required=True, help="ONNX file with its card next to it")
+    parser.add_argument("--without", type=Path, help="pairs whose people are left out")
     parser.add_argument("--packs", nargs="+", help="only faces of these packs")
     parser.add_argument("--crowds", nargs="+", default=[], metavar="ANNOTATIONS=IMAGES")
     args = parser.parse_args()

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Convert a small TensorFlow.js graph model of convolutions to ONNX, so that it can teach (pseudo_labels.py).
+"""Convert a small TensorFlow.js graph model of convolutions to ONNX, for use as a teacher (pseudo_labels.py).
 
     python tools/tfjs_to_onnx.py model.json OUT.onnx
 
 Written for HSE-FaceRes (A. Savchenko; models/faceres.json in npm's package @vladmandic/human 3.3.6,
-MIT licence), a MobileNet that tells gender and age. The result maps ``pictures``, float32 RGB (N, S, S, 3) of
-0–255, to every output of the model. It knows the operations of that model; another one stops it.
+MIT licence), a MobileNet that predicts gender and age. The result maps ``pictures``, float32 RGB (N, S, S, 3)
+of 0–255, to every output of the model. Only the operations of that model are supported; any other is an
+error.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    """The weights of a model by name, in the type in which they are computed with.
+    """Read the weights of a model by name, in the data type used in computation.
 
     Raises:
-        ValueError: a file that holds more or fewer bytes than its manifest says; integer quantisation.
+        ValueError: a file holds more or fewer bytes than its manifest says, or is quantised to integers.
     """
     weights = {}
     for group in manifest:
@@ -53,10 +54,10 @@ def read_weights(model: Path, manifest: list[dict[str, Any]]) -> dict[str, NDArr
 
 
 class Converter:
-    """Nodes and constants of the ONNX graph, as they come to be."""
+    """Builds the nodes and constants of the ONNX graph."""
 
     def __init__(self, weights: Weights) -> None:
-        """Convert a graph with these weights."""
+        """Prepare to convert a graph with these weights."""
         self.weights = weights
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
@@ -65,7 +66,7 @@ class Converter:
         """Convert a node of the TensorFlow graph.
 
         Raises:
-            ValueError: an operation that is not known.
+            ValueError: the operation is not supported.
         """
         op, name, inputs = node["op"], node["name"], list(node.get("input", []))
         if op in ("Conv2D", "DepthwiseConv2dNative"):
@@ -105,7 +106,7 @@ class Converter:
         )
 
     def _per_channel(self, name: str) -> str:
-        """An operand, which if it is a constant has its channels last and is to have them second."""
+        """Return the name of an operand; a constant's channels are moved from last to second place."""
         if name not in self.weights:
             return name
         value = self.weights[name]
@@ -120,10 +121,10 @@ class Converter:
 
 
 def convert(model: Path) -> onnx.ModelProto:
-    """The ONNX model of a TensorFlow.js graph model.
+    """Convert a TensorFlow.js graph model to ONNX.
 
     Raises:
-        ValueError: weights that do not fit, or an operation that is not known.
+        ValueError: the weights do not match their manifest, or an operation is not supported.
     """
     content = json.loads(model.read_text(encoding="utf-8"))
     converter = Converter(read_weights(model, content["weightsManifest"]))

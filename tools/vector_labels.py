@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Label faces that nobody has labelled by a teacher's vectors of them, where these leave little doubt.
+"""Label unlabelled faces from a teacher's vectors of them, where these leave little doubt.
 
     python tools/vector_labels.py vectors.npz data/labelled/train.csv data/labelled/crowds.csv --skip TEST.csv
 
-VECTORS is what tools/teacher_vectors.py wrote. From the vectors of faces with a label in TRAIN, a small
-network learns what they say of it; then it tells all faces of VECTORS that TRAIN does not have and that
-`--skip` does not name. OUT has TRAIN's rows, and after them those faces that it is sure of. A fifth of the
-labelled faces is kept aside, and how often it is right of them, and of those it is sure of, is printed.
+VECTORS is what tools/teacher_vectors.py wrote. A small network learns the labels of TRAIN from the vectors of
+its faces. It then classifies all faces of VECTORS that are neither in TRAIN nor in the tables of `--skip`.
+OUT has TRAIN's rows, followed by the faces that the network is sure of. A fifth of the labelled faces is held
+out, and the accuracy on them, and on those that the network is sure of, is printed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Key = tuple[str, tuple[int, ...]]
 
 
 def main() -> None:
-    """Learn, judge, label."""
+    """Train, evaluate and label."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def read(table: Path, column: str) -> dict[Key, str]:
-    """The label of each face of a table, empty where nobody knows."""
+    """Read the label of each face of a table; empty where it is not known."""
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     boxes = (np.array([row[name] for name in BOX], np.float32) for row in rows)
@@ -83,13 +83,13 @@ def read(table: Path, column: str) -> dict[Key, str]:
 
 
 def learn(inputs: Tensor, targets: Tensor, classes: int) -> nn.Module:
-    """A network with one hidden layer that tells the `targets` (N,) from `inputs` (N, D) of length 1."""
+    """Train a network with one hidden layer to predict `targets` (N,) from `inputs` (N, D) of length 1."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Linear(inputs.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.4), nn.Linear(HIDDEN, classes)
     )
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-    scale = inputs.shape[1] ** 0.5  # each number about 1
+    scale = inputs.shape[1] ** 0.5  # so that each number is about 1
     for _ in trange(EPOCHS):
         for rows in torch.randperm(len(inputs)).split(BATCH):
             loss = F.cross_entropy(network(scale * inputs[rows]), targets[rows])
@@ -101,7 +101,7 @@ def learn(inputs: Tensor, targets: Tensor, classes: int) -> nn.Module:
 
 @torch.no_grad()
 def tell(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Probability and number (N,) of the class that each of `inputs` (N, D) most likely is."""
+    """Return probability and number (N,) of the most likely class of each of `inputs` (N, D)."""
     probabilities = network(inputs.shape[1] ** 0.5 * inputs).softmax(dim=1)
     return probabilities.max(dim=1)
 

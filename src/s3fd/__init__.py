@@ -1,6 +1,6 @@
-"""S³FD: finds every face of a picture, at every scale, in one pass.
+"""S³FD: find every face in a picture, at every scale, in one pass.
 
-``faces = s3fd.load()("photo.jpg")`` gives `Faces`: boxes in pixels and scores.
+``faces = s3fd.load()("photo.jpg")`` returns `Faces`: boxes in pixels and scores.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s3fd.video.follow import track
     from s3fd.video.frames import VideoError
 
-# Before its import: from 1.29 on, ONNX Runtime would tell its makers of every process and model that it runs.
+# Set before ONNX Runtime is imported: from 1.29 on, it would report every process and model to its makers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -33,10 +33,10 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # a type checker would take every name for a public one
+if not TYPE_CHECKING:  # a type checker would take any name as public otherwise
 
     def __getattr__(name: str) -> Any:
-        """Import a public name when first asked for, so that ``import s3fd`` costs nothing (PEP 562)."""
+        """Import a public name on first access, so that ``import s3fd`` costs nothing (PEP 562)."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOMES[name]), name)

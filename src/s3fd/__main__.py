@@ -1,4 +1,4 @@
-"""``python -m s3fd`` is the command ``s3fd``."""
+"""Run the command ``s3fd`` as ``python -m s3fd``."""
 
 from s3fd.cli import app
 

@@ -1,7 +1,7 @@
-"""The anchors of S³FD: one square a cell, its side four times the layer's stride.
+"""The anchors of S³FD: one square per cell, its side four times the layer's stride.
 
 This is the paper's *equal-proportion interval principle* (section 3.1): every layer has the same density
-of anchors relative to their size, so that a face of any size meets as many of them.
+of anchors relative to their size, so that a face of any size meets the same number of them.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def anchors(map_sizes: Sequence[tuple[int, int]]) -> FloatArray:
 
 
 def map_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """(height, width) in cells of the six maps of `height` × `width` pixels: each halving rounds up."""
+    """(height, width) in cells of the six maps for `height` × `width` pixels: each halving rounds up."""
     return [(-(-height // stride), -(-width // stride)) for stride in STRIDES]

@@ -53,7 +53,7 @@ def clip(boxes: FloatArray, width: float, height: float) -> FloatArray:
 
 
 def flip(boxes: FloatArray, width: float) -> FloatArray:
-    """Boxes of the picture of `width` pixels mirrored left to right."""
+    """Boxes in a picture of `width` pixels after it is mirrored left to right."""
     flipped = boxes.copy()
     flipped[:, [0, 2]] = width - boxes[:, [2, 0]]
     return flipped

@@ -1,4 +1,4 @@
-"""What is closed at the end of a ``with`` block."""
+"""Base class of resources that a ``with`` block closes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T", bound="Closing")
 
 
 class Closing:
-    """Something that holds a file or a connection, and is used in a ``with`` block or closed by `close`."""
+    """A resource that holds a file or a connection; use it in a ``with`` block, or call `close`."""
 
     def __enter__(self: T) -> T:
         """Return itself."""
@@ -18,9 +18,9 @@ class Closing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        """Close the resource."""
         self.close()
 
     def close(self) -> None:
-        """Let go of what is held."""
+        """Release the file or connection."""
         raise NotImplementedError

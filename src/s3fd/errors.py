@@ -1,22 +1,22 @@
-"""What the errors of files have in common."""
+"""Base class of errors about unusable files."""
 
 from __future__ import annotations
 
 
 class UnusableError(ValueError):
-    """Something is wrong with a file, or with what else pictures come from; the message is one line.
+    """A file, or another source of pictures, cannot be used; the message is one line.
 
     Attributes:
-        name: the file, or what else it is known by.
+        name: the file, or another name for the source.
         reason: what is wrong with it.
     """
 
     def __init__(self, name: str, reason: str) -> None:
-        """Say what is wrong with `name`."""
+        """Compose the message from `name` and `reason`."""
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnusableError], tuple[str, str]]:
-        """Let another process raise it: an exception is copied by its message alone otherwise."""
+        """Pickle both arguments for other processes: by default, an exception is rebuilt from its message."""
         return type(self), (self.name, self.reason)

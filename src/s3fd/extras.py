@@ -1,8 +1,8 @@
-"""What is said where a package of an extra is missing."""
+"""The message for a missing package of an extra."""
 
 from __future__ import annotations
 
 
 def how_to_install(error: ModuleNotFoundError, need: str, extra: str) -> str:
-    """The line that names what is missing and installs it; `need` is such as ``videos need``."""
+    """One line that names the missing package and how to install it; `need` is text like ``videos need``."""
     return f"{error.name} is not installed; {need}  pip install 's3fd[{extra}]'"

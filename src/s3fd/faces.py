@@ -22,9 +22,9 @@ class Faces:
     Attributes:
         boxes: (N, 4) float32, xyxy in pixels of the upright picture.
         scores: (N,) float32 in 0–1.
-        attributes: further columns by name, each an array whose first dimension is N.
-        embeddings: (N, D) float32 of length 1: the cosine of two says how alike the faces are. None unless
-            the detector was asked for them.
+        attributes: additional columns by name, each an array whose first dimension is N.
+        embeddings: (N, D) float32 of length 1: the cosine of two measures how alike the faces are. None
+            unless the detector was asked for them.
 
     Indexing with an integer, a slice, a boolean mask or an index array returns `Faces` again, so that
     ``faces[faces.scores > 0.9]`` and ``faces[:3]`` read as in NumPy. Iterating gives one-face `Faces`.
@@ -36,10 +36,10 @@ class Faces:
     embeddings: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        """Check that the columns agree in length.
+        """Check that all columns have the same length.
 
         Raises:
-            ValueError: a column whose shape does not fit.
+            ValueError: a column has the wrong shape.
         """
         count = len(self.scores)
         if self.boxes.shape != (count, 4) or self.scores.shape != (count,):
@@ -54,7 +54,7 @@ class Faces:
 
     @classmethod
     def empty(cls) -> Faces:
-        """No face at all: boxes (0, 4), scores (0,)."""
+        """Return a result without faces: boxes (0, 4), scores (0,)."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
     def __len__(self) -> int:
@@ -88,14 +88,14 @@ class Faces:
         return sizes
 
     def filter(self, min_score: float = 0.0, min_size: float = 0.0) -> Faces:
-        """Keep faces with a score of `min_score` (0–1) and a shorter side of `min_size` pixels, or more."""
+        """Keep faces with a score ≥ `min_score` (0–1) and a shorter side ≥ `min_size` pixels."""
         shorter = (self.boxes[:, 2:] - self.boxes[:, :2]).min(axis=1)
         return self[(self.scores >= min_score) & (shorter >= min_size)]
 
     def to_dicts(self, digits: int = 1) -> list[dict[str, Any]]:
-        """One JSON-ready dictionary a face: box rounded to `digits` decimals, score, and every attribute.
+        """Return one JSON-ready dictionary per face: box rounded to `digits` decimals, score and attributes.
 
-        Embeddings stay out: they are biometric data, and are written where somebody asks for them alone.
+        Embeddings are left out: they are biometric data, and are written only on explicit request.
         """
         return [
             {
@@ -123,7 +123,7 @@ class Faces:
 
 
 def _plain(value: Any) -> Any:
-    """A column's entry as JSON knows it; scores and probabilities to four decimals."""
+    """Convert a column's entry to a plain JSON value; scores and probabilities have four decimals."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     return round(value, 4) if isinstance(value, float) else value

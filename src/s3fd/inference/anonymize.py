@@ -1,7 +1,7 @@
-"""Faces made unrecognisable: a pure function on pixels.
+"""Make faces unrecognisable: a pure function on pixels.
 
-Blurring and pixelating both replace a face by a few mean colours, whatever its size: what is left of a face
-of 2,000 pixels is as little as of one of 20. A Gaussian blur is avoided because it can be undone in part: it
+Blurring and pixelating both replace a face by a few mean colours, whatever its size: as little is left of a
+face of 2,000 pixels as of one of 20. A Gaussian blur is avoided because it can be partly undone: it only
 weakens detail, where a mean over a large cell removes it.
 """
 
@@ -19,21 +19,21 @@ from s3fd.boxes import FloatArray
 from s3fd.inference.pictures import Pixels
 
 Mode = Literal["blur", "pixelate", "fill"]
-"""Mean colours that run into each other, mean colours as squares, or one colour that is the same for all."""
+"""Mean colours that blend into each other, mean colours as squares, or the same colour for all faces."""
 
 Shape = Literal["ellipse", "box"]
-"""What is covered: the box with its margin, or the ellipse in it."""
+"""What is covered: the box with its margin, or the ellipse inscribed in that."""
 
 CELLS = 5
-"""Mean colours that are left along a face's longer side at strength 1. People recognise those they know from
-about 12 × 14 (Sinha and others, "Face recognition by humans", 2006) and now and then from half of that."""
+"""Mean colours that are left along a face's longer side at strength 1. People recognise faces that they know
+from about 12 × 14 (Sinha and others, "Face recognition by humans", 2006), and occasionally from half that."""
 
 MARGIN = 0.25
-"""Covered beside the box, in parts of its sides: hair and ears tell much, and boxes are not exact. From 0.21
-up (half of √2 − 1), the ellipse holds the whole box."""
+"""Margin that is covered around the box, as a fraction of its sides: hair and ears reveal a lot, and boxes
+are not exact. From 0.21 up (half of √2 − 1), the ellipse contains the whole box."""
 
 FILL = (127, 127, 127)
-"""Grey, BGR: not even the colour of the skin is left."""
+"""Grey, BGR: not even the colour of the skin remains."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Style:
 
     Attributes:
         mode: ``blur``, ``pixelate`` or ``fill``.
-        strength: by how much fewer colours are left than `CELLS` along a face's longer side, 1 or more;
-            without a meaning for ``fill``.
-        margin: what is covered on each side of the box, in parts of the box's own side, 0 or more.
+        strength: divisor of `CELLS`, the number of colours left along a face's longer side, 1 or more; it has
+            no effect on ``fill``.
+        margin: margin that is covered on each side of the box, as a fraction of the box's own side, 0 or
+            more.
         shape: ``ellipse`` or ``box``.
     """
 
@@ -54,7 +55,7 @@ class Style:
     shape: Shape = "ellipse"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that is none of these."""
+        """Raise ValueError for an invalid value."""
         for value, known in ((self.mode, get_args(Mode)), (self.shape, get_args(Shape))):
             if value not in known:
                 raise ValueError(f"{value!r} is none of {', '.join(known)}")
@@ -65,9 +66,9 @@ class Style:
 
 
 def anonymize(pixels: Pixels, boxes: FloatArray, style: Style | None = None) -> Pixels:
-    """Copy a picture (H, W, 3) with what is in the boxes (N, 4), in its pixels, made unrecognisable.
+    """Copy a picture (H, W, 3), and make the contents of the boxes (N, 4), in its pixels, unrecognisable.
 
-    Pixels outside the ellipses or boxes stay as they are. What several of them cover is hidden again each
+    Pixels outside the ellipses or boxes stay as they are. Where several overlap, pixels are hidden again each
     time, so that nothing of the original shows.
     """
     style = style or Style()
@@ -78,7 +79,7 @@ def anonymize(pixels: Pixels, boxes: FloatArray, style: Style | None = None) -> 
 
 
 def _hide(canvas: Pixels, box: list[float], style: Style) -> None:
-    """Make what is in one box unrecognisable, in place; an empty box has nothing to hide."""
+    """Make the contents of one box unrecognisable, in place; an empty box has nothing to hide."""
     x1, y1, x2, y2 = box
     if x1 >= x2 or y1 >= y2:
         return
@@ -99,9 +100,10 @@ def _hide(canvas: Pixels, box: list[float], style: Style) -> None:
 
 
 def _ellipse(start: float, end: float, radius: float) -> NDArray[np.float64]:
-    """One axis' share of the ellipse's equation at every pixel from `start` to `end`, (1, pixels).
+    """One axis's term of the ellipse's equation at every pixel from `start` to `end`, (1, pixels).
 
-    Of each pixel the point nearest to the centre counts, so that what the ellipse only touches is covered.
+    The term is that of the pixel's point nearest to the centre, so that pixels that the ellipse only touches
+    are covered too.
     """
     first = start + np.arange(round(end - start), dtype=np.float64)[None]
     nearest = np.where(first > 0, first, np.minimum(first + 1, 0))
@@ -110,7 +112,7 @@ def _ellipse(start: float, end: float, radius: float) -> NDArray[np.float64]:
 
 
 def _obscure(region: Pixels, face: float, style: Style) -> Pixels:
-    """What covers a region (H, W, 3) around a face whose longer side has `face` pixels."""
+    """The cover for a region (H, W, 3) around a face whose longer side has `face` pixels."""
     if style.mode == "fill":
         return np.full_like(region, FILL)
     height, width = region.shape[:2]

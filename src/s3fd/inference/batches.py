@@ -1,7 +1,7 @@
-"""Pictures of different sizes in batches: those that the network sees at the same size share a pass.
+"""Batches of pictures of different sizes: those that the network sees at the same size share a pass.
 
-Nothing is padded to the size of another: that would change what the network finds near it, and take time for
-no picture's pixels.
+No picture is padded to the size of another: padding would change what the network finds near it, and spend
+time on pixels that belong to no picture.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ Shape = tuple[int, int]
 """(width, height) in pixels at which the network sees a picture."""
 
 WINDOW = 4
-"""Batches for which a picture waits for others of its shape. More fills more of them, and holds back more."""
+"""Number of batches for which a picture waits for others of its shape. A larger number fills more batches,
+but holds back more pictures."""
 
 
 def capacity(shape: Shape, batch: int) -> int:
-    """How many pictures of `shape` share a pass: `batch`, or as many as `MAX_INPUT_PIXELS` allows."""
+    """Number of pictures of `shape` that share a pass: `batch`, or as many as `MAX_INPUT_PIXELS` allows."""
     return max(1, min(batch, MAX_INPUT_PIXELS // _pixels(shape)))
 
 
 def passes(shapes: Sequence[Shape], batch: int) -> list[list[int]]:
-    """Indices of the pictures that share a pass, `batch` at most, pass by pass; each is in one of them."""
+    """Indices of the pictures that share a pass, at most `batch`, pass by pass; each is in one pass."""
     same: dict[Shape, list[int]] = {}
     for i, shape in enumerate(shapes):
         same.setdefault(shape, []).append(i)
@@ -46,10 +47,10 @@ def in_batches(
 ) -> Iterator[R]:
     """Apply `function` to lists of items of the same shape; the results come in the order of the items.
 
-    An item waits until there are `batch` of its shape, or as many as `capacity` allows; but no longer than
-    until `WINDOW` times `batch` items have been taken, itself among them, or `WINDOW` times
-    `MAX_INPUT_PIXELS` pixels wait. Then it goes with those of its shape that are there. An item without a
-    shape goes alone and at once.
+    An item waits until there are `batch` items of its shape, or as many as `capacity` allows. It waits at
+    most until `WINDOW` times `batch` items have been taken, including itself, or until `WINDOW` times
+    `MAX_INPUT_PIXELS` pixels are waiting. Then it is processed with the waiting items of its shape. An item
+    without a shape is processed alone and at once.
 
     Raises:
         Exception: what `function` raises.
@@ -67,7 +68,7 @@ def in_batches(
 def _groups(
     items: Iterable[T], shape: Callable[[T], Shape | None], batch: int
 ) -> Iterator[list[tuple[int, T]]]:
-    """Items, with their indices, that go together."""
+    """Yield groups of items, with their indices, that are processed together."""
     waiting: dict[Shape, list[tuple[int, T]]] = {}  # the group with the oldest item comes first
     for i, item in enumerate(items):
         seen = shape(item)
@@ -84,14 +85,14 @@ def _groups(
 
 
 def _too_long(waiting: Mapping[Shape, list[tuple[int, T]]], newest: int, batch: int) -> bool:
-    """Whether the oldest item has waited for `WINDOW` batches, or too many pixels wait."""
+    """Whether the oldest item has waited for `WINDOW` batches, or too many pixels are waiting."""
     oldest = next(iter(waiting.values()))[0][0]
     pixels = sum(_pixels(shape) * len(group) for shape, group in waiting.items())
     return newest - oldest + 1 >= WINDOW * batch or pixels >= WINDOW * MAX_INPUT_PIXELS
 
 
 def _sorted(results: Iterable[tuple[int, R]]) -> Iterator[R]:
-    """Results by their indices, which are 0, 1, 2, …; each as soon as all before it are there."""
+    """Yield results in the order of their indices 0, 1, 2, …, each as soon as all before it are there."""
     early: dict[int, R] = {}
     following = 0
     for i, result in results:

@@ -1,4 +1,4 @@
-"""What a picture shows as a whole, from the attribute of its faces."""
+"""Classify a whole picture by an attribute of its faces."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from s3fd.faces import Faces
 
 @dataclass(frozen=True)
 class Answer:
-    """An attribute of a picture.
+    """An attribute of a whole picture.
 
     Attributes:
-        label: the class; None where there is no face, or none that is sure enough.
-        probability: of the label, 0–1; of the faces' weight, the share that speaks for it.
-        faces: how many there are.
+        label: the class; None if the picture has no face, or none with a label.
+        probability: of `label`, 0–1: the summed weights of the faces that have it, as a share of the area of
+            all faces with a label.
+        faces: number of faces, with or without a label.
     """
 
     label: str | None
@@ -25,13 +26,13 @@ class Answer:
 
 
 def answer(faces: Faces, attribute: str) -> Answer:
-    """Let the faces of a picture say what it shows of `attribute`, one of their columns.
+    """Classify a picture by `attribute`, one of the columns of its faces.
 
-    Each face counts by its area: in a portrait with passers-by, the portrait decides. It gives its class its
-    probability; faces that are unsure give nothing.
+    Each face votes for its label with its area times its probability, so that in a portrait with passers-by,
+    the portrait decides. Faces without a label do not vote.
 
     Raises:
-        KeyError: faces without that attribute.
+        KeyError: the faces do not have that attribute.
     """
     told, sure = faces.attributes[attribute], faces.attributes[f"{attribute}_probability"]
     area = faces.sizes.astype(np.float64) ** 2

@@ -1,4 +1,4 @@
-"""What several looks say of one face, put together: each counts by how well it sees a face of that size."""
+"""Combine the predictions of several looks at a face, weighted by how well each sees a face of that size."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from s3fd.faces import Faces
 from s3fd.inference.pyramid import Look
 
 BEST = 150.0
-"""Geometric mean side, in pixels as the network sees it, of the faces of which it tells most."""
+"""Geometric mean side, in pixels as the network sees it, of the faces whose attributes it predicts best."""
 
 SPREAD = 0.3
-"""Standard deviation of the weights over the logarithm of the size: at half the size it is a fourteenth. With
-`BEST` chosen on the people who are kept for calibration, not on those of the test."""
+"""Standard deviation of the weights over the logarithm of the size: at half of `BEST`, the weight is a
+fourteenth. Both were chosen on the people held out for calibration, not on those of the test."""
 
 SAME = 0.5
-"""Boxes of two looks that overlap by more than this are of one face."""
+"""IoU above which boxes of two looks belong to the same face."""
 
 LEAST = 1e-6
-"""Probabilities under it count as it: nobody is that sure."""
+"""Smallest probability that counts; smaller ones are raised to it, as no prediction is that certain."""
 
 UNASKED = -1e9
-"""Logarithm of the weight of a look that has no say: finite, so that all may have none."""
+"""Logarithm of the weight of a look that does not count: finite, so that no look at all may count."""
 
 
 def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height: int) -> Faces:
-    """Give `faces` the attributes that all looks at a picture of `width` × `height` pixels say together.
+    """Give `faces` the attributes that all looks at a picture of `width` × `height` pixels predict together.
 
-    A look is asked where it found the face as well and sees it whole. Probabilities (N, classes) are
-    averaged as logarithms, as if the looks were independent, and each look's weight is a bell over the size
-    at which it sees the face. So small faces keep what the finest look says, the only one that sees them.
+    A look counts if it found the face too and sees it whole. Probabilities (N, classes) are averaged as
+    logarithms, as if the looks were independent. Each look's weight is a bell curve over the size at which it
+    sees the face. Small faces therefore keep the prediction of the finest look, the only one that sees them.
     """
     if not faces.attributes:
         return faces
@@ -52,14 +52,14 @@ def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height:
             logarithms = np.log(np.maximum(others.attributes[name][chosen[seen]], LEAST))
             total[seen] += share[seen, None] * logarithms
         together = _softmax(total.T).T.astype(own.dtype)
-        attributes[name] = np.where(asked[:, None], together, own)  # a box without an area is like no other
+        attributes[name] = np.where(asked[:, None], together, own)  # a box without an area matches none
     return replace(faces, attributes=attributes)
 
 
 def _opinion(
     faces: Faces, look: Look, found: Faces, width: int, height: int
 ) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Logarithm of a look's weight (N,) for each of `faces`, and which of those it `found` it is, or -1."""
+    """Logarithm of a look's weight (N,) for each of `faces`, and the index of its match in `found`, or -1."""
     if not len(found) or not len(faces):
         return np.full(len(faces), UNASKED, np.float32), np.full(len(faces), -1)
     overlaps = boxes.iou(faces.boxes, found.boxes)

@@ -1,4 +1,4 @@
-"""The detector: a runtime with everything that comes before and after it."""
+"""The detector: a runtime with its pre-processing and post-processing."""
 
 from __future__ import annotations
 
@@ -28,37 +28,38 @@ from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
 
 MIN_SCORE = 0.5
-"""Least score that counts as a face unless the caller says otherwise: with the bundled weights precision is
-95 % and F1 within a point of its best, on their training pictures (``benchmarks/threshold.py``)."""
+"""Default score above which a detection counts as a face: with the bundled weights, precision is 95 % and F1
+within a point of its best, on their training pictures (``benchmarks/threshold.py``)."""
 
 DECODERS = 2
-"""Threads of `Detector.many` that decode: one would keep a GPU waiting, and two processors have no more."""
+"""Decoding threads of `Detector.many`: one would keep a GPU waiting, and two processors cannot run more."""
 
 AnyPicture = str | os.PathLike[str] | Image.Image | NDArray[Any]
 """A file name, a Pillow picture, or an array (H, W, 3) uint8 in OpenCV's order: blue, green, red.
 
-OpenCV's own functions do not tell a type checker that theirs are uint8, so that this cannot ask for it.
+OpenCV's type annotations do not say that its functions return uint8, so this type cannot require it.
 """
 
 
 @dataclass(frozen=True)
 class Detector:
-    """Finds the faces of a picture: ``detector("photo.jpg")``.
+    """Finds the faces in a picture: ``detector("photo.jpg")``.
 
-    Threads may share one. It cannot be sent to another process, which opens its own.
+    Threads can share a detector. It cannot be sent to another process, which has to open its own.
 
     Attributes:
         runtime: the network.
-        size: longest side of what the network sees: pixels, ``vga`` (640) or ``original``, which shrinks
-            what is over 16 megapixels; or ``auto``: faces of every size in a picture without a limit, seen at
-            several scales and in tiles (`s3fd.inference.pyramid`), as smaller pictures are at ``vga``.
-        min_score: faces score over this, 0–1.
-        iou: of two boxes that overlap by more than this, the weaker goes.
-        before_nms: most boxes that are compared with each other.
+        size: longest side that the network sees: a number of pixels, ``vga`` (640) or ``original``, which
+            shrinks pictures over 16 megapixels. With ``auto``, the network sees a picture of any size at
+            several scales and in tiles, to find faces of every size (`s3fd.inference.pyramid`). At ``vga``,
+            it does so for smaller pictures.
+        min_score: only faces that score over this are found, 0–1.
+        iou: of two boxes whose IoU is over this, the one with the lower score is removed.
+        before_nms: most boxes that enter non-maximum suppression.
         after_nms: most faces of a picture; with ``auto``, of each look at a part of it.
-        attributes: what else to tell of every face, such as ``("gender",)``.
-        min_probability: an attribute less probable than this is left open.
-        embeddings: whether every face gets a vector that says how alike it is to others.
+        attributes: attributes to predict for every face, such as ``("gender",)``.
+        min_probability: a face gets no label for an attribute whose probability is under this.
+        embeddings: whether every face gets a vector that measures how alike it is to other faces.
     """
 
     runtime: Runtime = field(repr=False)
@@ -72,7 +73,7 @@ class Detector:
     embeddings: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an option out of its range, or if the network does not tell what is asked."""
+        """Raise ValueError for an option out of range, or outputs that the network does not have."""
         check_size(self.size)
         for name in ("min_score", "iou", "min_probability"):
             _check_share(name, getattr(self, name))
@@ -92,7 +93,7 @@ class Detector:
     def __call__(
         self, picture: AnyPicture, *, size: Size | None = None, min_score: float | None = None
     ) -> Faces:
-        """Find the faces of a picture; `size` and `min_score` replace the detector's own for this call.
+        """Find the faces in a picture; `size` and `min_score` replace the detector's own for this call.
 
         Boxes are in pixels of the full upright picture and end at its edges. Each attribute gives two
         columns: its name, with the most probable class or None, and ``NAME_probability``.
@@ -100,8 +101,7 @@ class Detector:
         Raises:
             PictureError: a file that cannot be read as a picture.
             TypeError: neither a file name, nor a Pillow picture, nor an array.
-            ValueError: an array of another shape or type, a `size` that is none, or a `min_score` that is not
-                in 0–1.
+            ValueError: an array of another shape or type, an invalid `size`, or a `min_score` outside 0–1.
         """
         size = self.size if size is None else size
         return self.find(self.prepare(picture, size), size=size, min_score=min_score)
@@ -109,7 +109,7 @@ class Detector:
     def prepare(self, picture: AnyPicture, size: Size | None = None) -> Picture:
         """Decode a picture as far as `find` needs it: the part of the work that can run ahead in a thread.
 
-        Raises as a call of the detector does.
+        It raises the same errors as a call of the detector.
         """
         size = self.size if size is None else size
         if isinstance(picture, (str, os.PathLike)):
@@ -126,10 +126,10 @@ class Detector:
         return Picture(picture, width=picture.shape[1], height=picture.shape[0])
 
     def fit(self, picture: Picture, size: Size | None = None) -> Picture:
-        """Resize a prepared picture to what the network sees, the rest of the work that can run ahead.
+        """Resize a prepared picture to what the network sees: the rest of the work that can run ahead.
 
-        `find` finds the same in it at this `size`. It often takes less memory. Nothing changes where the
-        network sees it at several scales.
+        At this `size`, `find` finds the same faces in the result, which often takes less memory. A picture
+        that the network sees at several scales stays as it is.
         """
         size = self.size if size is None else size
         if size == "auto" or at_several_scales(picture.width, picture.height, size):
@@ -142,7 +142,7 @@ class Detector:
     def seen(self, picture: Picture, size: Size | None = None) -> tuple[int, int] | None:
         """(width, height) at which the network sees a picture; None at ``auto``, where there are several.
 
-        Of a small picture at ``vga`` it is the largest, by which all others are known.
+        For a small picture at ``vga``, it is the largest of several, which determines the others.
         """
         size = self.size if size is None else size
         return None if size == "auto" else network_size(picture.width, picture.height, size)
@@ -155,22 +155,24 @@ class Detector:
         size: Size | None = None,
         min_score: float | None = None,
     ) -> Iterator[Faces | PictureError]:
-        """Find the faces of many pictures, in order; the next ones are decoded meanwhile in threads.
+        """Find the faces in many pictures, in order; the next ones are decoded in threads meanwhile.
 
-        A picture that cannot be read gives its `PictureError` in the place of its faces; the others go on.
+        A picture that cannot be read gives a `PictureError` in place of its faces; the others are not
+        affected.
 
-        Up to `batch` pictures that the network sees at the same size share a pass, and a picture is held back
-        for a while until others of its size come (`s3fd.inference.batches`). Nothing is padded to
-        another's size, so that the faces are those of one picture at a time. On a CPU, batches take memory
-        and no less time.
+        Up to `batch` pictures that the network sees at the same size share a pass. A picture is held back
+        for a while until others of its size arrive (`s3fd.inference.batches`). No picture is padded to the
+        size of another, so the faces are the same as with one picture at a time. On a CPU, batches take
+        memory and save no time.
 
         Raises:
-            TypeError: a single file name in the place of several; at its place, something that is no picture.
-            ValueError: a `batch` under 1; at the first picture, a `size` that is none or a `min_score` out of
-                0–1; at its place, an array of another shape or type.
+            TypeError: a single file name instead of several; when its turn comes, an item that is not a
+                picture.
+            ValueError: a `batch` under 1; at the first picture, an invalid `size` or a `min_score` outside
+                0–1; when its turn comes, an array of another shape or type.
         """
         single: object = everything
-        if isinstance(single, (str, bytes)):  # each of its letters would be taken for a file name
+        if isinstance(single, (str, bytes)):  # each of its letters would be treated as a file name
             raise TypeError(f"many takes any number of pictures: [{single!r}] is a list with one")
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
@@ -180,13 +182,13 @@ class Detector:
         )
 
     def find(self, picture: Picture, *, size: Size | None = None, min_score: float | None = None) -> Faces:
-        """Find the faces of a prepared picture; see `__call__`."""
+        """Find the faces in a prepared picture; see `__call__`."""
         return self.find_many([picture], size=size, min_score=min_score)[0]
 
     def find_many(
         self, prepared: Sequence[Picture], *, size: Size | None = None, min_score: float | None = None
     ) -> list[Faces]:
-        """Find the faces of each of some prepared pictures.
+        """Find the faces in each of several prepared pictures.
 
         Those that the network sees at the same size share a pass of up to `MAX_INPUT_PIXELS` pixels.
         """
@@ -195,11 +197,11 @@ class Detector:
     def find_probabilities(
         self, picture: Picture, *, size: Size | None = None, min_score: float | None = None
     ) -> Faces:
-        """Find the faces of a prepared picture, with the probabilities (N, classes) of each attribute."""
+        """Find the faces in a prepared picture, with the probabilities (N, classes) of each attribute."""
         return self._find([picture], size, min_score)[0]
 
     def _prepare_or_error(self, picture: AnyPicture, size: Size | None) -> Picture | PictureError:
-        """Decode and resize a picture, or say why that cannot be."""
+        """Decode and resize a picture, or return the error."""
         try:
             return self.fit(self.prepare(picture, size), size)
         except PictureError as error:
@@ -208,20 +210,20 @@ class Detector:
     def _find_each(
         self, group: list[Picture | PictureError], size: Size | None, min_score: float | None
     ) -> Sequence[Faces | PictureError]:
-        """Find the faces of prepared pictures; an error goes alone and stays."""
+        """Find the faces in prepared pictures; an error comes in a group of its own and is passed through."""
         prepared = [picture for picture in group if isinstance(picture, Picture)]
         found = iter(self.find_many(prepared, size=size, min_score=min_score))
         return [next(found) if isinstance(picture, Picture) else picture for picture in group]
 
     def _tell(self, faces: Faces) -> Faces:
-        """Put answers in the place of the attributes' probabilities."""
+        """Replace the attributes' probabilities with labels."""
         columns: dict[str, NDArray[Any]] = {}
         for name, probabilities in faces.attributes.items():
             columns |= answers(name, self.runtime.classes[name], probabilities, self.min_probability)
         return replace(faces, attributes=columns)
 
     def _find(self, prepared: Sequence[Picture], size: Size | None, min_score: float | None) -> list[Faces]:
-        """Find the faces of prepared pictures, with the probabilities of each attribute."""
+        """Find the faces in prepared pictures, with the probabilities of each attribute."""
         size = self.size if size is None else size
         min_score = self.min_score if min_score is None else min_score
         _check_share("min_score", min_score)
@@ -234,7 +236,7 @@ class Detector:
         return [next(whole) if apart else next(once) for apart in several]
 
     def _find_at_one_scale(self, prepared: Sequence[Picture], size: OneSize, min_score: float) -> list[Faces]:
-        """Find the faces of pictures of which one look is enough."""
+        """Find the faces in pictures for which one look is enough."""
         shapes = [network_size(picture.width, picture.height, size) for picture in prepared]
         found: dict[int, Faces] = {}
         for indices in passes(shapes, len(prepared)):
@@ -244,9 +246,10 @@ class Detector:
         return [found[i] for i in range(len(prepared))]
 
     def _find_at_every_scale(self, prepared: Sequence[Picture], min_score: float) -> list[Faces]:
-        """Find the faces of every size of pictures (`s3fd.inference.pyramid`).
+        """Find faces of every size in pictures (`s3fd.inference.pyramid`).
 
-        Looks of the same size share a pass, as many as there are pictures: those at one picture come singly.
+        Looks of the same size share a pass, at most as many as there are pictures: the looks at a single
+        picture run one by one.
         """
         sizes = [(picture.pixels.shape[1], picture.pixels.shape[0]) for picture in prepared]
         views = [(i, look) for i, size in enumerate(sizes) for look in looks(*size)]
@@ -262,8 +265,8 @@ class Detector:
         ]
 
     def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
-        """Find the faces of pictures (H, W, 3) of one size in one pass, in pixels of these."""
-        # A tile at full resolution is a view into its picture; runtimes take contiguous memory.
+        """Find the faces in pictures (H, W, 3) of the same size in one pass; boxes are in their pixels."""
+        # A tile at full resolution is a view into its picture; runtimes need contiguous memory.
         batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
         asked = {"embedding": True} if self.embeddings else {}
         scores, found, told, cells = self.runtime(batch, self.attributes, **asked)
@@ -284,7 +287,7 @@ class Detector:
         return [self._embed(faces, cells[i], batch.shape[1:3]) for i, faces in enumerate(every)]
 
     def _embed(self, faces: Faces, cells: FloatArray, shape: tuple[int, int]) -> Faces:
-        """Give faces their vectors, of those at the embedding's cells; `shape` is (height, width)."""
+        """Give faces their vectors, read from the embedding's `cells`; `shape` is (height, width)."""
         embedding = self.runtime.embedding
         assert embedding is not None
         vectors = at_boxes(cells, faces.boxes, embedding.layers, shape[1], shape[0])
@@ -292,13 +295,16 @@ class Detector:
 
 
 def _check_share(name: str, value: float) -> None:
-    """Raise ValueError unless the option of this name is a number from 0 to 1."""
+    """Raise ValueError unless the option with this name is a number from 0 to 1."""
     if not 0 <= value <= 1:
         raise ValueError(f"{name} is a number from 0 to 1, not {value}")
 
 
 def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
-    """From pixels of what the network sees, of size `seen`, to those of the full picture, up to its edges."""
+    """Convert boxes from pixels that the network sees, of size `seen`, to pixels of the full picture.
+
+    Boxes are clipped to the picture's edges; those without an area are dropped.
+    """
     full = picture.width, picture.height
     inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
     return replace(faces, boxes=inside)[boxes.area(inside) > 0]
@@ -308,7 +314,7 @@ def needed(size: Size) -> NeededSize | None:
     """How much of a picture has to be decoded for a look at this size; None for all of it.
 
     Raises:
-        ValueError: a `size` that is none.
+        ValueError: an invalid `size`.
     """
     check_size(size)
     if size == "auto":
@@ -320,7 +326,7 @@ def needed(size: Size) -> NeededSize | None:
 def answers(
     name: str, classes: Sequence[str], probabilities: FloatArray, min_probability: float
 ) -> dict[str, NDArray[Any]]:
-    """Columns of an attribute from its `probabilities` (N, classes): the answer or None, and how probable."""
+    """Columns of an attribute from its `probabilities` (N, classes): label or None, and its probability."""
     most = probabilities.max(axis=1, initial=0)
     told = np.array(classes, dtype=object)[probabilities.argmax(axis=1)]
     return {name: np.where(most >= min_probability, told, None), f"{name}_probability": most}
@@ -344,19 +350,20 @@ def load(
 ) -> Detector:
     """Open a face detector: ``faces = s3fd.load()("photo.jpg")``.
 
-    The arguments from `size` on are attributes of the `Detector`, explained there.
+    The arguments from `size` on are attributes of `Detector` and explained there.
 
     Args:
         weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
-        threads: of the network; by default one a processor.
+        threads: of the network; by default one per processor.
         engine: ``onnx``, ``openvino`` or ``torch``; by default the one that the weights are for.
-        device: ``cpu``, ``cuda``, or ``auto``: CUDA where the engine has it, and else the CPU.
-        precision: what the network computes with: ``fp32`` or ``bf16``.
+        device: ``cpu``, ``cuda``, or ``auto``: CUDA if the engine has it, else the CPU.
+        precision: number format in which the network computes: ``fp32`` or ``bf16``.
 
     Raises:
-        EngineError: the engine is not installed, or has no such device or precision here.
+        EngineError: the engine is unknown or not installed, or does not have the device or precision here.
         FileNotFoundError: there is no such file.
-        ValueError: unknown weights, an option out of its range, or an attribute that they do not tell.
+        ValueError: unknown weights, an option out of range, or an attribute or embedding that the weights do
+            not have.
     """
     return Detector(
         open_runtime(weights, threads, engine=engine, device=device, precision=precision),

@@ -1,4 +1,4 @@
-"""Annotated copies of pictures, and the faces cut out of them."""
+"""Draw annotated copies of pictures, and cut the faces out of them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from s3fd.inference.sources import PICTURE_SUFFIXES
 from s3fd.weights.atomic import write_atomically
 
 COLOUR = (60, 220, 60)
-"""Of the boxes and behind the scores, BGR: a green that skin and clothes seldom have."""
+"""Colour of the boxes and behind the captions, BGR: a green that is rare in skin and clothes."""
 
 OUTLINE = (0, 0, 0)
-"""Around the boxes and of the text, BGR, so that they show on any background."""
+"""Colour around the boxes and of the text, BGR, so that they are visible on any background."""
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 MIN_TEXT = 9
 """Height of the smallest digits that are still legible, in pixels."""
 
 WIDEST = 1.6
-"""How much wider than its face a caption may be; a wider one seems to belong to the next face too."""
+"""Largest width of a caption relative to its face; a wider one would seem to belong to the next face too."""
 
 MARGIN = 0.25
-"""What a cut-out shows on each side of the box, in parts of the box's own side: hair, chin and ears."""
+"""Margin of a cut-out on each side of the box, as a fraction of the box's own side: hair, chin and ears."""
 
 LONGEST_SIDES = {
     ".bmp": 65_535,
@@ -41,18 +41,18 @@ LONGEST_SIDES = {
     ".tiff": 10**6,
     ".webp": 16_383,
 }
-"""Formats that annotated copies can have, and the most pixels a side that each can hold."""
+"""Formats of annotated copies, and the longest side in pixels that each can hold."""
 
 QUALITY = 95
-"""Of JPEG and WebP copies, of 100."""
+"""Quality of JPEG and WebP copies, out of 100."""
 
 
 def draw(pixels: Pixels, faces: Faces) -> Pixels:
     """Copy a picture (H, W, 3) with a box around every face and a caption beside it.
 
-    The caption is the face's score in per cent, or what is told of it: see `captions`. Boxes are in pixels of
-    this picture. Lines and letters grow with the picture. In a crowd some captions are left out: those that
-    are much wider than their face at the smallest legible size, or would hide another face.
+    The caption is the face's score in per cent, or its attributes: see `captions`. Boxes are in pixels of
+    this picture. Lines and letters grow with the picture. In a crowd, some captions are left out: those that
+    are much wider than their face even at the smallest legible size, or would hide another face.
     """
     canvas = pixels.copy()
     height, width = canvas.shape[:2]
@@ -79,10 +79,10 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
 
 
 def captions(faces: Faces) -> list[str]:
-    """What stands beside each face: its score, or its attributes with the probability of each.
+    """Caption of each face: its score, or its attributes with the probability of each.
 
-    An attribute that is left open is a question mark. In a video the number of the face's track comes first;
-    `draw` shows it alone where the rest would not fit.
+    An attribute without a label is shown as a question mark. In a video, the number of the face's track comes
+    first; `draw` shows it alone if the rest does not fit.
     """
     told = [name for name in faces.attributes if f"{name}_probability" in faces.attributes]
     tracked = "track" in faces.attributes
@@ -127,10 +127,10 @@ def _pad(text_height: int) -> int:
 def _place(
     size: tuple[int, int], face: list[int], line: int, taken: FloatArray, width: int, height: int
 ) -> tuple[int, int, int, int] | None:
-    """Where a plate goes: above the face, below it, or along its upper edge; None if there is no free place.
+    """Position of a plate: above the face, below it, or along its upper edge; None if there is no free place.
 
-    One that is wider than the face has its middle over the face's. `taken` (N, 4) are the boxes that it must
-    not touch; `width` and `height` are the picture's.
+    A plate that is wider than the face is centred on it. `taken` (N, 4) are the boxes that it must not
+    overlap; `width` and `height` are the picture's.
     """
     x1, y1, x2, y2 = face
     beyond = max(0, size[0] - (x2 - x1) - line)
@@ -153,9 +153,9 @@ def _write(canvas: Pixels, text: str, scale: float, plate: tuple[int, int, int, 
 
 
 def crop(pixels: Pixels, faces: Faces, margin: float = MARGIN) -> list[Pixels]:
-    """Cut every face out of a picture (H, W, 3), with `margin` of its sides around it.
+    """Cut every face out of a picture (H, W, 3), with a margin of `margin` times its sides around it.
 
-    Boxes are in pixels of this picture. A cut-out ends where the picture does, and has at least one pixel.
+    Boxes are in pixels of this picture. A cut-out ends at the picture's edges, and has at least one pixel.
     """
     height, width = pixels.shape[:2]
     cut = []
@@ -168,11 +168,11 @@ def crop(pixels: Pixels, faces: Faces, margin: float = MARGIN) -> list[Pixels]:
 
 
 def copy_name(relative: Path, longest_side: int) -> Path:
-    """Name of an annotated copy whose longest side has so many pixels, from the picture's own name.
+    """Name of an annotated copy with this longest side in pixels, from the picture's own name.
 
-    It is the same, with ``.png`` after it if the picture's format is not written or cannot hold that many.
-    Lest ``a.gif`` and ``a.gif.png`` share a name, the second has another ``.png`` after it too; and a name
-    without a picture's suffix has two.
+    The name stays the same, or gets ``.png`` appended if copies cannot have the picture's format or it cannot
+    hold that many pixels. So that the copies of ``a.gif`` and ``a.gif.png`` do not share a name, the second
+    gets another ``.png`` too. A name without a picture's suffix gets two.
     """
     fits = longest_side <= LONGEST_SIDES.get(relative.suffix.lower(), 0)
     if fits and not (relative.suffix.lower() == ".png" and _is_picture(relative.stem)):
@@ -181,10 +181,10 @@ def copy_name(relative: Path, longest_side: int) -> Path:
 
 
 def crop_name(relative: Path, face: int) -> Path:
-    """Name of a cut-out: ``photo_0.jpg`` of ``photo.jpg``.
+    """Name of a cut-out: ``photo_0.jpg`` from ``photo.jpg``.
 
-    Lest pictures share a name, another suffix stays, as in ``photo.png_0.jpg``, and so does ``.jpg`` after
-    another. A name without a picture's suffix has ``.jpg`` after it.
+    So that no two pictures share a name, any other suffix stays, as in ``photo.png_0.jpg``, and so does a
+    ``.jpg`` that follows another suffix. A name without a picture's suffix gets ``.jpg`` appended first.
     """
     name = relative.name if _is_picture(relative.name) else f"{relative.name}.jpg"
     plain = relative.suffix == ".jpg" and not _is_picture(relative.stem)
@@ -197,7 +197,7 @@ def _is_picture(name: str) -> bool:
 
 
 def save(pixels: Pixels, path: Path) -> None:
-    """Encode a picture by the suffix of `path` and write it whole or not, with the folders on the way.
+    """Encode a picture by the suffix of `path` and write it atomically, creating missing folders.
 
     Raises:
         OSError: the file cannot be written.
@@ -212,7 +212,7 @@ def save(pixels: Pixels, path: Path) -> None:
     }
     try:
         fits, encoded = cv2.imencode(suffix, pixels, quality.get(suffix, []))
-    except cv2.error:  # OpenCV before 4.9, of what is too large
+    except cv2.error:  # OpenCV before 4.9 raises for a picture that is too large
         fits = False
     if not fits:
         raise ValueError(f"{path}: {suffix} cannot hold this picture")

@@ -1,7 +1,7 @@
-"""The whole way from pictures to come to their records, with what is drawn on the way.
+"""The whole process from a stream of pictures to their records and output pictures.
 
-Each picture is decoded, seen by the network, drawn and written by one thread, and several threads each have a
-picture of their own. So decoding, the network and drawing overlap, and no thread waits for what another does.
+One thread decodes a picture, runs the network on it, draws and writes; several threads each have a picture of
+their own. So decoding, the network and drawing overlap, and no thread waits for another.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from s3fd.video.job import anonymize_video
 
 @dataclass(frozen=True)
 class Outputs:
-    """Folders for pictures; None for none.
+    """Folders for output pictures; with None, such pictures are not written.
 
     Attributes:
         copies: for annotated copies.
-        crops: for the faces cut out.
+        crops: for cut-out faces.
     """
 
     copies: Path | None = None
@@ -49,16 +49,16 @@ def detect(
     workers: int = 2,
     batch: int = 1,
 ) -> Iterator[Record]:
-    """Find the faces of every source, in order.
+    """Find the faces in every source, in order.
 
     Args:
-        detector: its network runs in `workers` threads at a time; see `open_runtime`'s streams.
-        sources: in any number; a few are taken at a time.
+        detector: its network runs in `workers` threads at a time; see the `streams` of `open_runtime`.
+        sources: any number of sources; only a few are taken at a time.
         min_size: faces whose shorter side has fewer pixels are left out.
         outputs: where pictures are written.
-        workers: pictures at work at the same time.
-        batch: pictures of one size that share a pass (`s3fd.inference.batches`). Over 1, passes run one at a
-            time, and the workers decode before and draw after them.
+        workers: number of pictures processed at the same time.
+        batch: number of pictures of the same size that share a pass (`s3fd.inference.batches`). Over 1,
+            passes run one at a time, and the workers decode before them and draw after them.
 
     Raises:
         OSError: something cannot be written to `outputs`.
@@ -82,12 +82,12 @@ def anonymize(
     sound: bool = True,
     workers: int = 2,
 ) -> Iterator[Record | None]:
-    """Write a copy of every source with its faces made unrecognisable, in order, as `detect` goes.
+    """Write a copy of every source with its faces made unrecognisable, in order, as `detect` does.
 
-    Copies have the names of annotated ones. They hold pixels alone, so that no EXIF block with a place or a
-    small copy of the original remains. Of what cannot be read nothing is written; nor is a copy that would
-    replace its own picture. Whole videos become videos, with their sound if `sound`; `every` says of how many
-    frames one is looked at, and None comes after each frame, so that whoever waits can stop.
+    Copies are named like annotated ones. They hold only pixels, so no EXIF block with a place or a small copy
+    of the original remains. Nothing is written for a source that cannot be read, or where the copy would
+    replace the picture itself. Whole videos become videos, with their sound if `sound` is set. The network
+    sees one in `every` frames of a video, and None is yielded after each frame, so that the caller can stop.
 
     Raises:
         OSError: something cannot be written to `folder`.
@@ -101,14 +101,14 @@ def anonymize(
 
 
 def _detect(detector: Detector, min_size: float, outputs: Outputs, source: Source) -> Record:
-    """Decode a source, find its faces, and write what is drawn of them."""
+    """Decode a source, find its faces, and write its output pictures."""
     picture = _prepare(detector, source)
     faces = None if isinstance(picture, str) else detector.find(picture)
     return _finish(min_size, outputs, (source, picture, faces))
 
 
 def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -> Record:
-    """Decode a source, find its faces, and write its copy without them."""
+    """Decode a source, find its faces, and write a copy with them hidden."""
     picture = _prepare(detector, source)
     if isinstance(picture, str):
         return _failure(source, picture)
@@ -130,7 +130,7 @@ Found = tuple[Source, Picture | str, Faces | None]
 
 
 def _prepare(detector: Detector, source: Source) -> Picture | str:
-    """Decode a source, or say why it cannot be."""
+    """Decode a source, or return the reason why it cannot be decoded."""
     if source.error is not None:
         return source.error
     try:
@@ -142,19 +142,19 @@ def _prepare(detector: Detector, source: Source) -> Picture | str:
 
 
 def _prepare_fitted(detector: Detector, source: Source) -> tuple[Source, Picture | str]:
-    """Decode a source and resize it to what the network sees, or say why that cannot be."""
+    """Decode a source and resize it to what the network sees, or return the reason why that fails."""
     picture = _prepare(detector, source)
     return source, picture if isinstance(picture, str) else detector.fit(picture)
 
 
 def _shape(detector: Detector, prepared: tuple[Source, Picture | str]) -> Shape | None:
-    """How large the network sees a picture; None for one that goes through it alone, or not at all."""
+    """Size at which the network sees a picture; None for one that is run alone, or not at all."""
     _, picture = prepared
     return None if isinstance(picture, str) else detector.seen(picture)
 
 
 def _find_each(detector: Detector, group: list[tuple[Source, Picture | str]]) -> list[Found]:
-    """Find the faces of decoded pictures of one shape; what cannot be decoded stays as it is."""
+    """Find the faces in decoded pictures of the same shape; undecodable sources are passed through."""
     faces = iter(detector.find_many([picture for _, picture in group if isinstance(picture, Picture)]))
     return [
         (source, picture, next(faces) if isinstance(picture, Picture) else None) for source, picture in group
@@ -162,25 +162,25 @@ def _find_each(detector: Detector, group: list[tuple[Source, Picture | str]]) ->
 
 
 def _finish(min_size: float, outputs: Outputs, found: Found) -> Record:
-    """Leave small faces out, write what is drawn, and report."""
+    """Leave small faces out, write the output pictures, and return the record."""
     source, picture, faces = found
     if isinstance(picture, str) or faces is None:
         return _failure(source, str(picture))
     faces = faces.filter(min_size=min_size)
     try:
         _write_pictures(source, picture, faces, outputs)
-    except PictureError as error:  # on the second look, or of a copy
+    except PictureError as error:  # when it is decoded again, or when a copy is written
         return _failure(source, error.reason)
     return _success(source, picture, faces)
 
 
 def _failure(source: Source, reason: str) -> Record:
-    """Report a source that cannot be read."""
+    """The record of a source that cannot be read."""
     return Record(source.path, error=reason, frame=source.frame, time=source.time)
 
 
 def _success(source: Source, picture: Picture, faces: Faces, out: str | None = None) -> Record:
-    """Report the faces of a source, and the copy that was written of it."""
+    """The record of a source's faces, and of the copy that was written."""
     return Record(
         source.path, faces, picture.width, picture.height, frame=source.frame, time=source.time, out=out
     )
@@ -200,14 +200,14 @@ def _write_pictures(source: Source, picture: Picture, faces: Faces, outputs: Out
 
 
 def _save(pixels: Pixels, path: Path) -> None:
-    """Write what is made of a picture; raises PictureError if its name, longer than that, is too long."""
+    """Write an output picture; raises PictureError if its name, longer than the source's, is too long."""
     with _nameable(path):
         draw.save(pixels, path)
 
 
 @contextmanager
 def _nameable(path: Path) -> Iterator[None]:
-    """Turn the error of a name that is too long, a fault of one picture alone, into PictureError."""
+    """Turn the error for a name that is too long, which concerns only one picture, into PictureError."""
     try:
         yield
     except OSError as error:
@@ -219,8 +219,8 @@ def _nameable(path: Path) -> Iterator[None]:
 def _whole(source: Source, picture: Picture) -> Pixels:
     """The full-size picture.
 
-    It is decoded once more if what was decoded for the network is reduced: what is drawn must not decide what
-    the network finds.
+    It is decoded again if it was decoded at a reduced size for the network: drawing must not change what the
+    network finds.
     """
     if source.pixels is not None:
         return source.pixels

@@ -1,8 +1,8 @@
-"""An ONNX model with some of its outputs alone, without the operations that only the others need.
+"""Cut an ONNX model down to some of its outputs, without the operations that only the others need.
 
-ONNX Runtime runs every operation of a model, whichever outputs are asked for. Here a model is cut down before
-it is opened, as far as its bytes have to be understood for that: the encoding of protobuf messages
-(https://protobuf.dev/programming-guides/encoding), and the few fields of ``onnx.proto`` that are named below.
+ONNX Runtime runs every operation of a model, whichever outputs are requested. So a model is cut down before
+it is opened. For that, this module understands only the encoding of protobuf messages
+(https://protobuf.dev/programming-guides/encoding) and the few fields of ``onnx.proto`` that are named below.
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 GRAPH = 7
-"""Field of a model."""
+"""Field of a model that holds its graph."""
 
 NODE, OUTPUT = 1, 12
-"""Fields of a graph: its operations, each after those that it takes values from, and what it gives."""
+"""Fields of a graph: its operations, each after those whose values it takes, and its outputs."""
 
 NODE_INPUT, NODE_OUTPUT, OP_TYPE, ATTRIBUTE = 1, 2, 4, 5
 """Fields of an operation."""
 
 VALUE_NAME = 1
-"""Field of an input or output of a graph."""
+"""Field of a graph's input or output that holds its name."""
 
 SUBGRAPHS = (6, 11)
 """Fields of an operation's attribute that hold graphs."""
 
 WITH_SUBGRAPHS = (b"If", b"Loop", b"Scan", b"SequenceMap")
-"""Operations that have attributes of that kind."""
+"""Operations that have such attributes."""
 
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
-"""How the value of a field is written."""
+"""Wire types: how the value of a field is encoded."""
 
 
 class Field(NamedTuple):
-    """A field of a message: its number, its value's bytes, and those of all of it."""
+    """A field of a message: its number, the bytes of its value, and the bytes of the whole field."""
 
     number: int
     value: memoryview
@@ -41,12 +41,12 @@ class Field(NamedTuple):
 
 
 def keep(model: bytes, outputs: Collection[str]) -> bytes:
-    """Cut a model down to these outputs and what they are computed from.
+    """Cut a model down to these outputs and the operations that they are computed from.
 
-    Weights stay, used or not: ONNX Runtime drops those that are not.
+    Weights stay, whether used or not: ONNX Runtime drops unused ones.
 
     Raises:
-        ValueError: `model` is no such message, or has not all of the outputs.
+        ValueError: `model` is not an ONNX model, or lacks one of the outputs.
     """
     wanted = {name.encode() for name in outputs}
     parts: list[bytes | memoryview] = []
@@ -63,7 +63,7 @@ def keep(model: bytes, outputs: Collection[str]) -> bytes:
 
 
 def _cut(graph: memoryview, wanted: set[bytes]) -> bytes:
-    """A graph's bytes with the outputs that are `wanted`, and the operations that these need."""
+    """Bytes of a graph with only the `wanted` outputs and the operations that these need."""
     fields = list(_fields(graph))
     dropped = set()
     missing = set(wanted)
@@ -89,7 +89,7 @@ def _cut(graph: memoryview, wanted: set[bytes]) -> bytes:
 
 
 def _inputs(node: list[Field]) -> Iterator[bytes]:
-    """Names of the values that an operation takes, also within graphs of its own."""
+    """Names of the values that an operation takes, including those taken in its subgraphs."""
     nested = any(part.number == OP_TYPE and bytes(part.value) in WITH_SUBGRAPHS for part in node)
     for part in node:
         if part.number == NODE_INPUT:
@@ -101,7 +101,7 @@ def _inputs(node: list[Field]) -> Iterator[bytes]:
 
 
 def _values(graph: memoryview) -> Iterator[bytes]:
-    """Names of the values that a graph within an operation takes or hands on."""
+    """Names of the values that an operation's subgraph takes or returns."""
     for field in _fields(graph):
         if field.number == NODE:
             yield from _inputs(list(_fields(field.value)))
@@ -110,7 +110,7 @@ def _values(graph: memoryview) -> Iterator[bytes]:
 
 
 def _fields(message: memoryview) -> Iterator[Field]:
-    """The fields of a message, in order; raises ValueError where it is none."""
+    """Yield the fields of a message, in order; raises ValueError if it is not a message."""
     start = 0
     while start < len(message):
         tag, at = _read_varint(message, start)
@@ -131,7 +131,7 @@ def _fields(message: memoryview) -> Iterator[Field]:
 
 
 def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, seven bits a byte, lowest first, and where it ends."""
+    """The number that begins at `at`, seven bits per byte, lowest first, and the position after it."""
     value = shift = 0
     for i in range(at, len(message)):
         byte = message[i]
@@ -143,7 +143,7 @@ def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 def _varint(value: int) -> bytes:
-    """A number as `_read_varint` reads it."""
+    """Encode a number as `_read_varint` reads it."""
     digits = []
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""An ONNX model in ONNX Runtime, the engine that comes with the package."""
+"""Run an ONNX model in ONNX Runtime, the engine that comes with the package."""
 
 from __future__ import annotations
 
@@ -36,23 +36,21 @@ from s3fd.inference.runtime import (
     share,
 )
 
-onnxruntime.disable_telemetry_events()  # on Windows, where it does not look at what `s3fd` sets
+onnxruntime.disable_telemetry_events()  # for Windows, where it ignores the variable that `s3fd` sets
 
 CUDA = "CUDAExecutionProvider"
 
 SPIN = "100"
-"""Microseconds for which a thread looks out for work before it sleeps: one operation mostly follows another
-in less."""
+"""Microseconds for which an idle thread spins before it sleeps: the next operation usually starts sooner."""
 
 OPEN_ERRORS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotSupported)
-"""What ONNX Runtime raises on a file it cannot open; they have no base class of their own."""
+"""What ONNX Runtime raises for a file that it cannot open; these errors have no base class of their own."""
 
 
 class OnnxRuntime:
-    """A model in ONNX Runtime that answers as `s3fd.inference.runtime.Runtime`.
+    """A model in ONNX Runtime, as an implementation of `s3fd.inference.runtime.Runtime`.
 
-    It runs the model without the operations that are only needed for what was not asked for: for attributes,
-    or for the embedding.
+    It skips operations that only compute what was not requested: attributes or the embedding.
     """
 
     engine = "onnx"
@@ -60,14 +58,15 @@ class OnnxRuntime:
     def __init__(
         self, path: str | os.PathLike[str], threads: int | None = None, device: str = "auto"
     ) -> None:
-        """Open the model at `path`; every call runs in `threads` threads, by default one a processor.
+        """Open the model at `path`; every call runs in `threads` threads, by default one per processor.
 
-        On `device` ``auto`` it runs on the GPU if the installed ONNX Runtime has CUDA, else on the CPU.
+        With `device` ``auto``, it runs on the GPU if the installed ONNX Runtime supports CUDA, else on the
+        CPU.
 
         Raises:
-            EngineError: `device` is ``cuda``, and this ONNX Runtime has none or cannot start it.
+            EngineError: `device` is ``cuda``, and this ONNX Runtime lacks CUDA or cannot start it.
             FileNotFoundError: there is no such file.
-            ValueError: the file is no ONNX model, or its inputs and outputs are not those of `Runtime`.
+            ValueError: the file is not an ONNX model, or its inputs and outputs are not those of `Runtime`.
         """
         path = existing(path)
         self._threads = threads or processors()
@@ -87,7 +86,7 @@ class OnnxRuntime:
         self.classes = parse_classes(metadata.get("attributes", "{}"))
         self.embedding = parse_embedding(metadata.get(EMBEDDING))
         self._model = None if faces_alone is None else model
-        self._opened: dict[tuple[bool, bool], Any] = {}  # by whether attributes and the embedding are told
+        self._opened: dict[tuple[bool, bool], Any] = {}  # by whether attributes and embedding are requested
         self._lock = Lock()
 
     @property
@@ -98,7 +97,7 @@ class OnnxRuntime:
     def __call__(
         self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
     ) -> AnchorOutputs:
-        """Run a batch of pictures of one size: see `Runtime`."""
+        """Run a batch of pictures of the same size: see `Runtime`."""
         asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
         session = self._session(bool(attributes), embedding) if attributes or embedding else self._faces
         scores, boxes, *told = session.run(asked, {INPUT: np.ascontiguousarray(pictures)})
@@ -106,11 +105,11 @@ class OnnxRuntime:
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
     def _open(self, model: Path | bytes) -> Any:
-        """Open a model, or the bytes of one."""
+        """Open a model from its file or from its bytes."""
         return onnxruntime.InferenceSession(model, session_options(self._threads), providers=self._providers)
 
     def _session(self, attributes: bool, embedding: bool) -> Any:
-        """What tells more than faces; it is opened when it is asked for the first time."""
+        """Return the session that also computes attributes or the embedding; it is opened on first use."""
         if self._model is None:
             return self._faces
         with self._lock:
@@ -121,44 +120,44 @@ class OnnxRuntime:
 
 
 def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:
-    """Open a model as `open_runtime` does; raises EngineError for another precision than ``fp32``."""
+    """Open a model as `open_runtime` does; raises EngineError for any precision but ``fp32``."""
     if precision != "fp32":
         raise EngineError(f"the engine onnx has no {precision}: it runs a model as it was exported")
     return OnnxRuntime(path, share(threads, streams), device)
 
 
 def _faces_alone(model: bytes) -> bytes | None:
-    """A model that tells nothing but faces; None if that is all it does, or it is not what it should be."""
+    """Cut a model down to finding faces; None if it does nothing else, or is not a valid model."""
     try:
         faces_alone = keep(model, OUTPUTS)
     except ValueError:
-        return None  # ONNX Runtime says better what is wrong with it
+        return None  # ONNX Runtime describes better what is wrong with it
     return faces_alone if len(faces_alone) < len(model) else None
 
 
 def session_options(threads: int) -> Any:
-    """Session options for pictures of ever different sizes.
+    """Session options for pictures of constantly changing sizes.
 
-    ONNX Runtime's own choice of threads also pins them, and prints errors where a container forbids that.
-    A thread that has nothing to do looks out for work for a moment, and not, as is ONNX Runtime's choice, for
-    some 30 ms: those would be taken from whatever else is to be done, such as decoding, drawing, or another
-    program's work. (Versions that do not know one of the two settings ignore it.)
+    The number of threads is explicit: if ONNX Runtime chooses it, it also pins the threads, and prints errors
+    where a container forbids that. An idle thread spins only briefly, not for ONNX Runtime's default of some
+    30 ms, which would take time from other work, such as decoding, drawing, or other programs. (Versions that
+    do not know one of the two settings ignore it.)
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors only: warnings would mix with the caller's output
-    options.enable_mem_pattern = False  # a pattern a picture size would be kept for ever
+    options.enable_mem_pattern = False  # one pattern per picture size would be kept forever
     options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
     options.add_session_config_entry("session.force_spinning_stop", "1")  # when a call returns
     return options
 
 
 def _providers(device: str) -> list[Any]:
-    """CUDA, where it is wanted and this build of ONNX Runtime has it, and the CPU.
+    """CUDA, if requested and supported by this build of ONNX Runtime, and then the CPU.
 
-    The heuristic search spares cuDNN's exhaustive benchmark, which would run for every new picture size.
+    The heuristic search avoids cuDNN's exhaustive benchmark, which would run for every new picture size.
     """
     has_cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not has_cuda:

@@ -1,4 +1,4 @@
-"""A model in OpenVINO, Intel's engine: an ``.onnx`` file as it is, or an ``.xml`` file, perhaps quantised."""
+"""Run a model in OpenVINO, Intel's engine: an ``.onnx`` file, or an ``.xml`` file that may be quantised."""
 
 from __future__ import annotations
 
@@ -31,40 +31,41 @@ from s3fd.inference.runtime import (
 )
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
-"""OpenVINO's names of the precisions. Its own default is bf16 wherever the processor has it."""
+"""OpenVINO's names for the precisions. Its own default is bf16 wherever the processor supports it."""
 
 FRAMEWORK = "framework"
-"""Where OpenVINO keeps what an ONNX model's metadata says."""
+"""Key under which OpenVINO keeps an ONNX model's metadata."""
 
 MULTIPLE = 128
-"""Sides of pictures are padded to multiples of this where precision is reduced anyway, so that a folder of
-many shapes comes down to a few: at 640 pixels, from 640 × 640 to 640 × 128, to nine."""
+"""Sides of pictures are padded to multiples of this where precision is reduced anyway. This reduces a folder
+of many shapes to a few: at 640 pixels to nine, from 640 × 640 to 640 × 128."""
 
 QUANTISED = "FakeQuantize"
-"""The operation that tells a model in 8 bits."""
+"""Operation by which a model in 8 bits is recognised."""
 
 RECURRENT = 25
-"""Calls with pictures of one shape after which the model is compiled for that shape: this takes as long as
-some 75 such calls save, and a shape that came so often will come again."""
+"""Calls with pictures of one shape after which the model is compiled for that shape. Compiling takes as long
+as some 75 such calls save, and a shape that occurred this often will occur again."""
 
 FIXED = 6
-"""Most models that are compiled for one shape and kept, of some 40 MB each."""
+"""Most models compiled for one shape that are kept, at some 40 MB each."""
 
 FIXED_PIXELS = 1_500_000
-"""Most pixels of a batch of such a shape. Larger ones gain little and take much memory."""
+"""Most pixels of a batch of such a shape. Larger batches gain little and take much memory."""
 
 REMEMBERED = 100
-"""Shapes whose calls are counted, the latest: a folder may have thousands."""
+"""Number of shapes whose calls are counted, the most recent ones: a folder may have thousands."""
 
 
 class OpenVinoRuntime:
-    """A model in OpenVINO, on the CPU, that answers as `s3fd.inference.runtime.Runtime`.
+    """A model in OpenVINO, on the CPU, as an implementation of `s3fd.inference.runtime.Runtime`.
 
-    As many threads as it has streams run it at the same time; others wait for their turn. It runs the model
-    without the operations that are only needed for what was not asked for: for attributes, or the embedding.
+    As many threads as it has streams can run it at the same time; others wait for their turn. It skips
+    operations that only compute what was not requested: attributes or the embedding.
 
-    In bf16, or with a model in 8 bits, it pads pictures at the right and at the bottom (`MULTIPLE`), so that
-    there are anchors beyond their edges. Where the embedding is asked for, it does not: cells are counted.
+    In bf16, or with a model in 8 bits, it pads pictures at the right and at the bottom (`MULTIPLE`), so the
+    outputs include anchors beyond the pictures' edges. If the embedding is requested, it does not pad,
+    because the number of cells must match the size of the pictures.
     """
 
     engine = "openvino"
@@ -77,12 +78,12 @@ class OpenVinoRuntime:
         precision: str = "fp32",
         streams: int = 1,
     ) -> None:
-        """Open the model at `path` with `threads` threads, by default one a processor, divided by streams.
+        """Open the model at `path` with `threads` threads, by default one per processor, for all streams.
 
         Raises:
-            EngineError: `precision` is ``bf16``, and the processor has no such numbers.
+            EngineError: `precision` is ``bf16``, and the processor does not support it.
             FileNotFoundError: there is no such file.
-            ValueError: OpenVINO cannot open the file, or it has not the inputs and outputs of `Runtime`.
+            ValueError: OpenVINO cannot open the file, or its inputs and outputs are not those of `Runtime`.
         """
         path = existing(path)
         self._core = openvino.Core()
@@ -95,11 +96,11 @@ class OpenVinoRuntime:
             model = self._core.read_model(path)
             check_names(path, _names(model.inputs), _names(model.outputs))
             quantised = _quantised(model)
-            if not quantised:  # there, constants are to stay in 8 bits
+            if not quantised:  # in a quantised model, constants must stay in 8 bits
                 _fold_constants(model)
             self._model = model
             faces = _keeping(model, OUTPUTS)
-            self._models = {(False, False): faces}  # by whether attributes and the embedding are told
+            self._models = {(False, False): faces}  # by whether attributes and embedding are requested
             self._any = {(False, False): self._compiled(faces)}  # for every shape
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
@@ -114,7 +115,7 @@ class OpenVinoRuntime:
     def __call__(
         self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
     ) -> AnchorOutputs:
-        """Run a batch of pictures of one size: see `Runtime`."""
+        """Run a batch of pictures of the same size: see `Runtime`."""
         asked = [*OUTPUTS, *attributes, *([EMBEDDING] if embedding else [])]
         if not embedding:
             pictures = _padded(pictures, self._multiple)
@@ -124,7 +125,7 @@ class OpenVinoRuntime:
         return AnchorOutputs(scores, boxes, dict(zip(attributes, told, strict=True)), vectors)
 
     def _requests(self, kind: _Kind) -> _Requests:
-        """What runs calls of a kind: the model compiled for every shape, or for a recurrent one."""
+        """Return what runs calls of a kind: the model compiled for every shape, or for a recurring one."""
         with self._lock:
             if kind in self._fixed:
                 self._fixed.move_to_end(kind)
@@ -141,7 +142,7 @@ class OpenVinoRuntime:
             return self._any[kind.told]
 
     def _telling(self, told: tuple[bool, bool]) -> Any:
-        """The model that tells faces, and attributes and the embedding where these are `told`."""
+        """Return the model that predicts faces, and attributes and the embedding if `told` has them."""
         if told not in self._models:
             attributes, embedding = told
             more = [*(self.classes if attributes else ()), *([EMBEDDING] if embedding else ())]
@@ -149,7 +150,7 @@ class OpenVinoRuntime:
         return self._models[told]
 
     def _recurs(self, kind: _Kind) -> bool:
-        """Count a call, and say whether it is time to compile the model for its shape."""
+        """Count a call, and return whether it is time to compile the model for its shape."""
         count = self._calls.pop(kind, 0) + 1
         if count > RECURRENT and math.prod(kind.shape[:3]) <= FIXED_PIXELS:
             return True
@@ -159,28 +160,28 @@ class OpenVinoRuntime:
         return False
 
     def _compiled(self, model: Any) -> _Requests:
-        """Compile a model."""
+        """Compile a model, with a request for each stream."""
         return _Requests(self._core.compile_model(model, "CPU", self._options), self._streams)
 
 
 class _Kind(NamedTuple):
-    """What distinguishes calls: whether attributes and the embedding are told, and the pictures' shape."""
+    """What distinguishes calls: whether attributes and embedding are requested, and the pictures' shape."""
 
     told: tuple[bool, bool]
     shape: tuple[int, ...]
 
 
 class _Requests:
-    """A compiled model, run by as many threads at a time as it has streams."""
+    """A compiled model that as many threads can run at a time as it has streams."""
 
     def __init__(self, compiled: Any, streams: int) -> None:
-        """Make the requests."""
+        """Create one request per stream."""
         self._idle: LifoQueue[Any] = LifoQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
 
     def run(self, pictures: NDArray[np.uint8], names: Sequence[str]) -> list[NDArray[Any]]:
-        """Run a batch, as soon as a request is idle, and return copies of the outputs of these names."""
+        """Run a batch as soon as a request is idle, and return copies of the outputs with these names."""
         request = self._idle.get()
         try:
             request.infer({INPUT: pictures}, share_outputs=True)
@@ -199,22 +200,22 @@ def open_openvino(
 
 
 def _touch_a_tensor() -> None:
-    """Let OpenVINO prepare for NumPy's arrays in this thread.
+    """Let OpenVINO initialise its support for NumPy arrays in this thread.
 
-    It does so when a tensor is first read, holding a lock of its own while it waits for Python's; if two
-    threads do that at once, each waits for the other for ever (OpenVINO 2026.4).
+    It does so when a tensor is first read, and holds a lock of its own while it waits for Python's. If two
+    threads do that at once, they deadlock (OpenVINO 2026.4).
     """
     _ = openvino.Tensor(np.zeros(1, np.float32)).data
 
 
 def _said(model: Any, key: str) -> str | None:
-    """What a model's metadata says under `key`."""
+    """Value of `key` in a model's metadata; None if there is none."""
     place = [FRAMEWORK, key]
     return model.get_rt_info(place).astype(str) if model.has_rt_info(place) else None
 
 
 def _fold_constants(model: Any) -> None:
-    """Compute once what depends on no picture, such as the forms of biases: compiling takes a third less."""
+    """Compute once what depends on no picture, such as shapes of biases: compiling takes a third less."""
     passes = Manager()
     passes.register_pass(ConstantFolding())
     passes.run_passes(model)
@@ -226,7 +227,7 @@ def _quantised(model: Any) -> bool:
 
 
 def _padded(pictures: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Pictures (N, H, W, 3) with H and W rounded up to multiples, the rest in `FILL_BGR`."""
+    """Pad pictures (N, H, W, 3) with `FILL_BGR` so that H and W are multiples of `multiple`."""
     count, height, width, _ = pictures.shape
     shape = count, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3
     if shape == pictures.shape:
@@ -238,7 +239,7 @@ def _padded(pictures: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
 
 
 def _keeping(model: Any, outputs: Sequence[str]) -> Any:
-    """A copy of an `openvino.Model` with these outputs alone."""
+    """A copy of an `openvino.Model` with only these outputs."""
     kept = model.clone()
     for result in kept.get_results():
         if result.output(0).get_names().isdisjoint(outputs):
@@ -252,15 +253,15 @@ def _names(ports: Sequence[Any]) -> set[str]:
 
 
 def _options(threads: int, precision: str, streams: int) -> dict[str, Any]:
-    """Properties of the CPU for pictures of ever different sizes.
+    """CPU properties for pictures of constantly changing sizes.
 
-    What the CPU prepares for a size is kept for so many operations that the frames of a video go through
-    without delay, and a folder of many sizes in bounded memory.
+    OpenVINO caches what it prepares for a size, operation by operation. The cache is large enough for the
+    frames of a video to run without delay, and small enough to bound the memory for a folder of many sizes.
     """
     return {
         "INFERENCE_NUM_THREADS": max(threads, streams),
         "NUM_STREAMS": streams,
         "ENABLE_CPU_PINNING": False,  # two processes would share some processors and leave others idle
         "INFERENCE_PRECISION_HINT": HINTS[precision],
-        "CPU_RUNTIME_CACHE_CAPACITY": 500,  # its own choice, 5,000, comes to hundreds of megabytes
+        "CPU_RUNTIME_CACHE_CAPACITY": 500,  # the default, 5,000, takes hundreds of megabytes
     }

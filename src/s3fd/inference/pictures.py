@@ -1,8 +1,8 @@
-"""Pictures as files have them, turned into what the network takes: BGR, 8 bits, upright.
+"""Decode picture files into what the network takes: upright pixels in BGR order with 8 bits per channel.
 
-Pillow decodes. A picture is converted strip by strip, and only at the size that is needed, so that a large
-one takes little more memory than Pillow's own copy of it. JPEG files are decoded at a reduced scale to begin
-with.
+Pillow decodes the files. A picture is converted strip by strip, and only at the size that is needed, so that
+a large one takes little more memory than Pillow's own copy of it. JPEG files are decoded at a reduced scale
+from the start.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ Pixels = NDArray[np.uint8]
 """A picture: (H, W, 3) uint8, blue, green, red."""
 
 NeededSize = Callable[[int, int], tuple[int, int]]
-"""From the (width, height) of the upright picture to the least (width, height) that is of use."""
+"""Maps the (width, height) of the upright picture to the smallest (width, height) that is useful."""
 
 Source = str | os.PathLike[str] | bytes | BinaryIO
 """A file name, a file's bytes, or an open binary file."""
 
 MAX_PIXELS = 512_000_000
-"""Largest picture that is decoded; a larger one is taken for a decompression bomb."""
+"""Most pixels of a picture that is decoded; a larger one is treated as a decompression bomb."""
 
 BACKGROUND = (255, 255, 255)
-"""What shows through transparent pixels: white, as on most pages."""
+"""Colour that shows through transparent pixels: white, as on most pages."""
 
 EXECUTED_FORMATS = ("EPS", "WMF")
-"""Formats that Pillow hands to another program or the system to draw: refused."""
+"""Formats that Pillow passes to another program or to the system to draw: they are refused."""
 
 STRIP_PIXELS = 4_000_000
-"""Pixels converted at a time."""
+"""Number of pixels converted at a time."""
 
 DECODE_ERRORS = (
     OSError,
@@ -59,29 +59,29 @@ DECODE_ERRORS = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-    Warning,  # where a program has warnings raised
+    Warning,  # if a program turns warnings into errors
 )
-"""What Pillow's decoders raise on damaged files."""
+"""What Pillow's decoders raise for damaged files."""
 
 
 class PictureError(UnusableError):
     """A picture that cannot be read; the message is one line.
 
     Attributes:
-        name: the file, or what else the picture is known by.
+        name: the file, or another name for the picture.
         reason: why it cannot be read.
     """
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, perhaps at a reduced scale.
+    """A decoded picture, possibly at a reduced scale.
 
     Attributes:
         pixels: (H, W, 3) uint8 BGR, upright.
         width: of the full upright picture in pixels.
         height: of the full upright picture in pixels.
-        scale: pixels of the full picture to each of `pixels`, along x and y.
+        scale: full-size pixels per pixel of `pixels`, along x and y.
     """
 
     pixels: Pixels
@@ -91,19 +91,19 @@ class Picture:
 
     @property
     def extent(self) -> tuple[float, float]:
-        """(width, height) of `pixels` in full-size pixels; the last may lie partly outside the picture."""
+        """(width, height) of `pixels` in full-size pixels; it may extend slightly beyond the picture."""
         return self.pixels.shape[1] * self.scale[0], self.pixels.shape[0] * self.scale[1]
 
 
 def read(source: Source) -> Pixels:
     """Decode a picture at its full size: (H, W, 3) uint8 BGR, upright as its EXIF orientation says.
 
-    Of an animation the first frame is taken. Transparent pixels show `BACKGROUND`. 16-bit greys keep their
-    upper 8 bits; the range of 32-bit integers and of floating point is guessed from
-    the values (0–1, 0–255, 0–65535, or their extremes).
+    The first frame of an animation is used. Transparent pixels show `BACKGROUND`. 16-bit greys are scaled
+    from 0–65535 to 8 bits. The range of 32-bit integers and of floating-point values is guessed from the
+    values (0–1, 0–255, 0–65535, or their extremes).
 
     Raises:
-        PictureError: the file is missing, damaged, of no known format, or over `MAX_PIXELS`.
+        PictureError: the file is missing, damaged, of an unknown format, or over `MAX_PIXELS`.
     """
     return load(source).pixels
 
@@ -113,11 +113,11 @@ def load(
 ) -> Picture:
     """Decode a picture as `read` does, but at no more than about twice the size that `needed` asks for.
 
-    The size of the full picture is kept beside the pixels; without `needed` the pixels have that size. With
-    `formats`, by Pillow's names of them, no other is tried.
+    The result also holds the size of the full picture; without `needed`, the pixels have that size. With
+    `formats`, which are Pillow's names of formats, no other format is tried.
 
     Raises:
-        PictureError: the file is missing, damaged, of no known format, or over `MAX_PIXELS`.
+        PictureError: the file is missing, damaged, of an unknown format, or over `MAX_PIXELS`.
     """
     name = _name(source)
     try:
@@ -137,10 +137,10 @@ def load(
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says before any pixel is decoded.
+    """What a picture file declares before any pixel is decoded.
 
     Attributes:
-        format: Pillow's name of it, such as ``JPEG``.
+        format: Pillow's name of the format, such as ``JPEG``.
         width: in pixels, as stored: not yet turned upright.
         height: in pixels, as stored.
     """
@@ -151,7 +151,9 @@ class Header:
 
 
 def header(source: Source, *, formats: tuple[str, ...] | None = None) -> Header:
-    """Read no more of a picture than its header; `formats` as for `load`, which then sees the same picture.
+    """Read only the header of a picture.
+
+    With the same `formats`, `load` reads the same picture.
 
     Raises:
         PictureError: the file is missing, or of none of the formats.
@@ -168,7 +170,7 @@ def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:
     """Convert an opened Pillow picture as `load` does.
 
     Raises:
-        PictureError: its file is damaged, it has no pixels, or its colours are of no known kind.
+        PictureError: its file is damaged, it has no pixels, or its colour mode is unknown.
     """
     try:
         image.load()
@@ -183,10 +185,10 @@ _limit_lock = threading.Lock()
 
 
 def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
-    """Open a picture of these formats, or any.
+    """Open a picture of one of these formats, or of any format if None.
 
     Raises:
-        PictureError: it is HEIC, and what reads that is not installed.
+        PictureError: it is HEIC, and the package that reads HEIC is not installed.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
@@ -202,7 +204,8 @@ def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFil
 def _opened(file: str | os.PathLike[str] | BinaryIO, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
     """Open a file under this module's limit on a picture's size instead of Pillow's.
 
-    Pillow's is a global that it looks at while opening: it is put back at once; opening takes microseconds.
+    Pillow's limit is a global, which it reads while opening. Opening takes microseconds, and the limit is
+    restored at once.
     """
     with _limit_lock:
         theirs = Image.MAX_IMAGE_PIXELS
@@ -223,7 +226,7 @@ def _start(file: str | os.PathLike[str] | BinaryIO) -> bytes:
 
 
 def _check(image: ImageFile.ImageFile, name: str) -> None:
-    """Refuse what is too large or would start another program."""
+    """Refuse a picture that is too large or would start another program."""
     if image.width * image.height > MAX_PIXELS:
         limit = f"{MAX_PIXELS // 10**6} megapixels"
         raise PictureError(name, f"{image.width} × {image.height} pixels are over the limit of {limit}")
@@ -232,14 +235,14 @@ def _check(image: ImageFile.ImageFile, name: str) -> None:
 
 
 def _name(source: Source) -> str:
-    """What to call a source in a message."""
+    """Name of a source in messages."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return str(getattr(source, "name", "picture"))
 
 
 def _reason(error: BaseException) -> str:
-    """One line that says what a decoder's exception means."""
+    """One line that explains a decoder's exception."""
     if isinstance(error, UnidentifiedImageError):
         return "not a picture of a known format"
     if isinstance(error, MemoryError):
@@ -250,16 +253,16 @@ def _reason(error: BaseException) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1, which is upright, where it is missing or the EXIF block is damaged."""
+    """The EXIF orientation, 1 to 8; 1 (upright) if it is missing or the EXIF block is damaged."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except DECODE_ERRORS:  # the picture itself may well be whole
+    except DECODE_ERRORS:  # the picture itself may be intact
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Swap width and height for the orientations that lie on their side; its own inverse."""
+    """Swap width and height for orientations that turn a picture on its side; its own inverse."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
@@ -277,11 +280,12 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
 def _convert(
     image: Image.Image, size: tuple[int, int], needed: NeededSize | None, draft_scale: float = 1
 ) -> Picture:
-    """Convert a loaded picture, whose file has `size` (width, height) pixels, strip by strip.
+    """Convert a loaded picture strip by strip.
 
-    `draft_scale` is how many times larger the file's picture is.
+    `size` is the (width, height) in pixels of the picture in its file, and `draft_scale` how many times
+    larger that is than the loaded picture.
     """
-    # Only now, because PNG may put its EXIF block at the end, and Pillow turns TIFF upright while loading.
+    # Read only now: PNG may have its EXIF block at the end, and Pillow turns TIFF upright while loading.
     orientation = _orientation(image)
     full = _upright(size, orientation)
     width, height = _upright(needed(*full), orientation) if needed else image.size
@@ -295,7 +299,7 @@ def _convert(
         strip = image if whole else image.crop((0, top, image.width, min(top + rows, image.height)))
         rgb = _to_rgb(strip, low, high)
         rgb = rgb if step == (1, 1) else rgb.reduce(step)
-        # OpenCV swaps the channels ten times as fast as NumPy, which goes backwards byte by byte.
+        # OpenCV swaps the channels ten times as fast as NumPy, which steps backwards byte by byte.
         cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR, dst=pixels[top // step[1] :][: rgb.height])
     scale = _upright(step, orientation)
     return Picture(_turn(pixels, orientation), *full, (scale[0] * draft_scale, scale[1] * draft_scale))
@@ -304,8 +308,9 @@ def _convert(
 def _range(image: Image.Image) -> tuple[float, float]:
     """The values of a 16-bit, 32-bit or floating-point picture that stand for black and white.
 
-    16-bit greys use all of 0–65535. The wider modes do not say what they use: the narrowest usual range that
-    holds the picture's values is taken (0–1 for floating point, 0–255, 0–65535), or else their own extremes.
+    16-bit greys use all of 0–65535. The wider modes do not declare their range. The narrowest usual range
+    that holds the picture's values is used (0–1 for floating point, 0–255, 0–65535), or their extremes if
+    none does.
     """
     if image.mode not in ("I", "F"):
         return 0, 65535
@@ -317,7 +322,7 @@ def _range(image: Image.Image) -> tuple[float, float]:
 
 
 def _extremes(image: Image.Image) -> tuple[float, float]:
-    """Least and largest finite value of a single-channel picture; 0 and 0 if there is none."""
+    """Smallest and largest finite value of a single-channel picture; 0 and 0 if there is none."""
     low, high = np.inf, -np.inf
     rows = max(1, STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
@@ -329,7 +334,7 @@ def _extremes(image: Image.Image) -> tuple[float, float]:
 
 
 def _to_rgb(image: Image.Image, low: float, high: float) -> Image.Image:
-    """Convert to 8-bit RGB; `low` and `high` are the black and white of modes with more than 8 bits."""
+    """Convert to 8-bit RGB; `low` and `high` are black and white in modes with more than 8 bits."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=low, posinf=high, neginf=low)
         grey = (values - low) * (255 / (high - low) if high > low else 0)

@@ -1,4 +1,4 @@
-"""From every anchor's score and box to the faces of a picture."""
+"""Select the faces of a picture from the scores and boxes of all anchors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from s3fd.faces import Faces
 from s3fd.inference.suppression import IOU, suppress
 
 BEFORE_NMS = 5000
-"""Best boxes that suppression looks at. S³FD's demo publishes 400, too few for a crowd of hundreds, of which
-each is found by several anchors; 5,000 is what RetinaFace and YuNet publish."""
+"""Most boxes that enter suppression, the best ones. S³FD's demo publishes 400, too few for a crowd of
+hundreds, where several anchors find each face; 5,000 is what RetinaFace and YuNet publish."""
 
 AFTER_NMS = 750
 """Most faces of a picture: what S³FD's WIDER FACE evaluation keeps (its demo keeps 200)."""
@@ -30,16 +30,16 @@ def select(
     after_nms: int = AFTER_NMS,
     attributes: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> Faces:
-    """Threshold, keep the best, suppress the overlapping.
+    """Threshold the scores, keep the best boxes, and suppress overlapping ones.
 
     Args:
         scores: (A,) in 0–1.
         boxes: (A, 4) xyxy in pixels.
         min_score: only scores over it are kept; at 0, every score over 0.
-        iou: of two boxes that overlap by more than this, the one with the lower score goes.
-        before_nms: most boxes that enter the suppression.
-        after_nms: most boxes that leave it.
-        attributes: (A, …) further columns, such as probabilities of classes, by name.
+        iou: of two boxes whose IoU is over this, the one with the lower score is removed.
+        before_nms: most boxes that enter suppression.
+        after_nms: most boxes that are left after it.
+        attributes: (A, …) additional columns, such as class probabilities, by name.
 
     Returns:
         Faces, best score first, with the rows of `attributes` that belong to them.
@@ -50,7 +50,7 @@ def select(
 
 
 def best(scores: FloatArray, min_score: float, count: int) -> NDArray[np.intp]:
-    """Indices, in no order, of the `count` highest of the scores over `min_score`."""
+    """Indices, in no particular order, of the `count` highest scores over `min_score`."""
     candidates = np.flatnonzero(scores > min_score)
     if len(candidates) > count:
         candidates = candidates[np.argpartition(scores[candidates], -count)[-count:]]

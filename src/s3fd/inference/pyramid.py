@@ -1,13 +1,13 @@
 """Size ``auto``: several looks at a picture, which together find faces of every size, each of them once.
 
-The network is at its best with faces of up to 256 pixels as it sees them; larger ones were rare in its
-training, and it takes their parts for faces. So the picture is seen at several scales, its levels: from full
-resolution down to a longest side of 160 pixels, where a face that fills the picture has a size that the
-network knows. Each level answers for a range of sizes, and neighbouring ranges share an octave, so that a
-face at a limit is not lost between two levels that measure it differently.
+The network works best on faces of up to 256 pixels as it sees them. Larger ones were rare in its training,
+and it mistakes their parts for faces. It therefore sees the picture at several scales, called levels: from
+full resolution down to a longest side of 160 pixels, where a face that fills the picture has a size that the
+network knows. Each level is responsible for a range of face sizes. Neighbouring ranges share an octave, so
+that a face at a limit is not lost between two levels that measure it differently.
 
-A level too large for one look is seen in tiles. They overlap by more than the largest face of the level, so
-that memory is bounded by the tile, and every face is whole in a tile.
+A level that is too large for one look is seen in tiles, so that the tile bounds the memory. Tiles overlap by
+more than the largest face of the level, so that every face lies whole in a tile.
 """
 
 from __future__ import annotations
@@ -27,43 +27,44 @@ from s3fd.inference.suppression import IOU, suppress
 from s3fd.inference.tiles import Tile, inside, tiles
 
 COARSEST = 160
-"""Longest side of the coarsest level: a face that fills the picture has 100 to 150 pixels there."""
+"""Longest side of the coarsest level in pixels: a face that fills the picture has 100 to 150 pixels there."""
 
 MAX_STEP = 2.83
-"""Most by which a level is larger than the next: the square root of 8 and a little, so that equal steps of
-`OCTAVE` or more can always be made. A face of 256 pixels at one level has 90 to 128 at the next, and all
-levels below the finest have together no more than a third of its pixels."""
+"""Largest ratio of the scales of a level and the next coarser one: slightly over the square root of 8, so
+that equal steps of at least `OCTAVE` are always possible. A face of 256 pixels at one level has 90 to 128 at
+the next, and all levels below the finest have together at most a third of its pixels."""
 
 LARGEST = 256
-"""Longer side, as the network sees it, of the largest face that a level answers for. The bundled weights
-begin to fail between 250 and 300 pixels: the anchors reach 512, but the training pictures had 640 pixels."""
+"""Longer side, in pixels as the network sees it, of the largest face that a level is responsible for. The
+bundled weights begin to fail between 250 and 300 pixels: the anchors reach 512, but the training pictures had
+640 pixels."""
 
 OCTAVE = 2.0
-"""Quotient of the sizes between which two neighbouring levels both answer for a face."""
+"""Ratio of the largest to the smallest face size for which two neighbouring levels are both responsible."""
 
 TILE = 2048
-"""Longest side of a tile as the network sees it: four megapixels, a quarter of the most that it sees at any
-other size."""
+"""Longest side of a tile, in pixels as the network sees it. A tile has at most four megapixels, a quarter of
+the limit at any other size."""
 
 CONTEXT = 64
-"""Pixels, as the network sees them, that every face has around it in one of the tiles at least."""
+"""Margin, in pixels as the network sees them, that every face has around it in at least one tile."""
 
 CUT = CONTEXT / 2
-"""A box nearer than this to a tile's edge may be cut off there, and is left to the neighbour, which sees
-more. The other half of `CONTEXT` allows for boxes that reach further than their face."""
+"""A box closer than this to a tile's edge may be cut off there, and is left to the neighbouring tile, which
+sees more of it. The other half of `CONTEXT` allows for boxes that extend beyond their face."""
 
 PART = 0.7
-"""Share of a box inside a larger face from which it is a part of that face."""
+"""Share of a box's area inside a larger face above which it counts as a part of that face."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """A scale at which the picture is seen, and the faces that are taken from it.
+    """A scale at which the network sees the picture, and the range of face sizes taken from it.
 
     Attributes:
-        scale: pixels that the network sees to one of the picture.
-        over: faces are taken whose longer side is over this, in pixels of the picture.
-        under: faces are taken whose longer side is under this.
+        scale: pixels that the network sees per pixel of the picture, along each axis.
+        over: faces are taken if their longer side is over this, in pixels of the picture.
+        under: faces are taken if their longer side is under this, in pixels of the picture.
     """
 
     scale: float
@@ -80,7 +81,7 @@ class Look:
 
     @property
     def seen(self) -> tuple[int, int]:
-        """(width, height) in pixels of what the network sees."""
+        """(width, height) of what the network sees, in pixels."""
         width, height = self.tile.size
         return max(1, round(width * self.level.scale)), max(1, round(height * self.level.scale))
 
@@ -89,29 +90,35 @@ class Look:
         return pixels[self.tile.top : self.tile.bottom, self.tile.left : self.tile.right]
 
     def place(self, faces: Faces) -> Faces:
-        """From pixels that the network sees to pixels of the picture."""
+        """Convert boxes from pixels that the network sees to pixels of the picture."""
         offset = np.array([self.tile.left, self.tile.top] * 2, np.float32)
         placed = rescale(faces.boxes, self.seen, self.tile.size) + offset
         return replace(faces, boxes=placed)
 
     def answers_for(self, found: boxes.FloatArray, width: int, height: int) -> NDArray[np.bool_]:
-        """Which boxes (N, 4) of a picture of `width` × `height` pixels this look sees well, shape (N,)."""
+        """Which boxes (N, 4) this look is responsible for, shape (N,).
+
+        It sees them whole, and their size is in its level's range. The picture has `width` × `height` pixels.
+        """
         longer = (found[:, 2:] - found[:, :2]).max(axis=1, initial=0)
         whole = self.sees_whole(found, width, height)
         seen_well: NDArray[np.bool_] = whole & (longer > self.level.over) & (longer < self.level.under)
         return seen_well
 
     def sees_whole(self, found: boxes.FloatArray, width: int, height: int) -> NDArray[np.bool_]:
-        """Which boxes (N, 4) of a picture of `width` × `height` pixels this look's tile cannot cut, (N,)."""
+        """Which boxes (N, 4) this look's tile cannot cut off, shape (N,).
+
+        The picture has `width` × `height` pixels.
+        """
         return inside(found, self.tile, CUT / self.level.scale, width, height)
 
 
 def levels(width: int, height: int) -> list[Level]:
     """Levels of a picture of `width` × `height` pixels, finest first.
 
-    The finest is the picture at its own size, without a limit; a picture whose longest side is under 640
-    pixels is enlarged to that, as at ``vga``, where faces of a few pixels gain most. The coarsest has a
-    longest side of 160. Those between divide the way into equal steps, none over `MAX_STEP`.
+    The finest level is the picture at its own size, without a limit. A picture whose longest side is under
+    640 pixels is enlarged to that, as at ``vga``, which helps most with faces of a few pixels. The coarsest
+    level has a longest side of 160 pixels. Adjacent levels differ by equal ratios, none over `MAX_STEP`.
     """
     longest = max(width, height)
     finest = max(VGA, longest)
@@ -134,12 +141,13 @@ def looks(width: int, height: int) -> list[Look]:
 
 
 def merge(found: Sequence[tuple[Look, Faces]], width: int, height: int, iou: float = IOU) -> Faces:
-    """One box a face, from what every look found in a picture of `width` × `height` pixels, best score first.
+    """Merge what all looks found in a picture of `width` × `height` pixels into one box per face.
 
-    Each look's boxes, in pixels of the picture, count where it `answers_for` them. A weaker box goes if it
-    overlaps a better one by more than `iou`, or is a part of a better one that its own look could not see
-    whole: an eye of a face that only a coarser level knows, half a face beside a tile's edge. A face before a
-    larger one stays if it has the better score, or the same look saw both.
+    Boxes are in pixels of the picture; the result has the best score first. A look's box counts only if the
+    look `answers_for` it. A box is removed if its IoU with a better one is over `iou`, or if it is a part of
+    a better, larger one that its own look does not answer for: an eye of a face that only a coarser level can
+    see, or half a face at a tile's edge. A face in front of a larger one stays if it has the better score, or
+    if the same look answers for both.
     """
     taken = [(look, faces[look.answers_for(faces.boxes, width, height)]) for look, faces in found]
     everything = concatenate([faces for _, faces in taken])
@@ -149,7 +157,7 @@ def merge(found: Sequence[tuple[Look, Faces]], width: int, height: int, iou: flo
 
 
 def _parts(look: Look, faces: Faces, others: Faces, width: int, height: int) -> NDArray[np.bool_]:
-    """Which of a look's faces are parts of better ones among `others` that it could not see whole, (N,)."""
+    """Which of a look's faces are parts of better ones among `others` that it does not answer for, (N,)."""
     tile = np.array([[look.tile.left, look.tile.top, look.tile.right, look.tile.bottom]], np.float32)
     near = boxes.intersection(others.boxes, tile)[:, 0] > 0
     unseen = others[near & ~look.answers_for(others.boxes, width, height)]
@@ -161,7 +169,7 @@ def _parts(look: Look, faces: Faces, others: Faces, width: int, height: int) -> 
 
 
 def concatenate(found: Sequence[Faces]) -> Faces:
-    """All faces of several results with the same columns, in order; there is at least one result."""
+    """Concatenate at least one result, all with the same columns, in order."""
     vectors = [faces.embeddings for faces in found if faces.embeddings is not None]
     columns = {
         name: np.concatenate([faces.attributes[name] for faces in found]) for name in found[0].attributes

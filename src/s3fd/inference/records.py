@@ -1,4 +1,4 @@
-"""What is reported of each picture, as dictionaries for JSON and as rows for tables."""
+"""The result reported for each picture, as dictionaries for JSON and as rows for tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("path", "frame", "time", "width", "height", "face", "x1", "y1", "x2",
 
 
 def columns(attributes: Sequence[str] = ()) -> tuple[str, ...]:
-    """Columns of a table of faces with these attributes: two more for each, before the error."""
+    """Columns of a table of faces with these attributes: two more per attribute, before the error."""
     told = [column for name in attributes for column in (name, f"{name}_probability")]
     return (*COLUMNS[:-1], *told, COLUMNS[-1])
 
@@ -30,7 +30,7 @@ class Record:
         error: why the picture could not be read.
         frame: number of a video's frame, from 0.
         time: of the frame in seconds.
-        out: file name of the copy that was written of the picture.
+        out: file name of the copy that was written, if any.
     """
 
     path: str
@@ -44,13 +44,13 @@ class Record:
 
     @property
     def found(self) -> int:
-        """How many faces were found."""
+        """Number of faces found."""
         return len(self.faces or ())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON-ready record: path, a video's frame and time, then size and faces, or the error.
 
-        A copy that was written is named after the path.
+        If a copy was written, its file name comes before the size or the error.
         """
         record: dict[str, Any] = {"path": self.path}
         if self.frame is not None:
@@ -62,9 +62,9 @@ class Record:
         return record | {"width": self.width, "height": self.height, "faces": self.faces.to_dicts()}
 
     def to_rows(self) -> list[dict[str, Any]]:
-        """Return one row a face with the keys `COLUMNS` and its attributes, None where empty.
+        """Return one row per face with the keys `COLUMNS` and its attributes, None where empty.
 
-        Without a face it is one row, which has no attributes.
+        Without faces, there is a single row, which has no attributes.
         """
         common = dict.fromkeys(COLUMNS) | {
             "path": self.path,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from s3fd.boxes import FloatArray
 
 OneSize = int | Literal["vga", "original"]
-"""The longest side the network sees, in pixels: ``vga`` is 640, ``original`` leaves the picture as it is.
+"""The longest side that the network sees, in pixels: ``vga`` is 640, ``original`` keeps the picture's own.
 
 At ``vga``, smaller pictures are seen as at ``auto``: see `at_several_scales`."""
 
@@ -19,20 +19,20 @@ Size = OneSize | Literal["auto"]
 """One size, or ``auto``: as many as it takes to find faces of every size (`s3fd.inference.pyramid`)."""
 
 VGA = 640
-"""Longest side of the setting that SCRFD and YuNet publish as "VGA"."""
+"""Longest side, in pixels, of the setting that SCRFD and YuNet call "VGA" in their publications."""
 
 MAX_INPUT_PIXELS = 16_000_000
-"""Most pixels the network sees at once, whatever the one size asked for: this bounds its memory."""
+"""Most pixels that the network sees at once, whatever single size is requested: this bounds its memory."""
 
 FILL_BGR = (104, 117, 123)
 """Colour outside the picture: the mean that the network subtracts, so that it sees zeros there."""
 
 SIZES = "auto, vga, original or the longest side in pixels"
-"""What a user can ask for, in words."""
+"""The sizes that a user can choose from, in words."""
 
 
 def parse_size(text: str) -> Size:
-    """Read a size as a user writes it: ``auto``, ``vga``, ``original``, or a number of pixels.
+    """Parse a size as a user writes it: ``auto``, ``vga``, ``original``, or a number of pixels.
 
     Raises:
         ValueError: anything else, or a number under 1.
@@ -49,11 +49,12 @@ def parse_size(text: str) -> Size:
 
 
 def at_several_scales(width: int, height: int, size: Size) -> bool:
-    """Whether the network sees a picture of `width` × `height` pixels at several scales, at this `size`.
+    """Whether the network sees a picture of `width` × `height` pixels at several scales with this `size`.
 
-    At ``auto`` it does, and at ``vga`` where the picture is smaller than that. Enlarged alone, a portrait of
-    200 pixels would show a face larger than the network knows; left as it is, a crowd of 400 would show faces
-    of a few pixels. All looks together have a third more pixels than the enlarged one.
+    It does at ``auto``, and at ``vga`` if the picture is smaller than that. If such a picture were only
+    enlarged, a portrait of 200 pixels would show a face larger than the network knows. If it were left as it
+    is, a crowd of 400 pixels would show faces of a few pixels. All looks together have a third more pixels
+    than the enlarged picture.
     """
     return size == "auto" or (size == "vga" and max(width, height) < VGA)
 
@@ -61,8 +62,8 @@ def at_several_scales(width: int, height: int, size: Size) -> bool:
 def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
     """(width, height) at which the network sees a picture of `width` × `height` pixels.
 
-    The longest side becomes `size`, enlarging if need be, and the shape is kept as far as whole pixels allow:
-    no side falls under 1. A result over `MAX_INPUT_PIXELS` is shrunk to that.
+    The longest side becomes `size`, even if that enlarges the picture. The aspect ratio is kept as far as
+    whole pixels allow; no side falls under 1. A result over `MAX_INPUT_PIXELS` is shrunk to that.
 
     Raises:
         ValueError: `size` is not a positive number of pixels, ``vga`` or ``original``.
@@ -79,7 +80,7 @@ def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
 
 
 def check_size(size: Size) -> None:
-    """Raise ValueError for what is not a size."""
+    """Raise ValueError if `size` is not a valid size."""
     if size != "auto":
         network_size(1, 1, size)
 
@@ -87,8 +88,8 @@ def check_size(size: Size) -> None:
 def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Resize a picture (H, W, 3) to (height, width, 3).
 
-    Down to a half or less it averages areas; else it interpolates between four pixels, which leaves hardly
-    one out, and takes an eighth of the time.
+    To half a side or less, it averages areas. Otherwise it interpolates between four pixels, which skips
+    hardly any pixel and takes an eighth of the time.
     """
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -98,9 +99,10 @@ def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
 
 
 def rescale(boxes: FloatArray, source: tuple[int, int], target: tuple[float, float]) -> FloatArray:
-    """Boxes (N, 4) in pixels of a picture of size `source`, in pixels of the same picture at size `target`.
+    """Convert boxes (N, 4) in pixels of a picture of size `source` to pixels of the picture at size `target`.
 
-    Both sizes are (width, height). Rounding makes the two axes scale by slightly different factors.
+    Both sizes are (width, height). Because sizes are rounded, the two axes scale by slightly different
+    factors.
     """
     x, y = target[0] / source[0], target[1] / source[1]
     return boxes * np.array([x, y, x, y], dtype=np.float32)

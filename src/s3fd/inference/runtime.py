@@ -1,4 +1,4 @@
-"""What runs the network: one interface, and the engines behind it."""
+"""The interface of a network that is ready to run, and the choice of the engine behind it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from s3fd.boxes import FloatArray
 from s3fd.extras import how_to_install
 
 BUNDLED = Path(__file__).parents[1] / "weights"
-"""Where the models that come with the package lie."""
+"""Folder of the models that come with the package."""
 
 ENGINES = {"onnx": (".onnx",), "openvino": (".xml", ".onnx"), "torch": (".safetensors",)}
-"""The engines, and the files that each reads. A file goes to the first that reads it, unless one is named."""
+"""The engines, and the files that each reads. A file goes to the first engine that reads it, unless one is
+named."""
 
 EXTRAS = {"openvino": "openvino", "torch": "train"}
-"""What to install for an engine that does not come with the package."""
+"""Extra to install for each engine that does not come with the package."""
 
 DEVICES = ("auto", "cpu", "cuda")
-"""Where a network can run; ``auto`` is CUDA where the engine has it, and else the CPU."""
+"""Where a network can run; ``auto`` is CUDA if the engine has it, else the CPU."""
 
 PRECISIONS = ("fp32", "bf16")
-"""What the network computes with."""
+"""Number formats in which the network can compute."""
 
 INPUT = "pictures"
 OUTPUTS = ("scores", "boxes")
@@ -37,17 +38,18 @@ EMBEDDING = "embedding"
 
 
 class EngineError(ValueError):
-    """An engine that is not installed, or a device or precision that it does not have."""
+    """An engine is not installed, or does not have the requested device or precision."""
 
 
 @dataclass(frozen=True)
 class EmbeddingOutput:
-    """The embedding that a network has.
+    """The embedding of a network.
 
     Attributes:
         dimension: of its vectors.
-        layers: detection layers, 0–5, on which there are some.
-        digest: SHA-256, in hexadecimal, of the weights that make them: vectors of others cannot be compared.
+        layers: detection layers, 0–5, that have vectors.
+        digest: SHA-256, in hexadecimal, of the weights that compute the vectors: those of other weights
+            cannot be compared with them.
     """
 
     dimension: int
@@ -56,14 +58,14 @@ class EmbeddingOutput:
 
 
 class AnchorOutputs(NamedTuple):
-    """What the network says of every anchor of a batch of pictures, before any selection.
+    """The network's predictions for every anchor of a batch of pictures, before any selection.
 
     Attributes:
         scores: (N, A) in 0–1.
         boxes: (N, A, 4), xyxy in pixels of the network's input.
-        attributes: (N, A, classes) probabilities of each attribute's classes, by its name.
-        embedding: (N, cells, D) vectors of any length on the embedding's layers, one after the other, row by
-            row; None unless it was asked for.
+        attributes: (N, A, classes) class probabilities of each attribute, by its name.
+        embedding: (N, cells, D) vectors of any length on the embedding's layers, layer by layer and row by
+            row; None unless requested.
     """
 
     scores: FloatArray
@@ -73,7 +75,7 @@ class AnchorOutputs(NamedTuple):
 
 
 class Runtime(Protocol):
-    """A network that is ready to run: pictures in, scored boxes out, one a anchor."""
+    """A network that is ready to run: pictures in, scored boxes out, one per anchor."""
 
     @property
     def engine(self) -> str:
@@ -87,7 +89,7 @@ class Runtime(Protocol):
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
-        """The attributes that the network tells, by name, with their classes in order."""
+        """The attributes that the network predicts, by name, with their classes in order."""
         ...
 
     @property
@@ -98,9 +100,9 @@ class Runtime(Protocol):
     def __call__(
         self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
     ) -> AnchorOutputs:
-        """Run a batch of pictures (N, H, W, 3) uint8 BGR of one size, and tell these of its attributes.
+        """Run a batch of pictures (N, H, W, 3) uint8 BGR of the same size, and predict these attributes.
 
-        Where `embedding` is asked for, its vectors come too; there is one then.
+        With `embedding`, its vectors are returned too; the network must have an embedding then.
         """
         ...
 
@@ -118,17 +120,18 @@ def open_runtime(
 
     Args:
         weights: name of a bundled model, or path of an ``.onnx``, ``.xml`` or ``.safetensors`` file.
-        threads: of the network; by default one a processor that this process may use.
+        threads: of the network; by default one per processor that this process may use.
         streams: calls that run at the same time, from several threads: each gets its share of `threads`. With
-            one a processor, every processor works on a picture of its own and waits for no other.
+            one stream per processor, every processor works on its own picture and waits for no other.
         engine: one of `ENGINES`; by default the one that the file is for, ``onnx`` for a bundled model.
         device: one of `DEVICES`.
         precision: one of `PRECISIONS`.
 
     Raises:
-        EngineError: the engine is not installed, or has no such device or precision here.
+        EngineError: the engine is unknown or not installed, or does not have the device or precision here.
         FileNotFoundError: there is no such file.
-        ValueError: an unknown name or kind of file, or a file that is no face detector.
+        ValueError: an unknown name or kind of file, a file that is not a face detector, or `threads` or
+            `streams` under 1.
     """
     for what, value, known in (
         ("engine", engine or "onnx", ENGINES),
@@ -162,19 +165,19 @@ def bundled() -> list[str]:
 
 
 def processors() -> int:
-    """How many processors this process may use, which in a container is fewer than the machine has."""
+    """Number of processors that this process may use; in a container, the machine may have more."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def share(threads: int | None, streams: int) -> int:
-    """Threads of each of `streams` calls that share `threads`, by default one a processor; 1 at least."""
+    """Threads for each of `streams` calls that share `threads`, by default one per processor; at least 1."""
     return max(1, (threads or processors()) // streams)
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """`path`, if it is a file; raises FileNotFoundError if not."""
+    """Return `path` if it is a file; raise FileNotFoundError if not."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
@@ -182,18 +185,18 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 def check_names(path: Path, inputs: Iterable[str], outputs: Iterable[str]) -> None:
-    """Raise ValueError unless the model at `path`, with these inputs and outputs, is one of a `Runtime`."""
+    """Raise ValueError unless the model at `path` has the inputs and outputs of a `Runtime`."""
     if set(inputs) != {INPUT} or not set(OUTPUTS) <= set(outputs):
         raise ValueError(f"{path}: not a face detector: it must map `{INPUT}` to `scores` and `boxes`")
 
 
 def parse_classes(text: str) -> dict[str, tuple[str, ...]]:
-    """Read the classes of each attribute from a model's metadata, which has them as JSON."""
+    """Parse the classes of each attribute, which a model's metadata has as JSON."""
     return {name: tuple(classes) for name, classes in json.loads(text).items()}
 
 
 def parse_embedding(text: str | None) -> EmbeddingOutput | None:
-    """Read what a model's metadata says of its embedding, as JSON; None where it says nothing."""
+    """Parse the description of the embedding, which a model's metadata has as JSON; None if there is none."""
     if not text:
         return None
     said = json.loads(text)
@@ -201,7 +204,7 @@ def parse_embedding(text: str | None) -> EmbeddingOutput | None:
 
 
 def locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, str]:
-    """The file that stands for `weights`, and the engine that opens it.
+    """Find the file that `weights` refers to, and the engine that opens it.
 
     Raises:
         ValueError: an unknown name or kind of file, or one that this engine does not open.
@@ -226,7 +229,7 @@ def locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, s
 
 @contextmanager
 def _installed(engine: str) -> Iterator[None]:
-    """Around the import of an engine: say how to install what is missing."""
+    """Wrap the import of an engine: if a package is missing, say how to install it."""
     try:
         yield
     except ModuleNotFoundError as error:

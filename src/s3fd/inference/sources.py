@@ -3,8 +3,8 @@
 Everything here is a generator: a folder of a million pictures takes no more memory than its file names.
 """
 
-# os.path: unlike pathlib it does not raise on a name that is too long or a folder that may not be entered,
-# and its abspath leaves links alone.
+# os.path, because unlike pathlib it does not raise on a name that is too long or a folder that may not be
+# entered, and its abspath does not resolve links.
 # ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH120, PTH122
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ PICTURE_SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg",
     ".mpo", ".pbm", ".pgm", ".png", ".ppm", ".tga", ".tif", ".tiff", ".webp",
 })
-"""Suffixes of what is taken for a picture in a folder; a file that is named itself is always tried."""
+"""Suffixes of files in a folder that count as pictures; a file that is named explicitly is always tried."""
 
 VIDEO_SUFFIXES = frozenset({
     ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm",
     ".wmv",
 })
-"""Suffixes of what is taken for a video."""
+"""Suffixes of files that count as videos."""
 
 COUNTED_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-"""Suffixes of videos that say how many frames they have; of others, OpenCV guesses."""
+"""Suffixes of videos that declare their number of frames; for others, OpenCV guesses it."""
 # fmt: on
 
 
@@ -48,14 +48,14 @@ class Source:
     """A picture to come, a frame of a video, or a PATH that cannot be read.
 
     Attributes:
-        path: as it is reported; for a camera, ``camera:`` and its number.
-        relative: where what is drawn of it belongs below an output folder; no two pictures share it.
+        path: as reported; for a camera, ``camera:`` and its number.
+        relative: path of its output files below an output folder; no two pictures share it.
         pixels: of a frame, (H, W, 3) uint8 BGR; None for a file that is still to be decoded.
         frame: number of the frame, from 0.
         time: of the frame, in seconds from the start.
         error: why there is no picture.
         video: whether this is a whole video, whose frames are not yet decoded.
-        data: all of the file, where `path` is none of this machine's.
+        data: the content of the file, if `path` is not on this machine.
     """
 
     path: str
@@ -71,12 +71,13 @@ class Source:
 def sources(
     paths: Sequence[str], exclude: Collection[str | os.PathLike[str]] = (), *, whole_videos: bool = False
 ) -> Iterator[Source]:
-    """Every picture of `paths`, in order; the pictures of a folder or pattern are sorted by name.
+    """Yield every picture of `paths`, in order; the pictures of a folder or pattern are sorted by name.
 
-    A path is a file, a folder (with everything below it, but nothing hidden and through no linked folder), a
-    pattern with ``*``, ``?``, ``[…]`` or ``**``, a video, or the number of a camera, whose frames never end.
-    What does not exist or cannot be opened becomes a `Source` with an error. The folders in `exclude` are not
-    entered. With `whole_videos` a video is one source, not one a frame, and folders give theirs too.
+    A path is a file, a folder (with everything below it except hidden entries and linked folders), a pattern
+    with ``*``, ``?``, ``[…]`` or ``**``, a video, or the number of a camera, whose frames never end. A path
+    that does not exist or cannot be opened becomes a `Source` with an error. The folders in `exclude` are not
+    entered. With `whole_videos`, a video is one source instead of one per frame, and videos in folders are
+    included.
     """
     base = common_base(paths)
     outside = {os.path.realpath(folder) for folder in exclude}
@@ -89,9 +90,9 @@ def sources(
 
 
 def common_base(paths: Sequence[str]) -> str | None:
-    """The deepest folder that holds everything in `paths`; None if they lie on several drives.
+    """The deepest folder that contains everything in `paths`; None if they are on several drives.
 
-    Names in an output folder are relative to it, so that no two pictures of a run share one.
+    Names in an output folder are relative to it, so that no two pictures of a run share a name.
     """
     folders = []
     for path in paths:
@@ -108,12 +109,12 @@ def common_base(paths: Sequence[str]) -> str | None:
 
 
 def is_one_picture(path: str) -> bool:
-    """Whether a path is a file that stands for one picture, neither a folder nor a video nor a pattern."""
+    """Whether a path is a file with a single picture, not a folder, video or pattern."""
     return os.path.isfile(path) and _suffix(path) not in VIDEO_SUFFIXES
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path stands for the files that it matches; one that there is itself is no pattern."""
+    """Whether a path is a pattern of file names; a path that exists is not one."""
     return glob.has_magic(path) and not os.path.lexists(path)
 
 
@@ -123,7 +124,7 @@ def is_known(path: str) -> bool:
 
 
 def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str | Source]:
-    """File names and failures that one PATH stands for; frames of a camera."""
+    """Yield the file names and failures that one PATH stands for, or the frames of a camera."""
     if os.path.isdir(path):
         below = _walk(path, exclude, PICTURE_SUFFIXES | VIDEO_SUFFIXES if videos else PICTURE_SUFFIXES)
         yield from _or_failure(below, path, "no picture in this folder")
@@ -140,14 +141,14 @@ def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str |
 
 
 def _or_failure(found: Iterator[str | Source], path: str, reason: str) -> Iterator[str | Source]:
-    """What was found, or why that is nothing."""
+    """Yield what was found, or a failure with `reason` if nothing was."""
     first = next(found, None)
     yield first if first is not None else _failure(path, reason)
     yield from found
 
 
 def _failure(path: str, reason: str) -> Source:
-    """Stand for a PATH that gives no picture."""
+    """The source that represents a PATH without a picture."""
     return Source(path, Path(), error=reason)
 
 
@@ -157,7 +158,7 @@ def _suffix(path: str) -> str:
 
 
 def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
-    """The picture in a file, or a video, whole or as its frames."""
+    """Yield the picture in a file, or a video, whole or frame by frame."""
     absolute = Path(os.path.abspath(path))
     relative = absolute.relative_to(base if base is not None else absolute.anchor)
     if _suffix(path) in VIDEO_SUFFIXES and not whole_videos:
@@ -167,7 +168,7 @@ def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
 
 
 def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> Iterator[str | Source]:
-    """Files of a folder with these suffixes, sorted, then those of the folders in it, one by one."""
+    """Yield the files of a folder with these suffixes, sorted, then those of its subfolders, one by one."""
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
@@ -185,30 +186,30 @@ def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> I
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
-    """What a folder holds, sorted by name, without what is hidden."""
+    """Entries of a folder, sorted by name, without hidden ones."""
     with os.scandir(folder) as entries:
         return sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
 
 
 def _to_open(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a file, or a link that leads nowhere, of which opening it says why."""
+    """Whether an entry is a file, or a broken link, for which opening it reports the error."""
     try:
         return entry.is_file() or not os.path.exists(entry.path)
-    except OSError:  # a loop, or a folder on the way that may not be entered
+    except OSError:  # a loop of links, or a folder on the path that may not be entered
         return True
 
 
 def _split_pattern(pattern: str) -> tuple[str, list[str]]:
-    """The folder at the beginning of a pattern, and the parts from the first one with a wildcard."""
+    """Split a pattern into the folder at its beginning and the parts from the first wildcard on."""
     parts = Path(pattern).parts
     first = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return os.path.join(*parts[:first]) if first else "", list(parts[first:])
 
 
 def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[str]:
-    """Files below `folder` that match a pattern's `parts`, sorted.
+    """Yield the files below `folder` that match a pattern's `parts`, sorted.
 
-    Unlike `glob.glob`, ``**`` does not follow links to folders: two that form a loop would never end.
+    Unlike `glob.glob`, ``**`` does not follow links to folders: the search in a loop of links would not end.
     """
     if os.path.realpath(folder) in exclude:
         return
@@ -234,7 +235,7 @@ def _match(folder: str, parts: list[str], exclude: Collection[str]) -> Iterator[
 
 
 def _video(path: str, relative: Path) -> Iterator[Source]:
-    """The frames of a video file; then a failure if it is cut off."""
+    """Yield the frames of a video file, then a failure if it is cut off or cannot be decoded."""
     capture = _capture(path)
     try:
         count, seconds = 0, 0.0
@@ -254,9 +255,10 @@ def _video(path: str, relative: Path) -> Iterator[Source]:
 
 
 def _capture(path: str) -> cv2.VideoCapture:
-    """Open a video file: by its full name, since a relative one, as ``http:a.mp4``, may look like a URL.
+    """Open a video file by its absolute path.
 
-    OpenCV crashes on a name that is no valid text. Such a file has a link of another name while it is opened.
+    A relative path, such as ``http:a.mp4``, may look like a URL. OpenCV crashes on a name that is not valid
+    text: such a file is opened through a temporary link with another name.
     """
     path = os.path.abspath(path)
     try:
@@ -270,10 +272,11 @@ def _capture(path: str) -> cv2.VideoCapture:
 
 
 def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) -> str | None:
-    """Say how much of a video is missing that gave so many frames, the last at `latest` seconds.
+    """Say how much is missing from a video that gave `count` frames, the last at `latest` seconds.
 
-    None if nothing is, or if nobody knows. Frames that the file has but does not show, such as those before
-    the place where a phone trimmed it, count as there: packets are counted where frames are too few.
+    None if nothing is missing, or if that is unknown. Frames that the file has but does not show, such as
+    those before the point to which a phone trimmed it, count as present: if there are too few frames, packets
+    are counted instead.
     """
     declared, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     if _suffix(path) not in COUNTED_SUFFIXES or not rate > 0:
@@ -286,7 +289,7 @@ def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) ->
 
 
 def _packets(path: str) -> float:
-    """How many packets of pictures a video file has; infinitely many if this OpenCV cannot tell."""
+    """Number of video packets in a file; infinity if this OpenCV cannot count them."""
     capture = _capture(path)
     try:
         if not capture.set(cv2.CAP_PROP_FORMAT, -1):  # packets as they are, not decoded
@@ -300,7 +303,7 @@ def _packets(path: str) -> float:
 
 
 def _camera(index: int) -> Iterator[Source]:
-    """The frames of a camera, for as long as it gives any."""
+    """Yield the frames of a camera until it stops, then a failure."""
     name = f"camera:{index}"
     capture = cv2.VideoCapture(index)
     try:
@@ -317,7 +320,7 @@ def _camera(index: int) -> Iterator[Source]:
 
 
 def _frame(path: str, relative: Path, pixels: object, number: int, seconds: float) -> Source:
-    """Stand for one decoded frame; its output lies in a folder named like the video."""
+    """The source for one decoded frame; its output goes into a folder named after the video."""
     return Source(
         path, relative / f"{number:06d}.jpg", np.asarray(pixels, dtype=np.uint8), number, round(seconds, 3)
     )

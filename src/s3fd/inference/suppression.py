@@ -1,4 +1,4 @@
-"""Non-maximum suppression, by ONNX Runtime's own operator."""
+"""Non-maximum suppression with ONNX Runtime's own operator."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from s3fd.boxes import FloatArray
 
 IOU = 0.5
-"""Overlap over which the weaker of two boxes goes.
+"""IoU above which the box with the lower score of two is removed.
 
-S³FD publishes 0.3, at which a badly framed box with a good score takes the better frame beside it away. With
-the bundled weights 0.5 is up to half a point better in average precision on training pictures
-(`benchmarks/overlap.py`), and gives the same faces at the default score; at low scores it leaves some faces
-two boxes.
+S³FD publishes 0.3, at which a badly placed box with a good score removes a better-placed one beside it. With
+the bundled weights, 0.5 is up to half a point better in average precision on training pictures
+(`benchmarks/overlap.py`), and gives the same faces at the default score; at low scores, some faces keep two
+boxes.
 """
 
 GRAPH = Path(__file__).with_name("suppression.onnx")
-"""A model of one node, NonMaxSuppression; ``tests/inference/test_suppression.py`` has it as text."""
+"""A model with a single node, NonMaxSuppression; ``tests/inference/test_suppression.py`` has it as text."""
 
 
 def suppress(
@@ -29,9 +29,9 @@ def suppress(
 ) -> NDArray[np.intp]:
     """Greedy non-maximum suppression: indices of the boxes that stay, best score first, at most `most`.
 
-    Of two boxes (N, 4) xyxy that overlap by more than `iou` the one with the lower score (N,) goes, and of
-    equal scores the later one. With the thousands of boxes over a low threshold this takes a quarter of the
-    time of OpenCV's.
+    Of two boxes (N, 4) xyxy whose IoU is over `iou`, the one with the lower score (N,) is removed, or with
+    equal scores the later one. With the thousands of boxes over a low threshold, this takes a quarter of the
+    time that OpenCV's suppression takes.
     """
     if len(scores) == 0:
         return np.zeros(0, np.intp)
@@ -49,7 +49,7 @@ def suppress(
 
 @cache
 def _session() -> Any:
-    """The operator; one session serves all threads, and has none of its own."""
+    """The session that runs the operator; all threads share it, and it starts none of its own."""
     import onnxruntime
 
     from s3fd.inference.onnx_runtime import session_options

@@ -1,6 +1,6 @@
-"""Work in threads that stays in order and bounded: nothing piles up, and no thread outlives its use.
+"""Ordered and bounded work in threads: nothing piles up, and no thread outlives its use.
 
-Decoders, networks and encoders run outside Python's lock, so that threads are enough to use all processors.
+Decoders, networks and encoders release Python's global lock, so threads are enough to use all processors.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WAITING = 2
-"""Items taken for each worker: the one it works on, and one to go on with when an older one takes long."""
+"""Items taken per worker: the one in progress, and one to continue with while an older one takes long."""
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Apply `function` to `items` in so many threads; the results come in the order of the items.
+    """Apply `function` to `items` in `workers` threads; the results come in the order of the items.
 
-    At most `workers` calls run at a time, and at most `WAITING` times as many items are taken before the
-    result of the oldest is. `items` itself is iterated in the caller's thread.
+    At most `workers` calls run at a time, and at most `WAITING` times `workers` items are taken before the
+    result of the oldest one is consumed. `items` itself is iterated in the caller's thread.
 
     Raises:
-        Exception: what `function` raises, in the place of its result; the rest is not computed then.
-        ValueError: no workers.
+        Exception: what `function` raises, in place of its result; the remaining results are not computed.
+        ValueError: `workers` under 1.
     """
     if workers < 1:
         raise ValueError(f"there must be a worker, not {workers}")
@@ -36,7 +36,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
 
 
 def _in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Do as `in_order` says, lazily."""
+    """Implement `in_order` as a generator."""
     waiting: deque[Future[R]] = deque()
     with _threads(workers, "worker") as pool:
         for item in items:
@@ -48,9 +48,9 @@ def _in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> I
 
 
 def ahead(items: Iterable[T], capacity: int = 1) -> Generator[T, None, None]:
-    """Iterate over `items`, making up to `capacity` more in a thread while the present one is in use.
+    """Iterate over `items`, preparing up to `capacity` more in a thread while the current one is in use.
 
-    What making an item raises is raised here when its turn comes.
+    An exception raised while an item is prepared is raised here when the item's turn comes.
     """
     iterator = iter(items)
     end = object()
@@ -63,10 +63,10 @@ def ahead(items: Iterable[T], capacity: int = 1) -> Generator[T, None, None]:
 
 @contextmanager
 def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose threads have ended when the block does.
+    """Yield a pool whose threads have ended when the block does.
 
-    A generator that is dropped in the middle ends in whatever thread collects it. That may be one of these,
-    and then it cannot be waited for: it ends with what it is doing.
+    A generator that is dropped midway is finalised in whichever thread collects it. That may be one of the
+    pool's own threads, which cannot wait for itself: then the threads end after their current tasks.
     """
     local = threading.local()
     pool = ThreadPoolExecutor(count, name, initializer=setattr, initargs=(local, "ours", True))
@@ -77,9 +77,9 @@ def _threads(count: int, name: str) -> Iterator[ThreadPoolExecutor]:
 
 
 class Behind:
-    """Does tasks one after another in a thread, with up to `capacity` waiting; used in a ``with`` block.
+    """Runs tasks one after another in a thread, with up to `capacity` waiting; use it in a ``with`` block.
 
-    What a task raises is raised by a later `submit`, or at the end of the block.
+    An exception raised by a task is raised again by a later `submit`, or at the end of the block.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -89,7 +89,7 @@ class Behind:
         self._waiting: deque[Future[object]] = deque()
 
     def submit(self, task: Callable[..., object], *arguments: Any) -> None:
-        """Let a task be done; wait while too many others are."""
+        """Queue a task; block while more than `capacity` tasks are unfinished."""
         self._waiting.append(self._pool.submit(task, *arguments))
         while len(self._waiting) > self._capacity:
             self._waiting.popleft().result()
@@ -101,7 +101,7 @@ class Behind:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish what waits, after Ctrl-C too; after an error, drop it."""
+        """Finish the waiting tasks, even after Ctrl-C; after an error, drop them."""
         try:
             while self._waiting and (kind is None or not issubclass(kind, Exception)):
                 self._waiting.popleft().result()

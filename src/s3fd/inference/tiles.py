@@ -1,4 +1,4 @@
-"""Tiles: a large picture in parts that overlap, so that each thing in it is whole in one of them."""
+"""Tiles: overlapping parts of a large picture, such that each object lies whole in one of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from s3fd.boxes import FloatArray
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture, in its pixels: from (left, top) up to, but without, (right, bottom)."""
+    """A part of a picture, in its pixels: from (left, top) up to and excluding (right, bottom)."""
 
     left: int
     top: int
@@ -28,12 +28,12 @@ class Tile:
 def tiles(width: int, height: int, side: int, overlap: int) -> list[Tile]:
     """Cover a picture of `width` × `height` pixels with as few tiles as possible, row by row.
 
-    No tile is wider or higher than `side`; all have the same shape; neighbours share `overlap` pixels or a
-    few more, so that whatever is no longer than `overlap` lies whole in a tile. A picture that fits into one
-    tile is one.
+    No tile is wider or higher than `side`, and all have the same shape. Neighbours share `overlap` pixels or
+    a few more, so that anything no longer than `overlap` lies whole in a tile. A picture that fits into one
+    tile becomes a single tile.
 
     Raises:
-        ValueError: a picture without pixels, or an `overlap` that is not under `side`.
+        ValueError: a picture without pixels, or an `overlap` that is negative or not under `side`.
     """
     if width < 1 or height < 1 or not 0 <= overlap < side:
         raise ValueError(f"no tiles of {side} pixels that share {overlap} cover {width} × {height} pixels")
@@ -50,10 +50,10 @@ def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def inside(boxes: FloatArray, tile: Tile, margin: float, width: int, height: int) -> NDArray[np.bool_]:
-    """Which boxes (N, 4) stay `margin` pixels away from the tile's edges, or more, shape (N,).
+    """Which boxes (N, 4) are at least `margin` pixels away from the tile's edges, shape (N,).
 
-    The picture has `width` × `height` pixels. Its own edges do not count: nothing is cut off there that
-    another tile would show.
+    The picture has `width` × `height` pixels. Tile edges on its own edges do not count: nothing is cut off
+    there that another tile would show.
     """
     left = tile.left + margin if tile.left > 0 else -np.inf
     top = tile.top + margin if tile.top > 0 else -np.inf

@@ -1,4 +1,4 @@
-"""The network in PyTorch: trained weights without an export, on a CPU or with CUDA."""
+"""Run the network in PyTorch: trained weights without an export, on a CPU or with CUDA."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from s3fd.weights.network_file import load_network
 
 
 class TorchRuntime:
-    """A network that answers as `s3fd.inference.runtime.Runtime`."""
+    """A network in PyTorch, as an implementation of `s3fd.inference.runtime.Runtime`."""
 
     engine = "torch"
 
     def __init__(self, network: S3FD, device: str = "cpu", precision: str = "fp32") -> None:
         """Run `network`, in evaluation mode, on `device`; with ``bf16``, its convolutions in bfloat16.
 
-        The network itself goes to the device, and its weights into the order of channels that pictures have.
+        The network itself is moved to the device, and its weights to the channels-last memory format, which
+        is the order that pictures have.
         """
         self._network = PictureNetwork(network).to(device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -48,7 +49,7 @@ class TorchRuntime:
     def __call__(
         self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
     ) -> AnchorOutputs:
-        """Run a batch of pictures of one size: see `Runtime`."""
+        """Run a batch of pictures of the same size: see `Runtime`."""
         batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self._precision == "bf16"):
             outputs = self._network(batch, attributes, embedding)
@@ -59,12 +60,14 @@ class TorchRuntime:
 
 
 def open_torch(path: Path, threads: int | None, device: str, precision: str, streams: int) -> TorchRuntime:
-    """Open weights as `open_runtime` does. PyTorch has one number of threads for all that a process does.
+    """Open weights as `open_runtime` does.
+
+    PyTorch has one number of threads for the whole process.
 
     Raises:
-        EngineError: `device` is ``cuda``, and PyTorch finds none.
+        EngineError: `device` is ``cuda``, and PyTorch finds no CUDA device.
         FileNotFoundError: there is no such file.
-        WeightsError: the file was not written by `s3fd.weights.network_file.save_network`.
+        WeightsError: the file is damaged, or was not written by `s3fd.weights.network_file.save_network`.
     """
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:

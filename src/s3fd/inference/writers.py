@@ -1,7 +1,7 @@
-"""Where records go: JSON Lines, CSV and Parquet.
+"""Writers of records: JSON Lines, CSV and Parquet.
 
-File names need not be valid text. A byte that is not UTF-8 is written as ``\\udcXX``: in JSON that is the
-escape which Python reads back as the same file name.
+File names need not be valid text. A byte that is not UTF-8 is written as ``\\udcXX``. In JSON, Python reads
+this escape back as the same file name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARQUET_BATCH = 10_000
 
 
 class Writer(Protocol):
-    """Takes records one by one; used in a ``with`` block, at the end of which everything is written."""
+    """Takes records one by one; use it in a ``with`` block, at the end of which everything is written."""
 
     def write(self, record: Record) -> None:
         """Write a record."""
@@ -42,7 +42,7 @@ class Writer(Protocol):
 
 
 class _LineWriter:
-    """A writer of text to a binary stream, which it leaves open unless told otherwise."""
+    """A writer of text to a binary stream, which it leaves open unless `close` is set."""
 
     def __init__(self, stream: BinaryIO, close: bool = False) -> None:
         self._stream = stream
@@ -60,14 +60,14 @@ class _LineWriter:
                 self._stream.close()
 
     def _write(self, text: str) -> None:
-        """Write whole lines at once, so that whoever reads along never waits for the rest of one."""
+        """Write whole lines at once, so that a concurrent reader never waits for the rest of a line."""
         with _naming(self._name):
             self._stream.write(text.encode("utf-8", "backslashreplace"))
             self._stream.flush()
 
 
 class JsonLinesWriter(_LineWriter):
-    """One JSON object a line, a line a picture: see `Record.to_dict`."""
+    """Writes one JSON object per line, one line per picture: see `Record.to_dict`."""
 
     def write(self, record: Record) -> None:
         """Write a record as one line."""
@@ -75,10 +75,10 @@ class JsonLinesWriter(_LineWriter):
 
 
 class CsvWriter(_LineWriter):
-    """One row a face under a header, and one row a picture without: see `Record.to_rows`."""
+    """Writes a header, then one row per face, or one for a picture without faces: see `Record.to_rows`."""
 
     def __init__(self, stream: BinaryIO, close: bool = False, attributes: Sequence[str] = ()) -> None:
-        """Write to `stream` the rows of faces that have these attributes."""
+        """Write to `stream`, with columns for these attributes."""
         super().__init__(stream, close)
         self._columns = columns(attributes)
 
@@ -92,24 +92,24 @@ class CsvWriter(_LineWriter):
         self._write(self._csv(record.to_rows()))
 
     def _csv(self, rows: list[dict[str, Any]]) -> str:
-        """Rows as CSV text (RFC 4180, but with plain line ends)."""
+        """Format rows as CSV text (RFC 4180, but lines end with a line feed alone)."""
         text = io.StringIO()
         csv.DictWriter(text, self._columns, lineterminator="\n").writerows(rows)
         return text.getvalue()
 
 
 class ParquetWriter:
-    """The rows of `CsvWriter` with types, in a Parquet file that appears once it is complete.
+    """Writes the rows of `CsvWriter`, with types, to a Parquet file that appears once it is complete.
 
-    It is written under a temporary name beside `path`. If the user interrupts the run, what was found so far
-    is kept; after any other exception nothing is left.
+    The file is written under a temporary name beside `path`. If the user interrupts the run, the results so
+    far are kept; after any other exception, nothing is left.
     """
 
     def __init__(self, path: str | os.PathLike[str], attributes: Sequence[str] = ()) -> None:
-        """Prepare to write to `path`, in a folder that exists, the rows of faces that have these attributes.
+        """Prepare to write to `path`, in an existing folder, with columns for these attributes.
 
         Raises:
-            ImportError: pyarrow is missing.
+            ImportError: pyarrow is not installed.
         """
         import pyarrow
         import pyarrow.parquet
@@ -136,7 +136,7 @@ class ParquetWriter:
         return self
 
     def write(self, record: Record) -> None:
-        """Write a record's rows, a batch at a time."""
+        """Add a record's rows; they are written in batches."""
         for row in record.to_rows():
             texts = {name: valid_text(row[name]) for name in ("path", "error")}
             self._rows.append(row | texts)
@@ -146,7 +146,7 @@ class ParquetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the file its name, or remove it."""
+        """Give the file its final name, or remove it."""
         complete = kind is None or issubclass(kind, KeyboardInterrupt)
         try:
             if complete:
@@ -159,7 +159,7 @@ class ParquetWriter:
             self._temporary.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        """Write the rows that wait."""
+        """Write the waiting rows."""
         if self._rows:
             table = self._pyarrow.Table.from_pylist(self._rows, schema=self._schema)
             with _naming(self._path):
@@ -169,7 +169,7 @@ class ParquetWriter:
 
 @contextmanager
 def _naming(file: object) -> Iterator[None]:
-    """Let the error of a full disk say which file could not be written; of itself it names none."""
+    """Add the file's name to an OSError: the error of a full disk does not say which file it concerns."""
     try:
         yield
     except OSError as error:
@@ -179,7 +179,7 @@ def _naming(file: object) -> Iterator[None]:
 
 
 def to_json(record: dict[str, Any]) -> str:
-    """A record as one line of JSON, without its end."""
+    """Serialise a record as one line of JSON, without the line end."""
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
@@ -192,5 +192,5 @@ def valid_text(text: None) -> None: ...
 
 
 def valid_text(text: str | None) -> str | None:
-    """Text that UTF-8 can hold, from a file name that need not be."""
+    """Escape what UTF-8 cannot encode in a file name, which need not be valid text."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,1 +1,1 @@
-"""Faces over HTTP: the service, its page, and a client for it (the extra ``serve``)."""
+"""Face detection and identification over HTTP: the service, its page and a client (the extra ``serve``)."""

@@ -1,4 +1,4 @@
-"""What every request that brings pictures goes through."""
+"""The steps that every request with pictures goes through."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BODY = {
 
 @dataclass(frozen=True)
 class Service:
-    """What the routes share."""
+    """State that the routes share."""
 
     detector: Detector
     limits: Limits
@@ -57,9 +57,10 @@ class Service:
 
 @asynccontextmanager
 async def admitted(service: Service, request: Request) -> AsyncIterator[Hold]:
-    """Count a request in the block, which is refused before it is read if there is no room for it.
+    """Count a request in the block; if there is no room for it, refuse it before it is read.
 
-    Of a request that is refused inside, a little more is read, so that its sender gets to see the answer.
+    After a refusal, here or in the block, a little more of the request is read, so that its sender sees the
+    response.
     """
     try:
         with service.intake.admit(request.client.host if request.client else "") as hold:
@@ -72,7 +73,7 @@ async def admitted(service: Service, request: Request) -> AsyncIterator[Hold]:
 
 
 async def unless_gone(request: Request, work: Awaitable[R]) -> R:
-    """Await `work`, and cancel it if the client leaves; raises ClientDisconnect then."""
+    """Await `work`; if the client disconnects first, cancel it and raise ClientDisconnect."""
     leaving = asyncio.ensure_future(request.receive())  # after its body, a request has no other message
     with anyio.CancelScope() as scope:
         leaving.add_done_callback(lambda done: None if done.cancelled() else scope.cancel())

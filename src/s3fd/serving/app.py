@@ -1,4 +1,4 @@
-"""The application: routes, page and what stands before them."""
+"""The ASGI application: routes, page and middleware."""
 
 from __future__ import annotations
 
@@ -40,17 +40,18 @@ def create_app(
     gallery: Gallery | None = None,
     on_ready: Callable[[], None] = lambda: None,
 ) -> FastAPI:
-    """Build the ASGI application; its threads start when it is started, and end with it.
+    """Build the ASGI application; its threads start and end with it.
 
     Args:
-        detector: its network must run in `workers` threads at a time: `open_runtime`'s streams.
-        workers: pictures worked on at the same time.
-        batch: how many of them may share a pass of the network.
-        limits: what bounds each request, and all together.
-        key: the API key that is asked for; None for none.
-        local: answer only what is addressed to this machine by a loopback name.
-        gallery: people to be identified; None for routes of detection alone.
-        on_ready: called once the network has run.
+        detector: finds the faces; its network must run in `workers` threads at a time (the ``streams`` of
+            `open_runtime`).
+        workers: number of pictures that are processed at the same time.
+        batch: maximum number of these that share a pass of the network.
+        limits: limits of each request, and of all requests together.
+        key: API key that requests must carry; None for no key.
+        local: whether to answer only requests that are addressed to this machine by a loopback name.
+        gallery: people to identify; None for the routes of detection only.
+        on_ready: called once the network has run and the gallery, if there is one, is open.
     """
     limits = limits or Limits()
     metrics = Metrics()
@@ -68,7 +69,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        """Run the network once, so that the first request is no slower than the next; end the threads."""
+        """Warm up the network and the gallery before the first request; end the threads after the last."""
         await anyio.to_thread.run_sync(detector, np.zeros((480, 640, 3), np.uint8))
         if keeper is not None:
             await keeper.begin()
@@ -83,8 +84,8 @@ def create_app(
     app = FastAPI(
         title="s3fd",
         version=s3fd.__version__,
-        summary="Every face of a picture, and what can be told of it, in one pass.",
-        docs_url=None,  # it loads scripts from elsewhere
+        summary="Finds every face in a picture and predicts its attributes, in one pass.",
+        docs_url=None,  # that page loads scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -98,16 +99,16 @@ def create_app(
         app.include_router(one)
 
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
+    @app.get("/healthz", tags=["operation"], summary="Check that the process answers")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["operation"], summary="Whether pictures are taken", response_model=None)
+    @app.get("/readyz", tags=["operation"], summary="Check that pictures are accepted", response_model=None)
     async def ready() -> JSONResponse:
-        """Answer with 503 while the network is loaded, the queue is full or the service is stopping.
+        """Respond with 503 while the network is loading, the queue is full or the service is stopping.
 
-        Where there is a gallery, also while it cannot be reached.
+        If there is a gallery, also respond with 503 while it cannot be reached.
         """
         if not state["ready"]:
             raise Problem(503, "Not ready.", headers={"Retry-After": "1"})
@@ -117,7 +118,7 @@ def create_app(
         return JSONResponse({"status": "ready"})
 
     @app.head("/metrics", include_in_schema=False)
-    @app.get("/metrics", tags=["operation"], summary="Counters for Prometheus", response_class=Response)
+    @app.get("/metrics", tags=["operation"], summary="Metrics for Prometheus", response_class=Response)
     async def read_metrics() -> Response:
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -1,4 +1,4 @@
-"""The pictures of a request, read into memory and nowhere else, within bounds of bytes, files and time."""
+"""Reads the pictures of a request, into memory only, within limits on bytes, files and time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from s3fd.serving.settings import Limits
 
 DRAIN_BYTES = 2**20
 DRAIN_SECONDS = 1.0
-"""How much of a refused request is still read, so that its sender gets to see the answer and not a reset."""
+"""How much of a refused request is still read, so that its sender sees the response and not a reset."""
 
 LONGEST_NAME = 1000
-"""Characters of a file's name that are given back."""
+"""Maximum characters of a file name; longer names are cut off."""
 
 
 @dataclass
@@ -27,8 +27,8 @@ class Upload:
     """A picture as it was sent.
 
     Attributes:
-        name: the file's name, as its sender gave it; None for bytes alone.
-        data: the file.
+        name: the file name as sent; None for the bytes of a picture without a form.
+        data: the contents of the file.
     """
 
     name: str | None
@@ -39,9 +39,10 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
     """Read the pictures of a request.
 
     Raises:
-        ClientDisconnect: the client is gone.
-        Problem: with status 400 (no form), 408 (too slow), 413 (bytes or files), 415 (neither a form nor a
-            picture) or 422 (no picture).
+        ClientDisconnect: the client has disconnected.
+        Problem: with status 400 (invalid form), 408 (too slow), 413 (too many bytes or files), 415 (neither a
+            form nor a picture, or compressed), 422 (no picture) or 503 (all requests together hold too many
+            bytes).
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     kind = kind.lower()
@@ -70,9 +71,9 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
 
 
 async def drain(request: Request) -> bool:
-    """Read on for a little while after a refusal; return whether the request has ended.
+    """Read on for a short time after a refusal; return whether the request has ended.
 
-    Who waits to be told to send the body is not: to read is to tell.
+    A client that waits for "100 Continue" is not read from, because reading tells it to send the body.
     """
     ended = getattr(request.state, "ended", None)
     if ended is None and request.headers.get("expect", "").lower() == "100-continue":

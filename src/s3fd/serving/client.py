@@ -20,43 +20,44 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(message, name=error.name) from error
 
 LONGEST_WAIT = 10.0
-"""Seconds before another try, whatever the service asks for."""
+"""Maximum seconds to wait before a retry, whatever the service asks for."""
 
 
 class ServiceError(Exception):
-    """A request that the service refused.
+    """A failed request: the service refused it or could not be reached.
 
     Attributes:
-        status: the HTTP status; 0 if the service could not be reached, 200 if it is something else.
-        detail: why.
-        retry_after: seconds after which another try makes sense; None if it never does.
+        status: the HTTP status; 0 if the service could not be reached, that of a success (such as 200) if
+            something other than s3fd answered.
+        detail: the reason.
+        retry_after: seconds after which the service suggests a retry; None if it does not suggest one.
     """
 
     def __init__(self, status: int, detail: str, retry_after: float | None = None) -> None:
-        """Say what the service answered."""
+        """Create the error from what the service answered."""
         super().__init__(f"{status}: {detail}" if status else detail)
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[type[ServiceError], tuple[int, str, float | None]]:
-        """Let another process raise it: an exception is copied by its message alone otherwise."""
+        """Support pickling: by default, an exception is recreated from its message alone."""
         return type(self), (self.status, self.detail, self.retry_after)
 
 
 @dataclass(frozen=True)
 class Model:
-    """What runs in the service.
+    """The model that the service runs, and its limits.
 
     Attributes:
-        version: of s3fd.
-        engine: what runs the network.
+        version: version of s3fd.
+        engine: inference engine that runs the network.
         device: ``cpu`` or ``cuda``.
-        attributes: what can be told of a face, with its values in order.
-        max_bytes: of a request.
-        max_files: of a request.
-        max_pixels: of a picture.
-        gallery: whether there are people to be identified.
+        attributes: face attributes that the model predicts, each with its classes in order.
+        max_bytes: maximum bytes of a request.
+        max_files: maximum files of a request.
+        max_pixels: maximum pixels of a picture.
+        gallery: whether the service has a gallery to identify people.
     """
 
     version: str
@@ -70,25 +71,25 @@ class Model:
 
 
 class Client(Closing):
-    """Talks to one service and keeps its connections; usable in a ``with`` block and in threads.
+    """Client of one service, which keeps its connections; usable in a ``with`` block and by several threads.
 
     Attributes:
-        gallery: what can be asked of its gallery, if it has one (`s3fd.serving.gallery_client`).
+        gallery: client of the service's gallery, if it has one (`s3fd.serving.gallery_client`).
     """
 
     def __init__(
         self, url: str, *, api_key: str | None = None, timeout: float = 60.0, retries: int = 3
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
-            url: where the service is, such as ``http://127.0.0.1:8000``.
-            api_key: if it asks for one.
-            timeout: seconds to wait for an answer.
-            retries: more tries where the service is busy, each after the time that it asks for.
+            url: address of the service, such as ``http://127.0.0.1:8000``.
+            api_key: API key, if the service requires one.
+            timeout: seconds to wait for a response.
+            retries: maximum retries while the service is busy, each after the delay that it asks for.
         """
         headers = {"Authorization": f"Bearer {api_key}"} if api_key is not None else {}
-        # Proxies of the environment are not for a service that is addressed by name.
+        # Proxies set in the environment are not meant for a service that is addressed explicitly.
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
         self._retries = retries
         self.gallery = GalleryClient(self._ask)
@@ -98,40 +99,41 @@ class Client(Closing):
         self._http.close()
 
     def detect(self, picture: Picture, **options: Any) -> Record:
-        """Find the faces of a picture: a file name, or a file's bytes.
+        """Find the faces in a picture.
 
         Args:
-            picture: what is sent, as it is.
+            picture: a file name, or the bytes of a file; they are sent unchanged.
             options: ``size``, ``min_score``, ``min_size``, ``attributes`` (a sequence of names) and
                 ``min_probability``, as for `s3fd detect`.
 
         Raises:
             OSError: the file cannot be read.
-            ServiceError: the picture or the options are refused, or the service cannot be reached.
+            ServiceError: the service refuses the picture or the options, or cannot be reached.
         """
         return self.detect_many([picture], **options)[0]
 
     def detect_many(self, pictures: Sequence[Picture], **options: Any) -> list[Record]:
-        """Find the faces of several pictures with one request, in order; as `detect`.
+        """Find the faces in several pictures with one request; see `detect`.
 
-        Of several pictures, one that cannot be read has a record with an error.
+        The records are in the order of the pictures. If one of several pictures cannot be read, its record
+        has an error.
         """
         answer = self._ask("POST", "/v1/detect", params=parameters(**options), files=files(pictures))
         return [record(one) for one in answer["pictures"]]
 
     def model(self) -> Model:
-        """Ask what runs in the service; raises ServiceError."""
+        """Return the model and the limits of the service; raises ServiceError."""
         return Model(**self._ask("GET", "/v1/model"))
 
     def ready(self) -> bool:
-        """Whether the service takes pictures now."""
+        """Return whether the service accepts pictures now."""
         try:
             return self._http.get("/readyz").status_code == httpx.codes.OK
         except httpx.HTTPError:
             return False
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
-        """Send a request, again if the service is busy; return the answer's JSON."""
+        """Send a request, and retry while the service is busy; return the JSON of the response."""
         for tries in range(self._retries + 1):
             try:
                 return self._ask_once(method, path, **request)

@@ -26,28 +26,31 @@ Size = Annotated[
         examples=["vga"],
     ),
 ]
-Score = Annotated[float, Query(ge=0, le=1, description="Faces that score over this.")]
-MinSize = Annotated[float, Query(ge=0, description="Faces whose shorter side has so many pixels.")]
+Score = Annotated[float, Query(ge=0, le=1, description="Return only faces that score over this.")]
+MinSize = Annotated[float, Query(ge=0, description="Minimum shorter side of a face, in pixels.")]
 Attributes = Annotated[
     str | None,
-    Query(max_length=200, description="What else to tell, separated by commas.", examples=["gender"]),
+    Query(max_length=200, description="Attributes to predict, separated by commas.", examples=["gender"]),
 ]
 Probability = Annotated[
-    float, Query(ge=0, le=1, description="An attribute less probable than this is left open (null).")
+    float, Query(ge=0, le=1, description="An attribute with a lower probability than this is null.")
 ]
 
 
 def router(service: Service, gallery: bool = False) -> APIRouter:
-    """The routes of detection; `gallery` says that there are others."""
+    """Build the routes of detection; `gallery` says whether the service has routes of a gallery too."""
     routes = APIRouter(prefix="/v1", tags=["detection"])
 
     @routes.post(
         "/detect",
-        summary="Find the faces of pictures",
+        summary="Find the faces in pictures",
         response_model=None,
         openapi_extra=BODY,
         responses={
-            200: {"model": Answer, "description": "A record a picture. Of several, some may have an error."},
+            200: {
+                "model": Answer,
+                "description": "One record per picture. Among several, some may have an error.",
+            },
             **problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504),
         },
     )
@@ -61,8 +64,8 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
     ) -> Response:
         """Send one or many files as multipart/form-data, or the bytes of one picture.
 
-        The records are those of `s3fd detect`. A single picture that cannot be read is answered with a
-        status of its own; among several, its record has the reason.
+        The records equal those of `s3fd detect`. A single picture that cannot be read is answered with an
+        error status. Among several pictures, its record has the reason.
         """
         detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
         uploads = await bodies.read(request, service.limits, request.state.hold)
@@ -71,9 +74,9 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
         return _answer(service, request, uploads, found)
 
-    @routes.get("/model", summary="What runs here", responses=problem_responses(401, 403))
+    @routes.get("/model", summary="Describe the model", responses=problem_responses(401, 403))
     async def model() -> ModelCard:
-        """Return the attributes that can be told, and what bounds a request."""
+        """Return the version, the engine, the attributes that the model predicts, and limits of requests."""
         runtime, limits = service.detector.runtime, service.limits
         return ModelCard(
             version=s3fd.__version__,
@@ -92,7 +95,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
 def _answer(
     service: Service, request: Request, uploads: Sequence[Upload], found: Sequence[Found]
 ) -> Response:
-    """Count what was found and answer with it; a failure of the only picture is that of the request."""
+    """Count and return what was found; if the only picture of a request fails, the request fails."""
     faces = sum(one.record.found for one in found)
     size = sum(len(one.data) for one in uploads)
     request.state.told.update(pictures=len(found), bytes=size, faces=faces)

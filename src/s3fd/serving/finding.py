@@ -1,4 +1,4 @@
-"""From an upload to its record: the same as the command line's, or why there is none."""
+"""From an upload to its record: the same as on the command line, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from s3fd.serving.problems import Problem
 from s3fd.serving.settings import FORMATS, Limits
 
 MAX_SCANS = 200
-"""Scans of a JPEG: a progressive one has about ten. Thousands in a small file would keep a worker for
-hours."""
+"""Maximum scans of a JPEG. A progressive one has about ten; thousands in a small file would keep a worker
+busy for hours."""
 
 START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is reported of one upload.
+    """Result for one upload.
 
     Attributes:
-        record: as of `s3fd detect`; its path is the upload's name.
-        status: that of an answer about this picture alone.
+        record: the same as from `s3fd detect`; its path is the upload's name.
+        status: HTTP status of a response about this picture alone.
     """
 
     record: Record
@@ -38,7 +38,7 @@ class Found:
 
 
 def find(passes: Passes, detector: Detector, limits: Limits, min_size: float, upload: Upload) -> Found:
-    """Find the faces of an upload; what is wrong with it is said and not raised."""
+    """Find the faces in an upload; an error goes into the record and is not raised."""
     name = upload.name or ""
     try:
         return Found(_find(passes, detector, limits, min_size, name, bytes(upload.data)))
@@ -51,7 +51,7 @@ def find(passes: Passes, detector: Detector, limits: Limits, min_size: float, up
 def with_options(
     detector: Detector, size: str, min_score: float, attributes: str | None, min_probability: float
 ) -> Detector:
-    """A detector with the options of one request; raises a `Problem` with status 422 for wrong ones."""
+    """Return a detector with a request's options; raises a `Problem` with status 422 for invalid ones."""
     try:
         return replace(
             detector,
@@ -65,17 +65,17 @@ def with_options(
 
 
 def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = False) -> Picture:
-    """Decode a picture as far as the detector needs it, or in full, once it is known that it does no harm.
+    """Check that a picture does no harm, then decode it in full, or as far as the detector needs it.
 
     Raises:
-        PictureError: damaged.
-        Problem: with status 413 (too many pixels, or a side that is too long), 415 (no picture that is taken)
-            or 422 (too many scans).
+        PictureError: the picture is damaged.
+        Problem: with status 413 (too many pixels, or a side that is too long), 415 (not a picture in an
+            accepted format) or 422 (too many scans).
     """
     try:
         header = pictures.header(data, formats=FORMATS)
     except PictureError as error:
-        if isinstance(error.__cause__, DecompressionBombError):  # beyond what Pillow opens at all
+        if isinstance(error.__cause__, DecompressionBombError):  # more than Pillow opens at all
             raise Problem(413, f"over the limit of {limits.pixels:,} pixels") from error
         known = ", ".join(FORMATS)
         raise Problem(415, f"{error.reason} ({known})") from error

@@ -1,4 +1,4 @@
-"""``/v1/gallery``: people, and who the faces of a picture are. What decides is `s3fd.identity`'s."""
+"""The routes of ``/v1/gallery``: manage people and identify faces. `s3fd.identity` makes the decisions."""
 
 from __future__ import annotations
 
@@ -29,21 +29,29 @@ from s3fd.serving.recognising import Choice, Seen, everybody, see
 R = TypeVar("R")
 
 LEAST_SCORE = 0.1
-"""Of what a box may ask for: a face that is too unsure is then refused as that, and not as none."""
+"""Minimum score of a detection that a box can select. It is low, so that an uncertain face is refused for its
+score and not reported as missing."""
 
 NO_PICTURE = problem_responses(401, 403, 503, 504)
 PICTURES = problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504)
 
-Name = Annotated[str, Query(min_length=1, max_length=LONGEST_NAME, description="Whose.", examples=["Ada"])]
+Name = Annotated[
+    str, Query(min_length=1, max_length=LONGEST_NAME, description="Name of the person.", examples=["Ada"])
+]
 Threshold = Annotated[
     float | None,
-    Query(ge=-1, le=1, description="Least score, a cosine; the gallery's own without it.", examples=[0.42]),
+    Query(
+        ge=-1,
+        le=1,
+        description="Minimum score, a cosine. Default: the service's threshold, else the calibrated one.",
+        examples=[0.42],
+    ),
 ]
 Box = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="Of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
+        description="Box of the face to enrol: left, top, right, bottom in pixels of the upright picture.",
         examples=["178.4, 63.4, 270.4, 175.6"],
     ),
 ]
@@ -51,14 +59,14 @@ Box = Annotated[
 
 @dataclass(frozen=True)
 class Desk:
-    """Where requests about the gallery are worked on."""
+    """Handles requests about the gallery."""
 
     service: Service
     gallery: Gallery
     keeper: Keeper
 
     async def ask(self, question: Callable[[Store], R]) -> R:
-        """Put a question about no picture to the store."""
+        """Ask the store a question that involves no picture."""
         return await self.keeper.ask(question, self.service.limits.deadline)
 
     async def look(
@@ -68,13 +76,13 @@ class Desk:
         question: Callable[[Sequence[Seen], Store], R],
         count: int | None = None,
     ) -> tuple[list[Seen], R]:
-        """See the pictures of a request, and put a question about their faces to the store.
+        """Detect and embed the faces in a request's pictures, and ask the store a question about them.
 
         Args:
-            request: has the pictures.
-            plan: gives the detector and the choice of faces; raises `Problem` for wrong options.
-            question: what to ask; ``request.state.end`` is when nobody waits for the answer any more.
-            count: how many pictures there must be; None for any number.
+            request: the request with the pictures.
+            plan: returns the detector and the choice of faces; raises `Problem` for invalid options.
+            question: what to ask; after ``request.state.end``, nobody waits for the answer any more.
+            count: required number of pictures; None for any number.
         """
         limits = self.service.limits
         detector, choose = plan()
@@ -96,7 +104,7 @@ class Desk:
         return await unless_gone(request, work())
 
     def _count(self, request: Request, size: int, seen: Sequence[Seen]) -> None:
-        """Count what was seen, and leave it to the log."""
+        """Count what was seen, and add it to the log line."""
         faces = sum(one.record.found for one in seen)
         request.state.told.update(pictures=len(seen), bytes=size, faces=faces)
         for one in seen:
@@ -105,22 +113,22 @@ class Desk:
 
 
 def router(desk: Desk) -> APIRouter:
-    """The routes of the gallery."""
+    """Build the routes of the gallery."""
     routes = APIRouter(prefix="/v1/gallery", tags=["gallery"])
     metrics, limits = desk.service.metrics, desk.service.limits
     detector = replace(desk.service.detector, embeddings=desk.gallery.embeddings)
 
     @routes.get("", summary="The gallery as a whole", response_model=None, responses=_answers(GalleryCard))
     async def card() -> Response:
-        """Return how many people there are, and the thresholds."""
+        """Return the model, the number of people and vectors, and the thresholds."""
         return JSONResponse(await desk.ask(partial(questions.describe, desk.gallery.threshold)))
 
     @routes.get("/people", summary="List people", response_model=None, responses=_answers(People))
     async def people(
-        after: Annotated[str, Query(description="Names that come after this one.")] = "",
+        after: Annotated[str, Query(description="List names that sort after this one.")] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> Response:
-        """Return names in order, with how many vectors each person has."""
+        """Return names in order, with the number of vectors of each person."""
         return JSONResponse(await desk.ask(partial(questions.people, after, limit)))
 
     @routes.post(
@@ -131,10 +139,10 @@ def router(desk: Desk) -> APIRouter:
         responses={200: {"model": Enrolled}, **PICTURES, **problem_responses(507)},
     )
     async def enrol(request: Request, name: Name, size: Size = "vga", box: Box = None) -> Response:
-        """Send pictures of a person, each of which shows one face, or one picture and the box of a face.
+        """Send pictures of a person with one face each, or one picture and the box of a face.
 
-        A single picture that cannot stand for a person is refused with 422 and the reason; among several, its
-        record has the reason, and the others are enrolled. Only enrol who has agreed to it.
+        A single picture that cannot be enrolled is refused with 422 and the reason. Among several pictures,
+        its record has the reason, and the others are enrolled. Only enrol people who have agreed to it.
         """
 
         person = composed(name).strip()
@@ -160,14 +168,14 @@ def router(desk: Desk) -> APIRouter:
         responses=_answers(Removed) | problem_responses(404, 422),
     )
     async def remove(name: Name) -> Response:
-        """Delete all that the gallery holds of a person, as `s3fd gallery remove` does."""
+        """Delete everything that the gallery holds about a person, as `s3fd gallery remove` does."""
         removed = await desk.ask(partial(questions.remove, name))
         metrics.removed.inc(removed["removed"])
         return JSONResponse(removed)
 
     @routes.post(
         "/identify",
-        summary="Tell who the faces of pictures are",
+        summary="Identify the faces in pictures",
         response_model=None,
         openapi_extra=BODY,
         responses={200: {"model": Identified}, **PICTURES, **problem_responses(409)},
@@ -180,10 +188,10 @@ def router(desk: Desk) -> APIRouter:
         attributes: Attributes = None,
         min_probability: Probability = 0,
     ) -> Response:
-        """Send pictures as for detection, and get their faces with a name each, or "unknown".
+        """Send pictures as for detection; each face in the response has a name, or "unknown".
 
-        What is told of a face's identity is what `s3fd gallery identify` tells. Without a threshold of the
-        request, of the service or of the gallery's calibration, the answer is 409.
+        The identities equal those of `s3fd gallery identify`. If neither the request, the service nor the
+        gallery's calibration has a threshold, the response is 409.
         """
 
         def plan() -> tuple[Detector, Choice]:
@@ -206,7 +214,7 @@ def router(desk: Desk) -> APIRouter:
 
     @routes.post(
         "/verify",
-        summary="Tell whether two faces are one person's",
+        summary="Check whether two faces are the same person",
         response_model=None,
         openapi_extra=BODY,
         responses={200: {"model": Verified}, **PICTURES, **problem_responses(404, 409)},
@@ -239,7 +247,7 @@ def router(desk: Desk) -> APIRouter:
 
 
 def parse_box(text: str) -> FloatArray:
-    """Read a box (4,) such as ``10,20,110.5,140``; raises a `Problem` with status 422 for what is none."""
+    """Parse a box (4,) such as ``10,20,110.5,140``; raises a `Problem` with status 422 if it is invalid."""
     try:
         box = np.array([float(number) for number in text.split(",")], np.float32)
     except ValueError:
@@ -250,7 +258,7 @@ def parse_box(text: str) -> FloatArray:
 
 
 def _check(name: str) -> None:
-    """Raise a `Problem` with status 422 for what nobody may be called."""
+    """Raise a `Problem` with status 422 if nobody may have this name."""
     try:
         check_name(name)
     except GalleryError as error:
@@ -258,7 +266,7 @@ def _check(name: str) -> None:
 
 
 def _answers(model: type) -> dict[int | str, dict[str, Any]]:
-    """Describe the answers of a route that takes no picture."""
+    """Describe the responses of a route that takes no picture."""
     return {200: {"model": model}, **NO_PICTURE}
 
 

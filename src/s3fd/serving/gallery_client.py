@@ -1,4 +1,4 @@
-"""The gallery's part of the client: ``client.gallery.identify("party.jpg")``."""
+"""The gallery part of the client: ``client.gallery.identify("party.jpg")``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from s3fd.inference.records import Record
 from s3fd.serving.transfer import Picture, files, parameters, record
 
 Ask = Callable[..., Any]
-"""From method, path and what httpx takes to the answer's JSON; raises ServiceError."""
+"""Function that sends a request, given its method, path and httpx's keyword arguments, and returns the JSON
+of the response; raises ServiceError."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class GalleryCard:
 
     Attributes:
         model: name of the embedding model.
-        digest: SHA-256 of all that decides what its vectors are.
-        people: how many there are.
-        vectors: how many they have together.
-        threshold: that the service was started with; None for the calibration's.
-        calibration: None until there is one.
+        digest: SHA-256 of everything that determines the vectors.
+        people: number of people.
+        vectors: number of vectors of all people.
+        threshold: threshold that the service was started with; None if it uses the calibrated one.
+        calibration: the calibrated thresholds; None until there are any.
     """
 
     model: str
@@ -38,12 +39,12 @@ class GalleryCard:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """Whom pictures were enrolled for.
+    """Result of enrolling a person.
 
     Attributes:
-        name: of the person.
-        vectors: that the person has now.
-        pictures: of each, its one face, or an error that says why it cannot stand for the person.
+        name: name of the person.
+        vectors: number of vectors that the person now has.
+        pictures: a record of each picture, with its one face, or with the reason why it cannot be enrolled.
     """
 
     name: str
@@ -53,11 +54,11 @@ class Enrolled:
 
 @dataclass(frozen=True)
 class Identified:
-    """The faces of a picture, and who they are.
+    """The faces in a picture, and who they are.
 
     Attributes:
         record: the faces, or the error.
-        identities: of each of the faces.
+        identities: the identity of each face.
     """
 
     record: Record
@@ -66,13 +67,13 @@ class Identified:
 
 @dataclass(frozen=True)
 class Verified:
-    """Whether two faces, or a face and a person, are the same person's.
+    """Whether two faces, or a face and an enrolled person, are the same person.
 
     Attributes:
-        same: whether `score` is the threshold or more.
-        score: the cosine; with a person, the best with any of the vectors.
-        threshold: that decided.
-        boxes: of the face in each picture, xyxy in pixels.
+        same: whether `score` is at least the threshold.
+        score: the cosine; for a person, the highest with any of their vectors.
+        threshold: the threshold that decided.
+        boxes: box of the face in each picture, xyxy in pixels.
     """
 
     same: bool
@@ -82,20 +83,20 @@ class Verified:
 
 
 class GalleryClient:
-    """Talks about the gallery of a service; every method raises ServiceError for what is refused."""
+    """Client of a service's gallery; every method raises ServiceError if its request fails."""
 
     def __init__(self, ask: Ask) -> None:
-        """Send requests by `ask`."""
+        """Create a client that sends its requests with `ask`."""
         self._ask = ask
 
     def card(self) -> GalleryCard:
-        """Ask what there is."""
+        """Return the gallery's model, thresholds, and number of people and vectors."""
         answer = self._ask("GET", "/v1/gallery")
         calibration = answer.pop("calibration")
         return GalleryCard(**answer, calibration=Calibration(**calibration) if calibration else None)
 
     def people(self) -> dict[str, int]:
-        """Count the vectors of each person, by name, in order."""
+        """Return the number of vectors of each person, sorted by name."""
         people: dict[str, int] = {}
         after: str | None = ""
         while after is not None:
@@ -109,12 +110,12 @@ class GalleryClient:
     ) -> Enrolled:
         """Enrol a person with pictures of one face each, or with the face in a box of one picture.
 
-        A single picture that cannot stand for a person is a ServiceError with status 422; among several, its
+        If a single picture cannot be enrolled, ServiceError has the status 422. Among several pictures, its
         record has the reason, and the others are enrolled.
 
         Args:
-            name: of the person.
-            pictures: file names, or files' bytes.
+            name: name of the person.
+            pictures: file names, or the bytes of files.
             box: xyxy in pixels of the upright picture.
             options: ``size``, as for `s3fd detect`.
         """
@@ -125,30 +126,33 @@ class GalleryClient:
         return Enrolled(answer["name"], answer["vectors"], records)
 
     def remove(self, name: str) -> int:
-        """Delete a person for good; return how many vectors there were. Nobody of that name: status 404."""
+        """Delete a person for good; return the number of deleted vectors.
+
+        If nobody has this name, ServiceError has the status 404.
+        """
         return int(self._ask("DELETE", "/v1/gallery/people", params={"name": name})["removed"])
 
     def identify(self, picture: Picture, **options: Any) -> Identified:
-        """Tell who the faces of a picture are; as `identify_many`."""
+        """Identify the faces in a picture; see `identify_many`."""
         return self.identify_many([picture], **options)[0]
 
     def identify_many(self, pictures: Sequence[Picture], **options: Any) -> list[Identified]:
-        """Tell who the faces of pictures are.
+        """Identify the faces in several pictures with one request.
 
         Args:
-            pictures: file names, or files' bytes.
-            options: ``threshold``, a cosine, and those of `Client.detect`.
+            pictures: file names, or the bytes of files.
+            options: ``threshold``, a cosine, and the options of `Client.detect` except ``min_size``.
         """
         wanted = parameters(**options)
         answer = self._ask("POST", "/v1/gallery/identify", params=wanted, files=files(pictures))
         return [_identified(one) for one in answer["pictures"]]
 
     def verify(self, *pictures: Picture, name: str | None = None, **options: Any) -> Verified:
-        """Tell whether a picture shows a person, or whether two pictures show the same one.
+        """Check whether a picture shows a person, or whether two pictures show the same person.
 
         Args:
-            pictures: one picture of a single face, and a `name`; or two, and none.
-            name: of the person.
+            pictures: one picture of a single face if `name` is given, else two.
+            name: name of the person.
             options: ``threshold``, a cosine, and ``size``, as for `s3fd detect`.
         """
         wanted = parameters(name=name, **options)
@@ -158,14 +162,14 @@ class GalleryClient:
 
 
 def _identified(answer: Mapping[str, Any]) -> Identified:
-    """A record as the service wrote it, and the identities that stand in its faces."""
+    """Parse the JSON of a picture into its record and the identities of its faces."""
     faces = answer.get("faces") or []
     identities = [Identity(**face.pop("identity")) for face in faces]
     return Identified(record(answer), identities)
 
 
 def _with_face(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An enrolled picture as a record of one face."""
+    """Return the JSON of an enrolled picture as that of a record with one face."""
     if answer.get("error") is not None:
         return answer
     face = {"box": answer["box"], "score": answer["score"]}

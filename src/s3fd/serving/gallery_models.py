@@ -1,4 +1,4 @@
-"""The bodies of answers about the gallery, as OpenAPI describes them."""
+"""Response bodies of the gallery's routes, as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _example(example: dict[str, Any]) -> ConfigDict:
 
 
 class Thresholds(BaseModel):
-    """What `s3fd gallery calibrate` fitted to people who are not in the gallery."""
+    """Thresholds that `s3fd gallery calibrate` fitted to people who are not in the gallery."""
 
-    identify: float = Field(description="Least score at which somebody is identified.")
-    verify: float = Field(description="Least score at which two faces are one person's.")
-    false_accepts: float = Field(description="The rate of strangers taken for somebody that was asked for.")
-    faces: int = Field(description="Of strangers, that they were fitted to.")
+    identify: float = Field(description="Minimum score at which somebody is identified.")
+    verify: float = Field(description="Minimum score at which two faces are the same person's.")
+    false_accepts: float = Field(description="Requested rate of false accepts: strangers taken for somebody.")
+    faces: int = Field(description="Number of strangers' faces that the thresholds were fitted to.")
     vectors: int = Field(
-        description="In the gallery then; with more of them, more strangers are taken for somebody."
+        description="Vectors in the gallery at that time. With more vectors, there are more false accepts."
     )
 
 
@@ -58,71 +58,71 @@ class GalleryCard(BaseModel):
     )
 
     model: str = Field(description="Name of the embedding model.")
-    digest: str = Field(description="SHA-256 of all that decides what its vectors are.")
+    digest: str = Field(description="SHA-256 of everything that determines the vectors.")
     people: int
     vectors: int
-    threshold: float | None = Field(description="Of `s3fd serve`, in place of the calibration's.")
+    threshold: float | None = Field(description="Threshold of `s3fd serve`, in place of the calibrated one.")
     calibration: Thresholds | None
 
 
 class Person(BaseModel):
-    """A person of the gallery."""
+    """A person in the gallery."""
 
     model_config = _example(EXAMPLE_PERSON)
 
     name: str
-    vectors: int = Field(description="One for each picture that was enrolled.")
+    vectors: int = Field(description="Number of vectors: one per enrolled picture.")
 
 
 class People(BaseModel):
-    """People in the order of their names."""
+    """People, sorted by name."""
 
     model_config = _example({"people": [EXAMPLE_PERSON], "next": None})
 
     people: list[Person]
-    next: str | None = Field(description="Where there are more: `after` of the request for these.")
+    next: str | None = Field(description="Value of `after` to request the next people; null at the end.")
 
 
 class EnrolledPicture(BaseModel):
     """Which face of a picture was enrolled, or why none was."""
 
-    path: str = Field(description="The file's name as it was sent; empty for bytes alone.")
+    path: str = Field(description="File name as sent; empty for the bytes of a picture.")
     box: tuple[float, float, float, float] | None = None
-    score: float | None = Field(None, description="How sure the detector is that it is a face.")
+    score: float | None = Field(None, description="The detector's confidence in the face.")
     error: str | None = None
 
 
 class Enrolled(BaseModel):
-    """Whom the pictures were enrolled for."""
+    """Result of enrolling a person."""
 
     model_config = _example(EXAMPLE_PERSON | {"pictures": [EXAMPLE_ENROLLED, EXAMPLE_REFUSED]})
 
     name: str
-    vectors: int = Field(description="That the person has now.")
+    vectors: int = Field(description="Number of vectors that the person now has.")
     pictures: list[EnrolledPicture]
 
 
 class Removed(BaseModel):
-    """Who was deleted."""
+    """Result of deleting a person."""
 
     model_config = _example({"name": "Ada", "removed": 3})
 
     name: str
-    removed: int = Field(description="How many vectors there were.")
+    removed: int = Field(description="Number of deleted vectors.")
 
 
 class Identity(BaseModel):
-    """Who a face is taken for, as `s3fd gallery identify` tells it."""
+    """The person a face is identified as, as `s3fd gallery identify` reports it."""
 
     model_config = _example(EXAMPLE_IDENTITY)
 
-    name: str = Field(description='Of the person, or "unknown".')
-    score: float | None = Field(description="Cosine with the person most like it; null in an empty gallery.")
-    threshold: float = Field(description="Who scores less is unknown.")
+    name: str = Field(description='Name of the person, or "unknown".')
+    score: float | None = Field(description="Cosine with the most similar person; null in an empty gallery.")
+    threshold: float = Field(description="Minimum score; a face that scores less is unknown.")
 
 
 class IdentifiedFace(Face):
-    """A face as `POST /v1/detect` reports it, and who it is."""
+    """A face as `POST /v1/detect` reports it, with its identity."""
 
     model_config = ConfigDict(
         extra="allow", json_schema_extra={"examples": [EXAMPLE_FACE | {"identity": EXAMPLE_IDENTITY}]}
@@ -132,13 +132,13 @@ class IdentifiedFace(Face):
 
 
 class IdentifiedPicture(PictureRecord):
-    """The faces of one picture, best score first; or why there are none."""
+    """The faces in one picture, best score first, or the reason why there are none."""
 
     faces: list[IdentifiedFace] | None = None  # type: ignore[assignment]
 
 
 class Identified(BaseModel):
-    """The records of all pictures, in their order."""
+    """The records of all pictures, in order."""
 
     model_config = _example(
         {"pictures": [EXAMPLE_PICTURE | {"faces": [EXAMPLE_FACE | {"identity": EXAMPLE_IDENTITY}]}]}
@@ -148,14 +148,14 @@ class Identified(BaseModel):
 
 
 class ComparedPicture(BaseModel):
-    """The face of a picture that was compared."""
+    """The face in a picture that was compared."""
 
     path: str
     box: tuple[float, float, float, float]
 
 
 class Verified(BaseModel):
-    """Whether two faces, or a face and a person, are the same person's."""
+    """Whether two faces, or a face and an enrolled person, are the same person."""
 
     model_config = _example(
         {
@@ -167,8 +167,8 @@ class Verified(BaseModel):
         }
     )
 
-    same: bool = Field(description="Whether the score is the threshold or more.")
-    score: float = Field(description="Cosine; of a person, the best with any of the vectors.")
+    same: bool = Field(description="Whether the score is at least the threshold.")
+    score: float = Field(description="Cosine; for a person, the highest with any of their vectors.")
     threshold: float
-    name: str | None = Field(description="Of the person; null where two pictures were compared.")
+    name: str | None = Field(description="Name of the person; null if two pictures were compared.")
     pictures: list[ComparedPicture]

@@ -1,4 +1,4 @@
-"""What every request passes: who may ask, how the answer is marked, and the line in the log."""
+"""What applies to every request: access checks, headers of the response, and a line in the log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from s3fd.serving.settings import is_loopback
 log = logging.getLogger("s3fd.serving")
 
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json")
-"""Paths that need no API key, and those below `PAGE`: they tell nothing about anybody."""
+"""Paths that require no API key, besides those below `PAGE`: they reveal nothing about anybody."""
 
 PAGE = "/page/"
 
@@ -36,24 +36,24 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Headers of every answer: the page runs its own scripts alone, and no other page may use the service."""
+"""Headers of every response: the page runs only its own scripts, and no other page may use the service."""
 
 MARKS = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
-"""The same as ASGI has them."""
+"""`SECURITY` in the form that ASGI requires."""
 
 
 class Gate:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, key: str | None, local: bool, metrics: Metrics) -> None:
-        """Let through what has the `key`; if `local`, only what is addressed to a loopback name."""
+        """Require `key`, unless it is None; if `local`, accept only requests addressed to a loopback name."""
         self._app = app
         self._key = key.encode() if key is not None else None
         self._local = local
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check a request, pass it on, and log it: no file name, no query, nothing of any picture."""
+        """Check a request, pass it on, and log it without file names, queries or picture contents."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -81,15 +81,16 @@ class Gate:
         except Exception:
             if not begun:
                 await Problem(500, UNEXPECTED).response()(scope, receive, mark)
-            raise  # to the log
+            raise  # so that it is logged
         finally:
             self._report(scope, status, time.perf_counter() - start, request_id, told)
 
     def _check(self, path: str, headers: Headers) -> None:
         """Raise a `Problem` unless the request may be answered.
 
-        A page of another site can make a visitor's browser send requests to this machine: browsers say so in
-        Origin and Sec-Fetch-Site, and a name that was bent to point here (DNS rebinding) shows in Host.
+        A page of another site can make a visitor's browser send requests to this machine. Browsers reveal
+        this in Origin and Sec-Fetch-Site. A host name that was made to resolve to this machine (DNS
+        rebinding) appears in Host.
         """
         host = headers.get("host", "")
         if self._local and not is_loopback(_name(host)):
@@ -123,7 +124,7 @@ class Gate:
 
 @lru_cache(maxsize=64)
 def _name(host: str) -> str:
-    """The name that a Host header asks for, without its port; empty if the header is malformed."""
+    """Return the host name in a Host header, without its port; empty if the header is malformed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -131,7 +132,7 @@ def _name(host: str) -> str:
 
 
 def _address(origin: str) -> str | None:
-    """What the Host header of an Origin's own requests would be; None if the header is malformed."""
+    """Return the Host header that requests to this Origin would have; None if the header is malformed."""
     try:
         return urlsplit(origin).netloc
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is held of all requests at a time: their bytes, and how many each client has."""
+"""Counts across all current requests: the bytes that they hold, and the number of requests per client."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Hold:
     """The bytes that one request holds."""
 
     def __init__(self, intake: Intake) -> None:
-        """Hold nothing yet."""
+        """Start with no bytes."""
         self._intake = intake
         self.bytes = 0
 
     def add(self, count: int) -> None:
-        """Hold more; raises a `Problem` with status 503 if all requests together then hold too much."""
+        """Add `count` bytes; raises a `Problem` with status 503 if all requests would then hold too many."""
         if self._intake.bytes + count > self._intake.limits.held:
             raise busy(503, "Too many bytes of other requests are being worked on.")
         self.bytes += count
@@ -27,10 +27,10 @@ class Hold:
 
 
 class Intake:
-    """Counts requests and their bytes; used from the event loop alone."""
+    """Counts requests and their bytes; used only from the event loop."""
 
     def __init__(self, limits: Limits) -> None:
-        """Begin with nothing."""
+        """Start with no requests."""
         self.limits = limits
         self.bytes = 0
         self.requests: Counter[str] = Counter()
@@ -49,4 +49,4 @@ class Intake:
             self.bytes -= hold.bytes
             self.requests[client] -= 1
             if not self.requests[client]:
-                del self.requests[client]  # or every address that ever came would stay
+                del self.requests[client]  # otherwise, every address ever seen would stay

@@ -1,9 +1,10 @@
 """The thread that owns the gallery's store.
 
-Stores need not be safe in several threads, and each may hold its vectors in memory. So one thread asks one
-store, in the order of the requests. A search takes milliseconds; the workers have made the vectors before.
+Stores need not be thread-safe, and each may hold its vectors in memory. Therefore one thread queries one
+store, in the order of the requests. A search takes milliseconds: the workers have already computed the
+vectors.
 
-A store that is lost, such as by the restart of its server, is opened anew for the next question.
+A store that is lost, for example because its server restarted, is reopened for the next question.
 """
 
 from __future__ import annotations
@@ -25,27 +26,27 @@ from s3fd.serving.workers import Workers
 R = TypeVar("R")
 
 OPENING = 600.0
-"""Seconds in which a gallery must have been opened and read for the first time."""
+"""Maximum seconds for opening a gallery and reading it for the first time."""
 
 PAUSE = 1.0
-"""Seconds after a store could not be opened in which nobody tries: what waits is refused at once, and not
-one after another when each has waited for a server that is away."""
+"""Seconds after a failed attempt to open the store during which there is no other attempt. Waiting questions
+are then refused at once, instead of each waiting in turn for a server that is away."""
 
 SILENCE = 5.0
-"""Seconds that a question may take before the gallery counts as one that does not answer."""
+"""Seconds that a question may take before the gallery counts as not responding."""
 
 log = logging.getLogger("s3fd.serving")
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """A gallery to be served.
+    """A gallery to serve.
 
     Attributes:
-        open: opens its store, in the thread that will use it; bound to the recogniser's model.
-        recogniser: used in several threads at a time.
-        embeddings: whether the recogniser reads what the detector has to give its faces in the same pass.
-        threshold: least score, for requests that give none; None for those it is calibrated to.
+        open: opens the gallery's store, in the thread that will use it; bound to the recogniser's model.
+        recogniser: embeds faces; used in several threads at a time.
+        embeddings: whether the recogniser reads embeddings that the detector must compute in the same pass.
+        threshold: minimum score for requests that give none; None for the calibrated thresholds.
     """
 
     open: Callable[[], Store]
@@ -55,10 +56,10 @@ class Gallery:
 
 
 class Keeper:
-    """Asks a store in a thread of its own; closed after use."""
+    """Queries a store in a thread of its own; must be closed after use."""
 
     def __init__(self, gallery: Gallery, queue: int) -> None:
-        """Prepare; the store is opened by the first question. At most `queue` questions wait."""
+        """Prepare for at most `queue` waiting questions; the first question opens the store."""
         self._open = gallery.open
         self._dimension = gallery.recogniser.model.dimension
         self._store: Store | None = None
@@ -69,27 +70,30 @@ class Keeper:
 
     @property
     def waiting(self) -> int:
-        """Questions that wait."""
+        """Number of waiting questions."""
         return self._thread.waiting
 
     @property
     def answers(self) -> bool:
-        """Whether the last question was answered, and the present one has not taken too long."""
+        """Whether the last question was answered, and the current one has not taken too long."""
         asked = self._asked
         return self._wrong is None and (asked is None or time.monotonic() - asked < SILENCE)
 
     async def ask(self, question: Callable[[Store], R], seconds: float) -> R:
-        """Put a question that raises nothing but `Problem` to the store, and return its answer.
+        """Ask the store a question, and return the answer.
+
+        The question may raise a `Problem`. Any other exception counts as a failure of the store.
 
         Raises:
-            Problem: with status 503 if there is no room for it or the store fails, 504 after so many seconds.
-                What has begun by then is done all the same, and the store changed.
+            Problem: with status 503 if there is no room for the question or the store fails, 504 if it takes
+                longer than `seconds`. A question that has started is completed even then, and may change the
+                store.
         """
         (answer,) = await self._thread.run([lambda: self._ask(question)], seconds)
         return answer
 
     async def check(self) -> None:
-        """Raise a `Problem` with status 503 if the gallery cannot be reached, or is silent for too long."""
+        """Raise a `Problem` with status 503 if the gallery cannot be reached, or does not respond in time."""
         try:
             if not self._thread.working:
                 await self.ask(lambda store: None, SILENCE)
@@ -99,18 +103,18 @@ class Keeper:
             raise _away() from problem
 
     async def begin(self) -> None:
-        """Open the store and read it, so that the first search is no slower than the next."""
+        """Open the store and read it, so that the first search is as fast as later ones."""
         blank = np.zeros(self._dimension, np.float32)
         await self.ask(lambda store: store.search(blank), OPENING)
 
     async def close(self, seconds: float) -> None:
-        """Close the store, and end the thread once it has done what it had begun."""
+        """Close the store, and end the thread once it has finished what it has started."""
         with suppress(Problem):
             await self._thread.run([self._drop], seconds)
         self._thread.close()
 
     def _ask(self, question: Callable[[Store], R]) -> R:
-        """Put a question from this thread. A store that fails is closed, and opened anew for the next one."""
+        """Ask a question in this thread; a store that fails is closed, and reopened for the next question."""
         self._asked = time.monotonic()
         try:
             answer = question(self._opened())
@@ -126,7 +130,7 @@ class Keeper:
         return answer
 
     def _opened(self) -> Store:
-        """The store, opened anew if it is lost."""
+        """Return the store; reopen it if it is lost."""
         if self._store is not None:
             try:
                 self._store.check()
@@ -144,7 +148,7 @@ class Keeper:
         return self._store
 
     def _lose(self, error: Exception) -> None:
-        """Note that the store fails, and say so once."""
+        """Record that the store fails, and log it; an expected error that repeats is logged once."""
         if not isinstance(error, (OSError, GalleryError)):
             log.error("the gallery failed", exc_info=error)
         elif str(error) != self._wrong:
@@ -153,7 +157,7 @@ class Keeper:
         self._drop_whatever_comes()
 
     def _found(self) -> None:
-        """Note that the store answers, and say so if it had failed."""
+        """Record that the store answers, and log it if the store had failed."""
         if self._wrong is not None:
             log.warning("the gallery can be used again")
         self._wrong = None
@@ -169,5 +173,5 @@ class Keeper:
 
 
 def _away() -> Problem:
-    """What is said while the store cannot be asked: nothing of why, which is for the log."""
+    """Return the refusal while the store cannot be used; the reason is only in the log."""
     return busy(503, "The gallery cannot be used now.")

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus."""
+"""Metrics of the service, for Prometheus."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-"""Upper ends of the histogram's buckets."""
+"""Upper bounds of the histogram's buckets."""
 
 
 class Metrics:
-    """Counters of one service, in a registry of their own."""
+    """Metrics of one service, in a registry of their own."""
 
     def __init__(self) -> None:
-        """Begin at 0."""
+        """Create the metrics; all start at 0."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
@@ -45,9 +45,9 @@ class Metrics:
         )
 
     def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Report what `value` returns whenever the metrics are read."""
+        """Add a gauge that calls `value` whenever the metrics are read."""
         Gauge(name, what, registry=self.registry).set_function(value)
 
     def text(self) -> bytes:
-        """All of them, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -1,4 +1,4 @@
-"""The bodies of answers, as OpenAPI describes them."""
+"""Response bodies, as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLE_PICTURE: dict[str, Any] = {
 
 
 class Face(BaseModel):
-    """A face. Attributes that are asked for follow, each with its probability: gender, gender_probability."""
+    """A face. Each requested attribute adds two fields, such as gender and gender_probability."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [EXAMPLE_FACE]})
 
@@ -34,17 +34,17 @@ class Face(BaseModel):
 
 
 class PictureRecord(BaseModel):
-    """The faces of one picture, best score first, as `s3fd detect` writes them; or why there are none."""
+    """The faces in one picture, best score first, as `s3fd detect` writes them, or why there are none."""
 
-    path: str = Field(description="The file's name as it was sent; empty for bytes alone.")
-    width: int | None = Field(None, description="Of the upright picture, in pixels.")
-    height: int | None = Field(None, description="Of the upright picture, in pixels.")
+    path: str = Field(description="File name as sent; empty for the bytes of a picture.")
+    width: int | None = Field(None, description="Width of the upright picture, in pixels.")
+    height: int | None = Field(None, description="Height of the upright picture, in pixels.")
     faces: list[Face] | None = None
-    error: str | None = Field(None, description="In the place of the faces: why the picture cannot be read.")
+    error: str | None = Field(None, description="Why the picture cannot be read; replaces the faces.")
 
 
 class Answer(BaseModel):
-    """The records of all pictures, in their order."""
+    """The records of all pictures, in order."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"pictures": [EXAMPLE_PICTURE]}]})
 
@@ -52,20 +52,20 @@ class Answer(BaseModel):
 
 
 class ModelCard(BaseModel):
-    """What runs here and within which bounds."""
+    """The model that the service runs, and its limits."""
 
     version: str
     engine: str
     device: str
-    attributes: dict[str, list[str]] = Field(description="What can be told of a face, with its values.")
+    attributes: dict[str, list[str]] = Field(description="Attributes that are predicted, with their classes.")
     max_bytes: int
     max_files: int
     max_pixels: int
-    gallery: bool = Field(description="Whether there are routes below /v1/gallery.")
+    gallery: bool = Field(description="Whether the service has routes below /v1/gallery.")
 
 
 class ProblemBody(BaseModel):
-    """RFC 9457."""
+    """An error, according to RFC 9457."""
 
     type: str = "about:blank"
     title: str
@@ -74,7 +74,7 @@ class ProblemBody(BaseModel):
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the refusals of a route, with an example."""
+    """Describe the error responses of a route, with an example."""
     from s3fd.serving.problems import title
 
     schema = {"$ref": "#/components/schemas/ProblemBody"}

@@ -1,7 +1,7 @@
-"""Pictures of concurrent requests that share a pass of the network, where that is wanted.
+"""Shared passes of the network for pictures of concurrent requests, if this is enabled.
 
-On a CPU it is not: a batch takes longer than its pictures one by one (``benchmarks/throughput.py``). A GPU is
-hardly busy with one picture.
+On a CPU, sharing is slower: a batch takes longer than its pictures one by one (``benchmarks/throughput.py``).
+A GPU is hardly busy with one picture.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Picture
 
 LINGER = 0.005
-"""Seconds for which a picture waits for others: about what a pass takes on a GPU."""
+"""Seconds that a picture waits for others: about as long as a pass takes on a GPU."""
 
 Kind = tuple[Detector, tuple[int, int]]
-"""What pictures must have in common: all options, and the (width, height) at which the network sees them."""
+"""What pictures that share a pass must have in common: all options, and the (width, height) at which the
+network sees them."""
 
 
 @dataclass(eq=False)
 class _Group:
-    """Pictures that are seen in one pass.
+    """Pictures that share one pass.
 
     Attributes:
-        pictures: those that have joined.
-        full: set once nobody joins any more.
-        faces: of each picture, once they are found.
+        pictures: the pictures that have joined.
+        full: set once the group is full.
+        faces: the faces of each picture, once they are found.
     """
 
     pictures: list[Picture] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Passes:
     """Finds faces for several threads, up to `batch` pictures at a time."""
 
     def __init__(self, batch: int = 1) -> None:
-        """Share passes between so many pictures; 1 leaves each to itself. Raises ValueError under 1."""
+        """Let up to `batch` pictures share a pass; 1 disables sharing. Raises ValueError under 1."""
         if batch < 1:
             raise ValueError(f"batch is 1 or more, not {batch}")
         self.batch = batch
@@ -48,10 +49,10 @@ class Passes:
         self._joinable: dict[Kind, _Group] = {}
 
     def find(self, detector: Detector, picture: Picture) -> Faces:
-        """Find the faces of a picture as `detector` does, together with those of other threads.
+        """Find the faces in a picture as `detector` does, together with the pictures of other threads.
 
-        The thread that comes first waits a moment for others whose picture is of the same kind, and finds the
-        faces of all. At ``auto`` a picture has passes of its own.
+        The first thread waits a moment for others whose pictures are of the same kind, and then finds the
+        faces in all of them. At ``auto``, a picture has passes of its own.
         """
         seen = detector.seen(picture)
         if self.batch == 1 or seen is None:
@@ -67,7 +68,7 @@ class Passes:
         return group.faces.result()[place]
 
     def _join(self, kind: Kind, picture: Picture) -> tuple[_Group, int]:
-        """Put a picture into the group of its kind, a new one if there is none; return its place there."""
+        """Add a picture to the group of its kind, or to a new one; return the group and its place in it."""
         with self._lock:
             group = self._joinable.setdefault(kind, _Group())
             group.pictures.append(picture)
@@ -77,7 +78,7 @@ class Passes:
             return group, len(group.pictures) - 1
 
     def _close(self, kind: Kind, group: _Group) -> None:
-        """Let nobody join a group any more."""
+        """Close a group to further pictures."""
         with self._lock:
             if self._joinable.get(kind) is group:
                 del self._joinable[kind]

@@ -1,8 +1,8 @@
-"""Routes that take pictures: who sends them is admitted first, and their options are then checked at once.
+"""Routes that take pictures: a request is admitted first, and then all of its options are checked at once.
 
-FastAPI describes these routes, and nothing more: finding a route and checking an option after the other takes
-more than all that the service itself does beside the picture, and comes before the route is called, for
-requests, too, that are then refused because the queue is full.
+FastAPI only describes these routes. Its routing, and its checks of one option after another, take longer than
+everything else that the service does apart from processing the picture. They would also run before the route
+is called, even for requests that are then refused because the queue is full.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from s3fd.serving.admission import Service, admitted
 
 
 class PictureRoutes:
-    """ASGI middleware that answers what is posted to routes for pictures, and passes on all else.
+    """ASGI middleware that answers POST requests to routes for pictures, and passes on all other requests.
 
-    An endpoint is given the request, whose ``state.hold`` counts what it holds, and its options, which must
-    all be of the query.
+    An endpoint receives the request, whose ``state.hold`` counts the bytes that it holds, and the options,
+    all of which must be query parameters.
     """
 
     def __init__(self, app: ASGIApp, *, service: Service, routes: Sequence[BaseRoute]) -> None:
-        """Take over those of `routes` that are posted to; `service` admits."""
+        """Take over the POST routes among `routes`; `service` admits their requests."""
         self._app = app
         self._service = service
         self._routes = {
@@ -57,7 +57,7 @@ class PictureRoutes:
 
 
 def options_of(endpoint: Callable[..., Any]) -> type[BaseModel]:
-    """A model of all parameters of an endpoint but its request."""
+    """Create a model of all parameters of an endpoint except its request."""
     hints = get_type_hints(endpoint, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)

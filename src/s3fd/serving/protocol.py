@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's, parsed by llhttp, with the bounds that uvicorn leaves to a proxy."""
+"""HTTP/1.1 on one connection: uvicorn's protocol on llhttp, with limits that uvicorn leaves to a proxy."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 10.0
-"""In which the headers of a request must have arrived; uvicorn itself would wait for ever."""
+"""Seconds within which the headers of a request must arrive; uvicorn itself would wait forever."""
 
 HEADER_BYTES = 2**16
-"""That may arrive without a byte of a body among them: headers, or what frames and follows the pieces of one.
-As much as h11 takes."""
+"""Maximum bytes that may arrive in a row without any byte of a body: headers, or the framing and trailers of
+a chunked body. h11 allows 16 KiB by default."""
 
 AHEAD = 100
-"""Requests that may wait on a connection for the answer to the one before: each takes some 2 kB."""
+"""Maximum pipelined requests that may wait on a connection for an earlier response; each takes about 2 kB."""
 
 ANSWER_SECONDS = 30.0
-"""In which a client must have taken something of its answer; uvicorn itself would wait for ever."""
+"""Seconds within which a client must accept some of its response; uvicorn itself would wait forever."""
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection whose next request does not begin, or does not get on, or has no end of headers.
+    """HTTP protocol that closes slow and abusive connections.
 
-    So it does where too many requests are sent ahead.
+    A connection is closed if the headers of its next request do not arrive in time or are too long, or if
+    the client pipelines too many requests.
 
-    An offer to speak another protocol is passed over, as servers may, which llhttp takes for accepted.
+    An offer to upgrade to another protocol is ignored, as servers may do. llhttp by itself treats it as
+    accepted.
     """
 
     _waiting: asyncio.TimerHandle | None = None
     _bytes_beside_body = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request.
+        """Start to wait for the first request.
 
-        The system drops a connection whose other end takes no more of what is sent, also once it is closed
-        here: asyncio keeps that until all is sent.
+        On Linux, the system drops a connection whose client accepts no more data. This works even after the
+        connection is closed here, when asyncio keeps it until everything is sent.
 
-        Answers go out in two pieces, head and body. asyncio turns Nagle's algorithm off for sockets of its
-        own alone, and with it the second piece waits some 40 ms until the client's system has acknowledged
-        the first.
+        Responses go out in two pieces, head and body. asyncio disables Nagle's algorithm only for sockets
+        that it creates itself. With the algorithm, the second piece would wait about 40 ms until the client's
+        system has acknowledged the first.
         """
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
@@ -55,7 +57,7 @@ class Protocol(HttpToolsProtocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come, unless headers have no end."""
+        """Parse received data; answer 400 to overlong headers and invalid requests."""
         self._unset_keepalive_if_required()
         if self._bytes_beside_body > HEADER_BYTES:
             self.send_400_response("The headers are too long.")
@@ -70,7 +72,7 @@ class Protocol(HttpToolsProtocol):
             )
 
     def on_headers_complete(self) -> None:
-        """Stop to wait: what the request says is known."""
+        """Stop waiting and handle the request; `_parse` feeds one with an upgrade offer again."""
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= AHEAD:
                 raise HttpParserError("too many requests")
@@ -78,7 +80,7 @@ class Protocol(HttpToolsProtocol):
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Handle a piece of a body."""
         self._bytes_beside_body = 0
         super().on_body(body)
 
@@ -89,21 +91,22 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, unless it is there already.
+        """Wait for the next request, unless it has already arrived.
 
-        The rest of a body that was answered before it had come, if there is one, has to end meanwhile.
+        If the response was sent before the whole body had arrived, the rest of the body has to arrive in the
+        same time.
         """
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
+        """Stop waiting."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def _parse(self, data: bytes) -> None:
-        """Let the parser read; of a request with an offer, the head anew and without it."""
+        """Feed the parser; if a request offers an upgrade, feed its head again without the offer."""
         while data:
             try:
                 self.parser.feed_data(data)

@@ -1,4 +1,4 @@
-"""What requests ask of a gallery's store, about faces that have vectors; each raises `Problem` alone."""
+"""The questions that requests ask a gallery's store, about faces with vectors; refusals are a `Problem`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_THRESHOLD = (
 
 
 def describe(threshold: float | None, store: Store) -> dict[str, Any]:
-    """Tell of the gallery as a whole."""
+    """Describe the gallery as a whole."""
     people, calibration = store.people(), store.calibration
     return {
         "model": store.model.name,
@@ -33,14 +33,14 @@ def describe(threshold: float | None, store: Store) -> dict[str, Any]:
 
 
 def people(after: str, limit: int, store: Store) -> dict[str, Any]:
-    """List `limit` people whose names come after another."""
+    """List up to `limit` people whose names sort after `after`."""
     rest = [(name, count) for name, count in sorted(store.people().items()) if name > after]
     listed = [{"name": name, "vectors": count} for name, count in rest[:limit]]
     return {"people": listed, "next": listed[-1]["name"] if len(rest) > limit else None}
 
 
 def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> int:
-    """Add the faces that were seen, and return how many vectors the person has now."""
+    """Add the accepted faces of `seen` to a person; return how many vectors the person now has."""
     good = [one for one in seen if one.good]
     if good:
         if sum(store.people().values()) + len(good) > most:
@@ -61,9 +61,10 @@ def remove(name: str, store: Store) -> dict[str, Any]:
 
 
 def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: Store) -> list[list[Identity]]:
-    """Tell of every face in every picture who it is, until `time.monotonic` is `end`: nobody waits longer.
+    """Identify every face in every picture; give up once `time.monotonic` reaches `end`.
 
-    A request may have thousands of faces, each of which is a search of the whole gallery.
+    Nobody waits for the answer after `end`, and a request may have thousands of faces, each of which takes a
+    search of the whole gallery.
     """
     if threshold is None:
         if store.calibration is None:
@@ -80,7 +81,7 @@ def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: S
 
 
 def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], store: Store) -> dict[str, Any]:
-    """Compare the face of a picture with a person, or those of two pictures with each other."""
+    """Compare the face in a picture with a person, or the faces in two pictures with each other."""
     if threshold is None:
         if store.calibration is None:
             raise Problem(409, NO_THRESHOLD)

@@ -1,4 +1,4 @@
-"""From an upload to faces with vectors, or why there are none."""
+"""From an upload to faces with vectors, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
 
 Choice = Callable[[Pixels, Faces], Faces]
-"""Which of the faces of a picture vectors are wanted of; raises Refusal."""
+"""Function that chooses which faces of a picture get vectors; raises Refusal."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen in one upload.
+    """Result for one upload.
 
     Attributes:
         record: the chosen faces; its path is the upload's name.
-        vectors: (N, D) of these faces.
-        status: that of an answer about this picture alone.
+        vectors: the vectors (N, D) of these faces.
+        status: HTTP status of a response about this picture alone.
     """
 
     record: Record
@@ -40,7 +40,7 @@ class Seen:
 
     @property
     def good(self) -> bool:
-        """Whether there are faces to go on with, and not a reason."""
+        """Whether the record has faces, and not an error."""
         return self.record.error is None
 
 
@@ -57,9 +57,10 @@ def see(
     choose: Choice,
     upload: Upload,
 ) -> Seen:
-    """Find the faces of an upload, and give the chosen ones vectors; what is wrong is said and not raised.
+    """Find the faces in an upload and embed the chosen ones; an error goes into the record and is not raised.
 
-    The picture is decoded in full, as `s3fd gallery` does: recognisers look closer than the detector.
+    The picture is decoded at full resolution, as in `s3fd gallery`, because recognisers need more detail than
+    the detector.
     """
     name = upload.name or ""
     try:

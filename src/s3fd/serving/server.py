@@ -1,4 +1,4 @@
-"""The server: uvicorn, and its log."""
+"""The uvicorn server and its logging."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BACKLOG = 128
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, str]:
-    """Bind a TCP socket, port 0 being any that is free; return it and the address for a browser.
+    """Bind a TCP socket, to any free port if `port` is 0; return it and the address for a browser.
 
     Raises:
-        OSError: the address is not this machine's, or the port is taken.
+        OSError: the address does not belong to this machine, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -29,9 +29,9 @@ def bind(host: str, port: int) -> tuple[socket.socket, str]:
 
 
 def server(app: FastAPI, grace: float) -> uvicorn.Server:
-    """Build a server, whose ``run(sockets=[bound])`` serves until SIGINT or SIGTERM.
+    """Build a server whose ``run(sockets=[bound])`` serves until SIGINT or SIGTERM.
 
-    It then takes no more, and finishes what has begun within `grace` seconds.
+    It then accepts no more connections, and finishes running requests within `grace` seconds.
     """
     return uvicorn.Server(
         uvicorn.Config(
@@ -49,10 +49,10 @@ def server(app: FastAPI, grace: float) -> uvicorn.Server:
 
 @contextmanager
 def signals_end_it() -> Iterator[None]:
-    """Leave SIGINT and SIGTERM to the server that is run in the block.
+    """Leave SIGINT and SIGTERM to the server that runs in the block.
 
-    uvicorn raises them once more when it has ended, for whoever handled them before. To end was what they
-    asked for: they would have the process end a second time, as if by an error.
+    After its shutdown, uvicorn raises them again for the handlers that were installed before it. By then the
+    server has already ended, as the signal asked: handled again, it would end the process as if by an error.
     """
     before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -63,6 +63,6 @@ def signals_end_it() -> Iterator[None]:
 
 
 def log_to_stderr(requests: bool) -> None:
-    """Send what goes wrong to standard error, and a line a request if they are wanted."""
+    """Log warnings and errors to standard error, and one line per request if `requests` is set."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("s3fd.serving").setLevel(logging.INFO if requests else logging.WARNING)

@@ -1,4 +1,4 @@
-"""What bounds the service: nothing a client sends may take more than this."""
+"""Limits of the service: nothing that a client sends may take more resources than these."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import ipaddress
 from dataclasses import dataclass
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""What is decoded, by Pillow's names: what cameras, phones and pages use."""
+"""Formats that are decoded, by Pillow's names: those that cameras, phones and web pages use."""
 
 MIN_KEY = 16
-"""Characters of the shortest API key that is taken."""
+"""Minimum characters of an API key."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of requests; each has a status of its own.
+    """Limits of requests, with the HTTP status of a request that exceeds each of them.
 
     Attributes:
-        body: bytes of one request (413).
-        held: bytes of all requests that are being read or worked on (503).
-        files: pictures of one request (413).
-        pixels: of one picture, by its header, before anything is decoded (413).
-        side: pixels of its longer side (413), which bounds the tiles that ``auto`` sees it in, and what is
-            padded beside a line. JPEG allows no more either.
-        seen: most pixels the network sees at once, which bounds its memory at about 500 MB a worker (413).
-        queue: pictures that wait for a worker (503).
-        per_client: requests of one address at a time (429); None for any number.
-        upload: seconds in which a request must have arrived (408).
-        deadline: seconds from there to its answer (504).
-        vectors: that requests may fill a gallery to (507).
+        body: maximum bytes of one request (413).
+        held: maximum bytes of all requests that are being read or processed (503).
+        files: maximum pictures of one request (413).
+        pixels: maximum pixels of one picture, by its header, before anything is decoded (413).
+        side: maximum pixels of a picture's longer side (413), which bounds the number of tiles at ``auto``,
+            and the padding of a picture that is only a line. JPEG has the same maximum.
+        seen: maximum pixels that the network sees at once, which bounds its memory to about 500 MB per
+            worker (413).
+        queue: maximum pictures that wait for a worker (503).
+        per_client: maximum simultaneous requests of one address (429); None for no limit.
+        upload: seconds within which a request must arrive (408).
+        deadline: seconds from the arrival of a request to its response (504).
+        vectors: maximum vectors that requests may fill a gallery to (507).
     """
 
     body: int = 32 * 2**20
@@ -44,7 +45,7 @@ class Limits:
     vectors: int = 100_000
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a bound that leaves nothing, or lets through no request that others allow."""
+        """Raise ValueError if a limit is not positive, or too small for a request that the others allow."""
         for name in ("body", "files", "pixels", "side", "seen", "queue", "upload", "deadline", "vectors"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
@@ -57,7 +58,7 @@ class Limits:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or ``localhost``, can be reached from this machine alone."""
+    """Return whether an address, or ``localhost``, can be reached only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -67,7 +68,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_key(host: str, key: str | None) -> None:
-    """Raise ValueError if `host` must not be bound with this API key, or without one."""
+    """Raise ValueError if the API key is invalid, or missing although other machines can reach `host`."""
     if key is None:
         if not is_loopback(host):
             raise ValueError(f"{host} can be reached from other machines: that needs an API key")

@@ -1,4 +1,4 @@
-"""Pictures and options as the client sends them, and records as it gets them."""
+"""Encoding of pictures and options for the client's requests, and decoding of records from responses."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from s3fd.inference.records import Record
 from s3fd.inference.writers import valid_text
 
 Picture = str | os.PathLike[str] | bytes
-"""A file name, or a file's bytes."""
+"""A file name, or the bytes of a file."""
 
 
 def files(pictures: Sequence[Picture]) -> list[tuple[str, tuple[str, bytes]]]:
-    """The parts of a form with these pictures; raises OSError for a file that cannot be read."""
+    """Return the parts of a form with these pictures; raises OSError for a file that cannot be read."""
     return [("files", _file(picture)) for picture in pictures]
 
 
 def parameters(**options: Any) -> dict[str, Any]:
-    """Options as they stand in an address; those that are None are left to the service."""
+    """Return options as query parameters; those that are None are left to the service."""
     given = {name: value for name, value in options.items() if value is not None}
     attributes = given.get("attributes")
     if attributes is not None and not isinstance(attributes, str):
@@ -33,7 +33,7 @@ def parameters(**options: Any) -> dict[str, Any]:
 
 
 def record(answer: Mapping[str, Any]) -> Record:
-    """A record as the service wrote it."""
+    """Parse the JSON of a record."""
     faces = answer.get("faces")
     if faces is None:
         return Record(answer["path"], error=answer["error"])
@@ -41,14 +41,14 @@ def record(answer: Mapping[str, Any]) -> Record:
 
 
 def _file(picture: Picture) -> tuple[str, bytes]:
-    """A file's name, as text that can be sent, and its bytes."""
+    """Return a file's name, as text that can be sent, and its bytes."""
     if isinstance(picture, bytes):
         return "picture", picture
     return valid_text(Path(picture).name), Path(picture).read_bytes()
 
 
 def _faces(faces: Sequence[Mapping[str, Any]]) -> Faces:
-    """Faces with the columns that `Detector` gives them."""
+    """Parse the JSON of faces, with the columns that `Detector` gives them."""
     columns: dict[str, NDArray[Any]] = {}
     for name in faces[0] if faces else ():
         if name not in ("box", "score"):

@@ -1,8 +1,8 @@
-"""Threads, and the bounded queue before them: those that find faces, and the one that asks the gallery.
+"""Worker threads with a bounded queue: those that find faces, and the one that queries the gallery.
 
-A worker takes one picture all the way, with one thread of the network: on a CPU that is the fastest, and a
-batch takes longer than its pictures one by one (``benchmarks/throughput.py``). So pictures of concurrent
-requests share the queue, and a pass only where that is asked for (`s3fd.serving.passes`).
+A worker processes one picture from start to end, with one thread of the network. On a CPU that is the fastest
+way: a batch takes longer than its pictures one by one (``benchmarks/throughput.py``). Pictures of concurrent
+requests therefore share the queue, but share a pass of the network only on request (`s3fd.serving.passes`).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from s3fd.serving.problems import busy, late
 R = TypeVar("R")
 
 FIRST_GUESS = 0.1
-"""Seconds a picture takes until some have been measured."""
+"""Initial estimate of the seconds that a picture takes, until some have been measured."""
 
 WEIGHT = 0.1
-"""Of the newest picture in the mean of their times."""
+"""Weight of the newest picture in the moving average of their times."""
 
 
 class Workers:
-    """Runs work in a fixed number of threads, with a fixed number of calls waiting; closed after use."""
+    """Runs calls in a fixed number of threads, with a bounded queue; must be closed after use."""
 
     def __init__(self, workers: int, queue: int) -> None:
-        """Prepare; threads start with the first work."""
+        """Create the pool; its threads start with the first calls."""
         self.workers = workers
         self.queue = queue
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="s3fd-serve")
@@ -40,12 +40,12 @@ class Workers:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for a thread."""
+        """Number of calls that wait for a thread."""
         return max(0, self._pending - self.workers)
 
     @property
     def working(self) -> int:
-        """Calls that a thread is working on."""
+        """Number of calls that a thread is working on."""
         return min(self._pending, self.workers)
 
     def check_room(self, count: int) -> None:
@@ -56,11 +56,11 @@ class Workers:
     async def run(self, calls: Sequence[Callable[[], R]], seconds: float) -> list[R]:
         """Run calls that raise nothing but `Problem`, and return their results in order.
 
-        If this is cancelled, calls that no thread has begun are not made.
+        If this raises or is cancelled, calls that no thread has started are not made.
 
         Raises:
-            s3fd.serving.problems.Problem: with status 503 if there is no room for all, 504 after so many
-                seconds.
+            s3fd.serving.problems.Problem: with status 503 if there is no room for all calls, 504 if they take
+                longer than `seconds`.
         """
         with self._lock:
             self._check_room(len(calls))
@@ -80,17 +80,17 @@ class Workers:
                 one.cancel()
 
     def close(self) -> None:
-        """Finish what has begun and end the threads."""
+        """Finish running calls, drop waiting ones and end the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, call: Callable[[], R], end: float) -> Future[R]:
-        """Let a thread make a call; count it until it is made or cancelled."""
+        """Submit a call to the pool; it counts as pending until it is done or cancelled."""
         future = self._pool.submit(self._call, call, end)
         future.add_done_callback(self._done)
         return future
 
     def _call(self, call: Callable[[], R], end: float) -> R:
-        """Make a call in a thread, unless its time is over, and measure it."""
+        """Make a call in a worker thread and measure it; raises a `Problem` if its deadline has passed."""
         start = time.monotonic()
         if start >= end:
             raise late()
