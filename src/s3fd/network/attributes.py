@@ -1,4 +1,4 @@
-"""Attribute heads: what a face is (its gender, a mask, any label), read from the detector's own maps."""
+"""Attribute heads: predict labels of faces (gender, a mask, anything) from the detector's feature maps."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from s3fd.network.slim import SeparableBlock
 
 REPORTED = ("path", "frame", "time", "width", "height", "face", "x1", "y1", "x2", "y2", "score", "error")
 TAKEN = {*REPORTED, "box", "faces", "out", "track", "pictures", "boxes", "scores", "embedding"}
-"""Names that mean something else in what is reported of a face, or among a model's inputs and outputs."""
+"""Reserved names: they have another meaning in reports on faces, or among a model's inputs and outputs."""
 
 MIDDLE_LAYERS = (1, 2, 3, 4)
-"""The detection layers that carry a head: all but the first and the last (the published exercise)."""
+"""The detection layers with a head: all but the first and the last (the published exercise)."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """One question that a network answers about every face.
+    """One attribute that a network predicts for every face.
 
     Attributes:
-        name: such as ``gender``.
-        classes: the answers, in the order of the head's outputs.
+        name: name of the attribute, such as ``gender``.
+        classes: names of the classes, in the order of the head's outputs.
         kind: ``layers``, a 3×3 convolution on each of `layers`; ``tower``, `depth` blocks and one such
-            convolution that all of `layers` share; ``branch``, see `s3fd.network.branch`; ``picture``, one
-            answer for a whole picture, see `s3fd.network.picture_head`.
-        layers: detection layers, 0–5, that have a head.
-        depth: of the tower, or of the branch at strides 16 and 32.
-        temperature: what logits are divided by, fitted on held-out faces, so that probabilities can be
-            trusted.
+            convolution, shared by all `layers`; ``branch``, see `s3fd.network.branch`; ``picture``, one
+            prediction for a whole picture, see `s3fd.network.picture_head`.
+        layers: detection layers (0–5) with a head.
+        depth: number of blocks in the tower, or in the branch at strides 16 and 32.
+        temperature: divisor of the logits, fitted on held-out faces to calibrate the probabilities.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Attribute:
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a name that is taken, too few or equal classes, or layers that are none."""
+        """Raise ValueError for a reserved name, too few or duplicate classes, or invalid layers."""
         if not self.name or "." in self.name or self.name in TAKEN or hasattr(nn.ModuleDict(), self.name):
             raise ValueError(f"an attribute cannot be called {self.name!r}: give it another name")
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
@@ -59,10 +58,10 @@ class Attribute:
 
 
 class AttributeHead(nn.Module):
-    """Logits of an attribute at every anchor, beside the face classifier."""
+    """Head for the logits of an attribute at every anchor, in parallel with the face classifier."""
 
     def __init__(self, attribute: Attribute, channels: Sequence[int]) -> None:
-        """Build an untrained head for maps of `channels`; raises ValueError for a tower over unequal ones."""
+        """Build an untrained head for maps of `channels`; a tower raises ValueError if they are unequal."""
         super().__init__()
         self.layers = attribute.layers
         inputs = [channels[layer] for layer in self.layers]
@@ -94,7 +93,7 @@ def copy_face_channel(head: AttributeHead, detector: DetectionHeads) -> None:
     """Start every class of a `layers` head as a copy of its layer's face classifier (the published exercise).
 
     Raises:
-        ValueError: a tower, which has no classifier of its own on each layer.
+        ValueError: the head is a tower, which has no separate classifier on each layer.
     """
     if len(head.tower):
         raise ValueError("only heads on each layer can start as copies of the face classifier")

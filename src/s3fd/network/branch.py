@@ -1,4 +1,4 @@
-"""An attribute's own branch beside the backbone's stages, with features of its own."""
+"""An attribute's branch: separate blocks with features of their own, parallel to the backbone's stages."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from s3fd.network.layer_logits import LayerLogits
 from s3fd.network.slim import SeparableBlock, convolution
 
 FIRST_LAYER = 2
-"""The finest detection layer, stride 16, on which a branch answers."""
+"""The finest detection layer on which a branch predicts: stride 16."""
 
 WIDTHS = (96, 160, 96, 96)
-"""Channels at the strides from 16 on: many where most faces of portraits are read, at 32."""
+"""Channels at the strides from 16 on: most at 32, where most faces in portraits are classified."""
 
 DEEP = 2
-"""Layers that have `Attribute.depth` blocks; coarser ones have one. There is little left to learn of a face
-that covers many of their cells."""
+"""Number of layers with `Attribute.depth` blocks; coarser ones have one block, since little remains to be
+learnt about a face that covers many of their cells."""
 
 
 class AttributeBranch(nn.Module):
-    """Logits of an attribute at every anchor, from blocks of its own beside the backbone's stages.
+    """Head for the logits of an attribute at every anchor, with blocks parallel to the backbone's stages.
 
-    The detector's fused maps know where faces are, and little else; what tells people apart has to be learnt,
-    and from early on: at stride 8 the backbone has forgotten much of it. So a branch has a block of its own
-    from stride 4 to 8, whose output is added to what the backbone's stage says, and goes on in blocks of its
-    own at strides 16, 32 and so on, at the first of which it sees the backbone's stage once more. It is still
-    one pass: every place of the picture is looked at once.
+    The detector's fused maps encode where faces are, and little else. Features that distinguish people have
+    to be learnt separately, and from early on: at stride 8, the backbone has already lost many of them. A
+    branch therefore has its own block from stride 4 to 8, whose output is added to that of the backbone's
+    stage, and continues with its own blocks at strides 16, 32 and so on. At stride 16, it receives the output
+    of the backbone's stage once more. This is still a single pass: every place in the picture is processed
+    once.
     """
 
     def __init__(self, attribute: Attribute, channels: Sequence[int]) -> None:
-        """Build an untrained branch beside stages of these `channels`.
+        """Build an untrained branch for a backbone whose stages have these `channels`.
 
         Raises:
-            ValueError: layers that do not go on from `FIRST_LAYER` without a gap.
+            ValueError: the layers are not consecutive from `FIRST_LAYER` on.
         """
         super().__init__()
         self.layers = attribute.layers
@@ -62,7 +63,7 @@ class AttributeBranch(nn.Module):
     def copy_features(self, others: Iterable[nn.Module]) -> None:
         """Start with the features of the first of `others` that is a branch of this shape, if there is one.
 
-        What was learnt of faces for another label is a better start than noise where labels are few.
+        If labels are few, features learnt for another attribute are a better start than random ones.
         """
         for other in others:
             if isinstance(other, AttributeBranch) and other.features_shape() == self.features_shape():
@@ -71,14 +72,17 @@ class AttributeBranch(nn.Module):
                 return
 
     def features_shape(self) -> list[torch.Size]:
-        """Shapes of all tensors but the last convolutions': two branches of equal ones can share features."""
+        """Return the shapes of all feature tensors: branches can share features if these are equal.
+
+        The last convolution of each layer is not among them.
+        """
         return [tensor.shape for part in self._features() for tensor in part.state_dict().values()]
 
     def _features(self) -> tuple[nn.Module, ...]:
         return self.fine, self.lateral, self.down, self.blocks
 
     def forward(self, stages: Sequence[Tensor]) -> LayerLogits:
-        """Map the output of the backbone's six stages to the logits on the branch's layers."""
+        """Map the outputs of the backbone's six stages to the logits on the branch's layers."""
         own: dict[int, Tensor] = {}
         x = F.relu(self.fine(stages[FIRST_LAYER - 2]) + stages[FIRST_LAYER - 1])
         for layer, down, blocks, conv in zip(self.layers, self.down, self.blocks, self.conv, strict=True):
@@ -91,8 +95,8 @@ class AttributeBranch(nn.Module):
 
 
 def _beside(inputs: int, outputs: int) -> nn.Sequential:
-    """A separable block of stride 2 that has not come to its last ReLU, as that follows a sum."""
+    """Build a separable block of stride 2 without its last ReLU, which follows the sum."""
     pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
     norm = nn.BatchNorm2d(outputs)
-    nn.init.zeros_(norm.weight)  # the backbone's stage alone, to begin with
+    nn.init.zeros_(norm.weight)  # initially, only the backbone's stage contributes
     return nn.Sequential(convolution(inputs, inputs, stride=2, groups=inputs), pointwise, norm)

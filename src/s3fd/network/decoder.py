@@ -1,4 +1,4 @@
-"""From pictures as a reader gives them to scores and boxes, in one graph; threshold and NMS stay outside."""
+"""One graph from decoded picture files to scores and boxes; thresholding and NMS are not part of it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from s3fd.network.s3fd import MEAN_BGR, S3FD
 
 
 def anchors(map_sizes: list[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Centres x and y and sides, (A,) each, in pixels of the anchors of six maps, as `s3fd.anchors.anchors`.
+    """Return the anchors of six maps as `s3fd.anchors.anchors` does: centres x and y, sides; (A,) in pixels.
 
-    Written with tensor operations so that an exported graph works for any picture size.
+    This uses tensor operations, so that an exported graph works for any picture size.
     """
     across, down, sides = [], [], []
     for (height, width), stride, size in zip(map_sizes, STRIDES, ANCHOR_SIZES, strict=True):
@@ -29,9 +29,9 @@ def anchors(map_sizes: list[tuple[int, int]], device: torch.device) -> tuple[Ten
 
 
 def decode(predictions: Predictions) -> tuple[Tensor, Tensor]:
-    """Face probabilities (B, A) in 0–1 and boxes (B, A, 4), xyxy in pixels of the network's input.
+    """Return face probabilities (B, A) in 0–1 and boxes (B, A, 4), xyxy in pixels of the network's input.
 
-    Coordinate by coordinate: in rows of A numbers this takes a fraction of the time of A rows of 4.
+    Coordinates are computed separately: rows of A numbers take a fraction of the time of A rows of 4.
     """
     background, face = predictions.logits.float().transpose(1, 2).unbind(1)
     dx, dy, dw, dh = predictions.deltas.float().transpose(1, 2).unbind(1)
@@ -59,9 +59,9 @@ class PictureNetwork(nn.Module):
     ) -> tuple[Tensor, ...]:
         """Map uint8 BGR pictures (B, H, W, 3) to scores (B, A) and boxes (B, A, 4), see `decode`.
 
-        They are followed by the probabilities (B, A, classes) of each of the network's attributes that is
-        asked for, in the network's order, and by the vectors (B, cells, dimension) of its embedding, if it
-        has one and is asked for it: see `S3FD`.
+        They are followed by the probabilities (B, A, classes) of each requested attribute, in the network's
+        order, and by the vectors (B, cells, dimension) of the network's embedding, if it has one and
+        `embedding` is true: see `S3FD`.
         """
         x = pictures.permute(0, 3, 1, 2).float() - self.mean
         predictions = self.network(x, attributes, embedding)
@@ -69,7 +69,7 @@ class PictureNetwork(nn.Module):
         return outputs if predictions.embedding is None else (*outputs, predictions.embedding.float())
 
     def probabilities(self, predictions: Predictions) -> list[Tensor]:
-        """Calibrated probabilities (B, A, classes) in 0–1 of each attribute that was predicted."""
+        """Return the calibrated probabilities (B, A, classes) in 0–1 of each predicted attribute."""
         return [
             predictions.attributes[attribute.name].probabilities(attribute.temperature)
             for attribute in self.network.attributes

@@ -1,4 +1,4 @@
-"""An embedding in the same pass: what tells people apart, as a vector at every cell of some layers."""
+"""An embedding in the same pass: vectors that distinguish people, at every cell of some layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s3fd.network.branch import FIRST_LAYER
 from s3fd.network.slim import SeparableBlock, Slim
 
 READOUT = 5
-"""Side, in cells, of the square from which a vector is read: a face of the layer's anchor covers four."""
+"""Side, in cells, of the square from which a vector is computed; a face of the anchor's size covers four."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Embedding:
     """The shape of an embedding.
 
     Attributes:
-        dimension: of the vectors.
-        layers: detection layers that have one, from `FIRST_LAYER` on, none left out. Its faces have 64
-            pixels; smaller ones show too little of a person.
+        dimension: dimension of the vectors.
+        layers: detection layers with an embedding, consecutive from `FIRST_LAYER` on. Faces on that layer
+            measure 64 pixels; smaller ones show too little of a person.
         width: channels of the trunk's own stage.
-        depth: how many blocks that has.
+        depth: number of blocks in that stage.
     """
 
     dimension: int = 128
@@ -35,7 +35,7 @@ class Embedding:
     depth: int = 8
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a shape that cannot be."""
+        """Raise ValueError for an invalid shape."""
         if not self.layers or self.layers != tuple(range(FIRST_LAYER, FIRST_LAYER + len(self.layers))):
             raise ValueError(
                 f"an embedding has the layers from {FIRST_LAYER} on, none left out: not {self.layers}"
@@ -45,20 +45,20 @@ class Embedding:
 
 
 class EmbeddingTrunk(nn.Module):
-    """Vectors at every cell of the embedding's layers, from a trunk of its own.
+    """Trunk that computes vectors at every cell of the embedding's layers.
 
-    What the detector's stages say of a face is the same for all faces, or else it would not find them. So the
-    trunk begins with a copy of the first stages, at strides 4 and 8, that learns on, and has a stage of its
-    own at stride 16. For each coarser layer the picture is halved, and all layers share the trunk: a face
-    looks the same to it on the layer whose anchor has its size, and what is learnt from faces of one size
-    holds for all.
+    The detector's stages encode what faces have in common; otherwise the detector would not find them. The
+    trunk therefore begins with a copy of the first stages, at strides 4 and 8, that is trained further, and
+    has its own stage at stride 16. For each coarser layer, the picture is halved, and all layers share the
+    trunk: every face looks the same to it on the layer whose anchor has the face's size, and what is learnt
+    from faces of one size holds for all sizes.
 
-    In the end every cell reads the square around it with weights for each place of the face (the global
-    depthwise convolution of MobileFaceNets, Chen et al., 2018, section 3.2).
+    Finally, every cell reads the square around it with separate weights for each position in the face (the
+    global depthwise convolution of MobileFaceNets, Chen et al., 2018, section 3.2).
     """
 
     def __init__(self, embedding: Embedding, backbone: Slim) -> None:
-        """Build an untrained trunk that begins as `backbone` does."""
+        """Build an untrained trunk that begins with a copy of the first stages of `backbone`."""
         super().__init__()
         self.layers = embedding.layers
         width = embedding.width
@@ -83,16 +83,16 @@ class EmbeddingTrunk(nn.Module):
         return maps
 
     def finest(self, pictures: Tensor) -> Tensor:
-        """The vectors (B, D, H / 16, W / 16) of the finest layer alone."""
+        """Compute the vectors (B, D, H / 16, W / 16) of the finest layer only."""
         vectors: Tensor = self.project(self.readout(self.stage(self.first(pictures))))
         return vectors
 
 
 def halve(pictures: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) at half their size, (B, 3, ceil(H / 2), ceil(W / 2))."""
+    """Shrink pictures (B, 3, H, W) to half their size, (B, 3, ceil(H / 2), ceil(W / 2))."""
     return F.avg_pool2d(pictures, 2, ceil_mode=True, count_include_pad=False)
 
 
 def flatten(maps: Sequence[Tensor]) -> Tensor:
-    """All cells' vectors (B, cells, dimension), layer after layer, each row by row."""
+    """Concatenate the vectors of all cells, layer by layer and row by row: (B, cells, dimension)."""
     return torch.cat([m.flatten(2) for m in maps], dim=2).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""A trained network in the form in which it is written down: the same answers with fewer operations."""
+"""Export form of a trained network: the same outputs with fewer operations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def folded(network: N) -> N:
-    """Return a copy, to be evaluated, whose convolutions do what their batch normalisation did.
+    """Return a copy in evaluation mode, with batch normalisation folded into the convolutions.
 
-    Normalisation that does not follow a convolution in an `nn.Sequential` stays. The 3×3
-    convolutions of attributes, which have few outputs, take another form (`s3fd.network.taps`).
+    Normalisation that does not follow a convolution in an `nn.Sequential` is kept. The 3×3 convolutions of
+    attributes, which have few outputs, are rewritten (`s3fd.network.taps`).
     """
     plain = copy.deepcopy(network).eval()
     for part in plain.modules():

@@ -18,19 +18,19 @@ PRIOR = 0.01
 
 
 SILENT = -20.0
-"""Face logit of a layer that is silenced: a probability of 2·10⁻⁹."""
+"""Face logit of a silenced layer: a probability of 2·10⁻⁹."""
 
 
 class Predictions(NamedTuple):
-    """What the heads say of every anchor, in the order of `s3fd.anchors.anchors`.
+    """Predictions for every anchor, in the order of `s3fd.anchors.anchors`.
 
     Attributes:
         logits: (B, A, 2): background, face; before softmax.
-        deltas: (B, A, 4): SSD box coding relative to the anchor.
+        deltas: (B, A, 4): SSD box encoding relative to the anchor.
         map_sizes: (height, width) in cells of each of the six maps.
-        attributes: what the heads of each attribute say, by name.
-        embedding: (B, cells, dimension) vectors of any length on the embedding's layers, one after the other;
-            None where the network has none.
+        attributes: logits of each attribute's heads, by name.
+        embedding: (B, cells, dimension): vectors of any length on the embedding's layers, one layer after the
+            other; None if there is no embedding or it was not requested.
     """
 
     logits: Tensor
@@ -41,15 +41,15 @@ class Predictions(NamedTuple):
 
 
 def face_scores(logits: Tensor) -> Tensor:
-    """Probabilities (B, A) of a face, from logits (B, A, 2): of two classes the softmax is a sigmoid."""
+    """Return face probabilities (B, A) for logits (B, A, 2); the softmax of two classes is a sigmoid."""
     return torch.sigmoid(logits[..., 1] - logits[..., 0])
 
 
 def max_out(logits: Tensor) -> Tensor:
     """Reduce n background logits and one face logit to two: (B, n + 1, …) to (B, 2, …).
 
-    Paper, section 3.3: the finest layer holds three quarters of all anchors, most of the false alarms come
-    from it, and a background that may choose among several guesses rejects more of them.
+    Paper, section 3.3: the finest layer has three quarters of all anchors and produces most false positives.
+    Taking the maximum of several background logits rejects more of them.
     """
     if logits.shape[1] == 2:
         return logits
@@ -61,7 +61,7 @@ class DetectionHeads(nn.Module):
     """Class and box convolutions on each map; the first class head has `backgrounds` background channels."""
 
     def __init__(self, channels: Sequence[int], backgrounds: int = 3) -> None:
-        """Build heads for maps of `channels`; `backgrounds` = 1 is a plain two-class head everywhere."""
+        """Build heads for maps of `channels`; `backgrounds` = 1 gives plain two-class heads everywhere."""
         super().__init__()
         self.backgrounds = backgrounds
         counts = [backgrounds] + [1] * (len(channels) - 1)
@@ -81,7 +81,7 @@ class DetectionHeads(nn.Module):
 
     @torch.no_grad()
     def silence(self, layer: int) -> None:
-        """Let a detection layer, 0–5, see no face anywhere."""
+        """Make a detection layer (0–5) predict no face anywhere."""
         conf = self.conf[layer]
         assert isinstance(conf, nn.Conv2d) and conf.bias is not None
         nn.init.zeros_(conf.weight)
@@ -103,7 +103,7 @@ class DetectionHeads(nn.Module):
 
 
 def _both(a: nn.Module, b: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Two 3×3 convolutions (B, C, H, W) of a map, computed as one: they have few channels each."""
+    """Apply two 3×3 convolutions to a map (B, C, H, W), computed as one because each has few channels."""
     assert isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d) and a.bias is not None and b.bias is not None
     weight, bias = torch.cat([a.weight, b.weight]), torch.cat([a.bias, b.bias])
     y = F.conv2d(x, weight, bias, padding=1)

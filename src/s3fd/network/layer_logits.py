@@ -1,4 +1,4 @@
-"""The answers of an attribute's heads, and how every anchor comes to one."""
+"""The logits of an attribute's heads, and how they are spread to all anchors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 
 
 class LayerLogits(NamedTuple):
-    """What an attribute's heads say, each on its own detection layer.
+    """Logits of an attribute's heads, each on its own detection layer.
 
-    A layer without a head has the answers of the nearest layer with one, at the same place in the picture.
+    A layer without a head takes those of the nearest layer with one, at the same place in the picture.
 
     Attributes:
         own: (B, classes, H, W) logits by layer, 0–5.
@@ -24,13 +24,13 @@ class LayerLogits(NamedTuple):
     map_sizes: Sequence[tuple[int, int]]
 
     def spread(self) -> Tensor:
-        """Logits (B, A, classes) of every anchor, in the order of `s3fd.anchors.anchors`."""
+        """Return the logits (B, A, classes) of all anchors, in the order of `s3fd.anchors.anchors`."""
         return self._everywhere(self.own)
 
     def probabilities(self, temperature: float) -> Tensor:
-        """Probabilities (B, A, classes) in 0–1 of every anchor.
+        """Return the probabilities (B, A, classes) in 0–1 of all anchors.
 
-        The softmax comes before the spreading: the coarse layers have a sixteenth of all anchors.
+        The softmax is computed before spreading: the coarse layers have only a sixteenth of all anchors.
         """
         each = {layer: torch.softmax(x.float() / temperature, dim=1) for layer, x in self.own.items()}
         return self._everywhere(each)

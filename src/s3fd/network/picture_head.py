@@ -1,4 +1,4 @@
-"""A classifier of whole pictures: one answer, from the mean of a detection layer's map."""
+"""A classifier of whole pictures: one prediction, from the mean of a detection layer's feature map."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from s3fd.network.layer_logits import LayerLogits
 
 
 class PictureHead(nn.Module):
-    """Logits of an attribute of the picture, which every anchor of it repeats.
+    """Head for the logits of an attribute of the whole picture, repeated at every anchor.
 
-    This is how the published exercise tells who is in a picture: the last map, pooled, and a linear layer. It
-    cannot tell two faces of one picture apart, and the background has as much of a say as the face.
+    This is how the published exercise identifies the person in a picture: the last map, pooled, and a linear
+    layer. It cannot distinguish two faces in one picture, and the background influences it as much as the
+    face.
     """
 
     def __init__(self, attribute: Attribute, channels: Sequence[int]) -> None:
@@ -26,7 +27,7 @@ class PictureHead(nn.Module):
         self.linear = nn.Linear(channels[self.layer], len(attribute.classes))
 
     def forward(self, maps: Sequence[Tensor]) -> LayerLogits:
-        """Map six maps (B, C, H, W), finest first, to the logits of the picture on each cell of the layer."""
+        """Map six maps (B, C, H, W), finest first, to the picture's logits, on every cell of the layer."""
         features = maps[self.layer]
         logits: Tensor = self.linear(features.mean(dim=(2, 3)))
         everywhere = logits[:, :, None, None].expand(-1, -1, *features.shape[-2:])

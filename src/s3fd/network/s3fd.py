@@ -21,7 +21,7 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 
 
 class Backbone(Protocol):
-    """What S³FD asks of a backbone: six maps at strides 4, 8, 16, 32, 64 and 128 with these channels."""
+    """What S³FD requires of a backbone: six maps at strides 4, 8, 16, 32, 64 and 128."""
 
     @property
     def out_channels(self) -> tuple[int, ...]:
@@ -39,13 +39,13 @@ Head = AttributeHead | AttributeBranch | PictureHead
 class S3FD(nn.Module):
     """The Single Shot Scale-invariant Face Detector (Zhang et al., ICCV 2017), fully convolutional.
 
-    Heads for attributes may be added to it; they see the same maps, and one pass answers everything.
+    Attribute heads can be added to it; they use the same backbone, so that one pass predicts everything.
     """
 
     def __init__(
         self, backbone: Backbone, backgrounds: int = 3, attributes: Sequence[Attribute] = ()
     ) -> None:
-        """Put heads on `backbone`; `backgrounds` counts the max-out background labels."""
+        """Put heads on `backbone`; `backgrounds` is the number of max-out background labels."""
         super().__init__()
         self.backbone = backbone
         self.heads = DetectionHeads(backbone.out_channels, backgrounds)
@@ -57,10 +57,10 @@ class S3FD(nn.Module):
             self.add(attribute)
 
     def add(self, attribute: Attribute) -> Head:
-        """Add an untrained head for `attribute`, in place of one of the same name, and return it.
+        """Add an untrained head for `attribute`, replacing one of the same name, and return it.
 
         Raises:
-            ValueError: a branch off a backbone that has no place for it, or layers that do not fit.
+            ValueError: the backbone does not support branches, or the attribute's layers do not fit.
         """
         head: Head
         if attribute.kind == "branch":
@@ -78,10 +78,10 @@ class S3FD(nn.Module):
         return head
 
     def embed(self, embedding: Embedding) -> EmbeddingTrunk:
-        """Add an untrained embedding, in place of one that is there, and return its trunk.
+        """Add an untrained embedding, replacing any existing one, and return its trunk.
 
         Raises:
-            ValueError: a backbone that has no place for it.
+            ValueError: the backbone does not support embeddings.
         """
         if not isinstance(self.backbone, Slim):
             raise ValueError("only slim's backbone has the stages that an embedding begins with")
@@ -100,8 +100,8 @@ class S3FD(nn.Module):
     ) -> Predictions:
         """Predict from pictures (B, 3, H, W): BGR, 0–255, minus `MEAN_BGR`; any height and width.
 
-        Only the `attributes` named are computed, or all of them, and the vectors of the network's embedding,
-        if it has one, unless `embedding` is false.
+        This computes the attributes named in `attributes`, or all of them if it is None, and the vectors of
+        the network's embedding, if it has one, unless `embedding` is false.
         """
         stages: list[Tensor] = []
         if isinstance(self.backbone, Slim):
@@ -123,11 +123,11 @@ class S3FD(nn.Module):
 def build(backbone: str, backgrounds: int = 3, attributes: Sequence[Attribute] = ()) -> S3FD:
     """Build an untrained network by the name of its backbone: ``slim``, ``vgg16`` or one of its two variants.
 
-    ``vgg16_bn`` normalises batches while it is trained, and `VGG16.fold` makes a ``vgg16`` of it.
+    ``vgg16_bn`` uses batch normalisation during training, and `VGG16.fold` turns it into a ``vgg16``.
     ``vgg16_public`` is the layout of the public weights, whose fc6 has a padding of 3.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: the name is unknown.
     """
     if backbone == "slim":
         return S3FD(Slim(), backgrounds, attributes)

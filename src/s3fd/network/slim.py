@@ -1,4 +1,4 @@
-"""This project's own small backbone: depthwise-separable blocks and a feature pyramid, for a CPU."""
+"""The project's small backbone for CPUs: depthwise-separable blocks and a feature pyramid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 def convolution(
     inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """Build convolution, batch normalisation and ReLU; an input of n cells gives ceil(n / stride)."""
+    """Build convolution, batch normalisation and ReLU; n input cells become ceil(n / stride)."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -21,11 +21,11 @@ def convolution(
 
 
 class SeparableBlock(nn.Module):
-    """A depthwise 3×3 and a pointwise convolution, with a skip where the shapes agree.
+    """A depthwise 3×3 and a pointwise convolution, with a skip connection if the shapes agree.
 
     Attributes:
-        drop: probability that a picture takes the skip alone while this is trained (stochastic depth, Huang
-            et al., ECCV 2016); what remains is scaled, so that the mean stays.
+        drop: probability that a picture takes only the skip connection during training (stochastic depth,
+            Huang et al., ECCV 2016); kept outputs are scaled, so that the mean is unchanged.
     """
 
     drop = 0.0
@@ -49,11 +49,11 @@ class SeparableBlock(nn.Module):
 
 
 class Slim(nn.Module):
-    """A small backbone with the same six strides as the paper's, under 1 M parameters.
+    """A small backbone with the same six strides as the paper's and under 1 M parameters.
 
-    A bottom-up path of separable blocks, then a top-down path that adds each coarser map, enlarged, to the
-    next finer one, so that the stride-4 cells, whose own field of view is a few dozen pixels, see the head
-    and shoulders around a small face.
+    A bottom-up path of separable blocks is followed by a top-down path, which adds each coarser map,
+    upsampled, to the next finer one. The stride-4 cells, whose own receptive field is a few dozen pixels,
+    thus see the head and shoulders around a small face.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class Slim(nn.Module):
     ) -> None:
         """Build stages of `depths` blocks with `widths` channels, and a pyramid of `pyramid` channels.
 
-        `smoothing` counts the blocks on each map of the pyramid: many where cells are few and cheap, so that
-        the box of a large face is seen whole from its middle.
+        `smoothing` is the number of blocks on each map of the pyramid. Coarse maps, where blocks are cheap,
+        have more of them, so that the receptive field at the centre of a large face covers its whole box.
 
         Raises ValueError unless there are six of each.
         """
@@ -93,27 +93,27 @@ class Slim(nn.Module):
         return self.top_down(self.bottom_up(x))
 
     def freeze_stages(self) -> None:
-        """Keep the bottom-up path as it is, with its statistics; the pyramid on top can still learn."""
+        """Freeze the bottom-up path and its statistics; the pyramid on top remains trainable."""
         for part in (self.stem, self.stages):
             part.requires_grad_(False).eval()
 
     def bottom_up(self, x: Tensor, count: int = 6) -> list[Tensor]:
-        """Map a picture batch (B, 3, H, W) to what the first `count` stages give, of `stage_channels`."""
+        """Map a picture batch (B, 3, H, W) to the outputs (`stage_channels`) of the first `count` stages."""
         return self.climb([self.stages[0](self.stem(x))], count)
 
     def climb(self, stages: Sequence[Tensor], count: int = 6) -> list[Tensor]:
-        """Go on from the output of the first stages, one or more, to that of the first `count`."""
+        """Extend the outputs of the first stages, one or more, to those of the first `count` stages."""
         outputs = list(stages)
         for stage in list(self.stages)[len(outputs) : count]:
             outputs.append(stage(outputs[-1]))
         return outputs
 
     def top_down(self, stages: Sequence[Tensor]) -> list[Tensor]:
-        """Map the output of `bottom_up` to the six feature maps."""
+        """Map the outputs of `bottom_up` to the six feature maps."""
         return [smooth(m) for smooth, m in zip(self.smooth, self.fuse(stages), strict=True)]
 
     def fuse(self, stages: Sequence[Tensor], finest: int = 0) -> list[Tensor]:
-        """Add to the output of each stage from `finest` on all coarser ones: the maps before smoothing."""
+        """Fuse the output of each stage from `finest` on with all coarser ones: the maps before smoothing."""
         maps: list[Tensor] = [self.lateral[i](stages[i]) for i in range(finest, len(stages))]
         for i in range(len(maps) - 2, -1, -1):
             maps[i] = maps[i] + F.interpolate(maps[i + 1], size=maps[i].shape[-2:], mode="nearest")

@@ -1,4 +1,4 @@
-"""Convolutions with few outputs in a form that runtimes compute faster, where a network is written down."""
+"""Export form of convolutions with few outputs, which runtimes compute faster."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import torch
 from torch import nn
 
 AT_ONCE = 16
-"""Outputs that ONNX Runtime computes together on a processor with AVX-512: with fewer, the rest is multiplied
-in vain. OpenVINO takes as long either way."""
+"""Outputs that ONNX Runtime computes together on a processor with AVX-512; with fewer, multiplications are
+wasted. OpenVINO takes the same time either way."""
 
 
 @torch.no_grad()
 def by_taps(convolution: nn.Module) -> nn.Module:
-    """Return what says the same with fewer multiplications, or `convolution` itself where nothing is gained.
+    """Return an equivalent with fewer multiplications, or `convolution` itself if nothing is gained.
 
-    The k × k places of the kernel, its taps, become outputs of one 1×1 convolution, which fills the registers
-    that few outputs leave empty. What they say is then moved to where it belongs and added up, by a second
-    convolution of ones and zeros for each output.
+    The k × k positions of the kernel, its taps, become outputs of one 1×1 convolution, which fills the
+    registers that few outputs leave empty. A second convolution, of ones and zeros for each output, then
+    shifts the taps' results to their places and adds them up.
     """
     assert isinstance(convolution, nn.Conv2d)
     outputs, inputs, height, width = convolution.weight.shape

@@ -9,10 +9,10 @@ from torch.nn.utils import fuse_conv_bn_weights
 
 
 class L2Norm(nn.Module):
-    """Scale each cell's feature vector to unit length, times a learned factor a channel.
+    """Scale each cell's feature vector to unit length, times a learned factor per channel.
 
-    Paper, section 3.1: conv3_3, conv4_3 and conv5_3 have feature scales of their own and are rescaled to
-    norms of 10, 8 and 5 before their heads.
+    Paper, section 3.1: conv3_3, conv4_3 and conv5_3 have different feature scales and are rescaled to norms
+    of 10, 8 and 5 before their heads.
     """
 
     def __init__(self, channels: int, scale: float) -> None:
@@ -27,19 +27,19 @@ class L2Norm(nn.Module):
 
 
 class VGG16(nn.Module):
-    """VGG-16 with S³FD's detection layers, layer for layer (paper, figure 2), 20 M parameters.
+    """VGG-16 with S³FD's detection layers, layer by layer as in the paper (figure 2), 20 M parameters.
 
-    The layers carry the public weights' names (``conv1_1`` … ``conv7_2``, ``conv3_3_norm``).
+    The layers are named as in the public weights (``conv1_1`` … ``conv7_2``, ``conv3_3_norm``).
     """
 
     out_channels = (256, 512, 512, 1024, 512, 256)
 
     def __init__(self, fc6_padding: int = 1, batch_norm: bool = False) -> None:
-        """`fc6_padding` is 1 in the paper; the public weights were trained with 3.
+        """Build an untrained network; `fc6_padding` is 1 in the paper, and 3 for the public weights.
 
-        Padding 3 gives the stride-32 map, and the two below it, four, two and one more cells a side.
-        `batch_norm` normalises every convolution's output: from random weights eighteen plain layers hardly
-        learn. `fold` takes it away again.
+        A padding of 3 adds four, two and one cells to both sides of the stride-32 map and of the two coarser
+        maps. `batch_norm` normalises the output of every convolution: without it, the nineteen layers hardly
+        learn from random weights. `fold` removes it again.
         """
         super().__init__()
         self.conv1_1 = nn.Conv2d(3, 64, 3, padding=1)
@@ -74,7 +74,7 @@ class VGG16(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Work batch normalisation, as it is in evaluation, into the convolutions: the paper's layers."""
+        """Fold batch normalisation, in its evaluation form, into the convolutions: the paper's layers."""
         for name, norm in self.batch_norms.items():
             conv = self.get_submodule(name)
             assert isinstance(conv, nn.Conv2d) and conv.bias is not None
@@ -86,7 +86,7 @@ class VGG16(nn.Module):
         self.batch_norms = nn.ModuleDict()
 
     def _layer(self, name: str, x: Tensor) -> Tensor:
-        """One convolution with what follows it up to its ReLU."""
+        """Apply one convolution, its batch normalisation if it has one, and ReLU."""
         x = self.get_submodule(name)(x)
         if name in self.batch_norms:
             x = self.batch_norms[name](x)

@@ -1,1 +1,1 @@
-"""Samples in, weights out. Needs PyTorch (``pip install 's3fd[train]'``)."""
+"""Training: samples in, weights out. Needs PyTorch (``pip install 's3fd[train]'``)."""

@@ -1,8 +1,8 @@
-"""Task-aligned assignment: the anchors that already frame a face best, and are surest of it, answer for it.
+"""Task-aligned assignment: a face is assigned the anchors whose predicted score and box fit it best.
 
-Feng et al., TOOD (ICCV 2021), section 3.2, among the candidates that S³FD's scale compensation would allow.
-The matching by anchor alone gives a face anchors that lie between it and its neighbour, and asks a high score
-of a box that fits neither; here such an anchor is background.
+The method is that of Feng et al., TOOD (ICCV 2021), section 3.2, among the candidates that S³FD's scale
+compensation would allow. Matching by anchors alone also gives a face anchors that lie between it and its
+neighbour, and demands a high score for a box that fits neither. Here such an anchor is background.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ OVERLAP_POWER = 6.0
 
 
 class Candidates(NamedTuple):
-    """The anchors that may answer for each of the faces of a batch.
+    """The candidate anchors of each face of a batch.
 
     Attributes:
-        anchors: (F, K) int64 rows of the batch's anchors in one line (B · A); -1 for none.
-        deltas: (F, K, 4) the face's box, coded relative to each.
+        anchors: (F, K) int64 rows of the batch's anchors, flattened to B · A; -1 for none.
+        deltas: (F, K, 4) the face's box, encoded relative to each anchor.
     """
 
     anchors: Tensor
@@ -35,12 +35,12 @@ class Candidates(NamedTuple):
 
 
 class Aligned(NamedTuple):
-    """What every anchor should say; like `s3fd.training.matching.Targets`, with a score between 0 and 1.
+    """Training target of every anchor, like `s3fd.training.matching.Targets`, with a score in 0–1.
 
     Attributes:
         labels: (B, A) int8: 1 face, 0 background, -1 not trained.
-        scores: (B, A) float32: for a face anchor, how far it should trust itself.
-        deltas: (B, A, 4) coded boxes of face anchors, 0 elsewhere.
+        scores: (B, A) float32: target scores of face anchors, 0 elsewhere.
+        deltas: (B, A, 4) encoded boxes of face anchors, 0 elsewhere.
     """
 
     labels: Tensor
@@ -50,11 +50,11 @@ class Aligned(NamedTuple):
 
 @torch.no_grad()
 def align(predictions: Predictions, candidates: Candidates, labels: Tensor, anchors_per_face: int) -> Aligned:
-    """Give each face the `anchors_per_face` candidates with the largest score¹ · IoU⁶.
+    """Assign each face the `anchors_per_face` candidates with the largest score¹ · IoU⁶.
 
-    Two faces that want one anchor leave it to the one that its box overlaps more. An anchor's score is its
-    metric, scaled so that the best anchor of a face should say the IoU it reaches. `labels` (B, A) marks with
-    -1 what must not be trained.
+    If two faces compete for an anchor, it goes to the one that its predicted box overlaps more. An anchor's
+    target score is its metric, scaled so that the largest of a face is the largest IoU among its anchors.
+    `labels` (B, A) marks with -1 the anchors that are not to be trained.
     """
     flat = labels.flatten().clone()
     scores = torch.zeros(flat.shape, dtype=torch.float32, device=flat.device)

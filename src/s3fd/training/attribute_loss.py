@@ -1,4 +1,4 @@
-"""The loss of an attribute: only where there is a face."""
+"""Loss of an attribute, computed only where there is a face."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def attribute_loss(
 ) -> Tensor:
     """Sum the loss of `logits` (B, A, classes) over the anchors that have a target (B, A) class.
 
-    ``binary`` asks of each class on its own whether it is the one. `balanced` takes the mean over the anchors
-    of a picture, so that one large face is worth as much as a crowd.
+    ``binary`` treats every class as a separate yes-or-no question. `balanced` averages over the anchors of a
+    picture, so that one large face counts as much as a crowd.
     """
     counted = targets != NOT_KNOWN
     chosen, wanted = logits[counted].float(), targets[counted].long()

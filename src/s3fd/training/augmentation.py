@@ -1,7 +1,7 @@
-"""Training pictures from annotated ones: square windows at many scales, mosaics, flips, colours.
+"""Augmentation of annotated pictures: windows at many scales, mosaics, flips and colour distortion.
 
-Pictures are uint8 (H, W, 3) BGR. All randomness comes from the generator that is passed in, so that one seed
-gives one training picture.
+Pictures are uint8 (H, W, 3) BGR. All randomness comes from the generator that is passed in, so that a seed
+determines the training picture.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PAPER_SCALES = (0.3, 1.0)
 """Side of the paper's random patch as a fraction of the picture's short side (section 3.4)."""
 
 MAX_ENLARGEMENT = 3.0
-"""Anchor sampling enlarges a face at most this much: beyond it there is only blur to learn from."""
+"""Largest factor by which anchor sampling enlarges a face: beyond it, there is only blur to learn from."""
 
 MIN_FACE = 6.0
-"""Smallest face in pixels, by its geometric mean side, that is trained; smaller ones are ignored."""
+"""Smallest face to train on, as its geometric mean side in pixels; smaller faces are ignored."""
 
 LARGEST_TILT = 30.0
-"""Degrees by which `tilt` turns a picture at most: heads that lean on each other, not ones that lie."""
+"""Largest angle, in degrees, by which `tilt` rotates a picture: for leaning heads, not for lying ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A picture with its boxes (N, 4), xyxy in its pixels, and which of them are ignored (N,)."""
+    """A picture with its boxes (N, 4), xyxy in its pixels, and a mask (N,) of those that are ignored."""
 
     picture: Picture
     boxes: FloatArray
@@ -46,7 +46,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of a picture, in its pixels; it may reach beyond the edges."""
+    """A rectangle of a picture, in its pixels; it may extend beyond the edges."""
 
     left: float
     top: float
@@ -72,12 +72,12 @@ def anchor_window(item: Labelled, output: tuple[int, int], rng: np.random.Genera
     """Choose a window in which a random face has a random size (data-anchor-sampling).
 
     The face's size in the output of `output` (width, height) pixels is log-uniform, so that every octave, and
-    with it every detection layer, is met as often. It is at most the output's shorter side and not so small
-    that the picture would leave a margin on both axes. The window holds the face and stays inside the
-    picture where that can be.
+    with it every detection layer, is equally frequent. It is at most the output's shorter side, and large
+    enough that the picture fills the output along at least one axis. The window contains the face and stays
+    inside the picture where possible.
 
     Raises:
-        ValueError: a picture without a face to choose.
+        ValueError: the picture has no face to choose.
     """
     candidates = np.flatnonzero(~item.ignored)
     if not len(candidates):
@@ -98,7 +98,10 @@ def anchor_window(item: Labelled, output: tuple[int, int], rng: np.random.Genera
 
 
 def _start(centre: float, face: float, window: float, picture: int, rng: np.random.Generator) -> float:
-    """Choose where a window of length `window` starts, along one axis, to hold a face whole if it fits."""
+    """Choose where a window of length `window` starts along one axis, so that it contains the whole face.
+
+    If the face does not fit, the window is centred on it.
+    """
     margin = min(face, window) / 2
     low, high = centre + margin - window, centre - margin
     if window <= picture:
@@ -111,11 +114,11 @@ def _start(centre: float, face: float, window: float, picture: int, rng: np.rand
 
 
 def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
-    """Cut out `window` and scale it to `output` (width, height) pixels, with `FILL_BGR` outside the picture.
+    """Crop `window` and scale it to `output` (width, height) pixels, with `FILL_BGR` outside the picture.
 
-    The window is moved to whole pixels, and boxes go exactly where their pixels go: half a pixel matters to
-    the overlap of a small face. A face stays if its centre is inside (paper, section 3.4), cut at the edges;
-    one that shrinks below `MIN_FACE` is ignored.
+    The window is rounded to whole pixels, and boxes are mapped exactly as their pixels are: half a pixel
+    matters for the IoU of a small face. A face is kept if its centre is inside (paper, section 3.4), and
+    clipped at the edges; it is ignored if this makes it smaller than `MIN_FACE`.
     """
     height, width = item.picture.shape[:2]
     x = _fit(window.left, window.width, width, output[0])
@@ -135,7 +138,7 @@ def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
 
 
 class _Fit(NamedTuple):
-    """One axis: `length` pixels of the picture from `source` fill `target` of the output, from `start`."""
+    """Along one axis, `length` picture pixels from `source` fill `target` output pixels from `start`."""
 
     source: int
     length: int
@@ -148,7 +151,7 @@ class _Fit(NamedTuple):
 
 
 def _fit(start: float, length: float, picture: int, output: int) -> _Fit:
-    """Fit what a window shows of the picture along one axis into the output, in whole pixels of both."""
+    """Map the part of the picture inside a window to the output along one axis, in whole pixels of both."""
     end = start + length
     low, high = max(0, round(start)), min(picture, round(end))
     if low >= high:
@@ -171,7 +174,7 @@ def _keep_inside(item: Labelled) -> Labelled:
 
 
 def mosaic(cells: Sequence[Sequence[Labelled]]) -> Labelled:
-    """Join rows of pictures into one; those of a row are of one height, the rows of one width."""
+    """Join rows of pictures into one; pictures in a row have equal heights, and rows have equal widths."""
     picture = np.vstack([np.hstack([cell.picture for cell in row]) for row in cells])
     boxes, ignored = [], []
     y = 0
@@ -192,24 +195,24 @@ def flip(item: Labelled) -> Labelled:
 
 
 def tilt(item: Labelled, rng: np.random.Generator) -> Labelled:
-    """Turn a picture about its centre by up to `LARGEST_TILT`; a face turns as the ellipse in its box.
+    """Rotate a picture about its centre by up to `LARGEST_TILT`, and each face as the ellipse in its box.
 
-    A face stays if its centre is still inside, cut at the edges.
+    A face is kept if its centre is still inside, and clipped at the edges.
     """
     picture, boxes = turn(item.picture, item.boxes, rng.uniform(-LARGEST_TILT, LARGEST_TILT))
     return _keep_inside(Labelled(picture, boxes, item.ignored))
 
 
 def turn(picture: Picture, boxes: FloatArray, angle: float) -> tuple[Picture, FloatArray]:
-    """Turn a picture about its centre by `angle` degrees, anticlockwise; `FILL_BGR` comes in at the corners.
+    """Rotate a picture about its centre by `angle` degrees anticlockwise; `FILL_BGR` fills the corners.
 
-    Of each of `boxes` (N, 4), xyxy, the ellipse inside is turned, and may then reach beyond the edges.
+    Each of `boxes` (N, 4), xyxy, is rotated as its inscribed ellipse, and may then extend beyond the edges.
     """
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
     turned = cv2.warpAffine(picture, matrix, (width, height), borderValue=FILL_BGR)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    moved = (centres - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5  # OpenCV's pixels have their centres at 0
+    moved = (centres - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5  # in OpenCV, pixel 0 is centred at 0
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     reach = np.hypot(half * cosine, half[:, ::-1] * sine)
@@ -217,7 +220,7 @@ def turn(picture: Picture, boxes: FloatArray, angle: float) -> tuple[Picture, Fl
 
 
 def distort(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Photometric distortion: brightness, contrast, saturation and hue, each half the time; grey sometimes.
+    """Distort brightness and contrast half the time, hue and saturation half the time; rarely, make it grey.
 
     The ranges are SSD's (±32 of 255, ×0.5–1.5, ±18°).
     """
@@ -248,14 +251,14 @@ def _bgr(hsv: Picture) -> Picture:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The policy: how often each way of making a training picture is taken.
+    """Augmentation policy: how often each way of making a training picture is used.
 
     Attributes:
         size: side of the square output in pixels.
         anchor_sampling: probability of `anchor_window` instead of `paper_window`.
         grids: probabilities that 1, 2 × 2, 3 × 3, … pictures share the output.
         distort: whether colours are distorted.
-        tilt: probability that a picture is tilted before anything else happens to it.
+        tilt: probability that a picture is rotated, before all other steps.
     """
 
     size: int
@@ -265,7 +268,7 @@ class Augmentation:
     tilt: float = 0.0
 
     def __call__(self, draw: Callable[[], Labelled], rng: np.random.Generator) -> Labelled:
-        """Make one training picture of `size` × `size`; `draw` gives the next annotated picture."""
+        """Make one training picture of `size` × `size`; `draw` returns the next annotated picture."""
         side = 1 + int(rng.choice(len(self.grids), p=self.grids))
         widths, heights = (_split(self.size, side, rng) for _ in range(2))
         return mosaic([[self._cell(draw(), (w, h), rng) for w in widths] for h in heights])

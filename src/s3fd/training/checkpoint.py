@@ -1,4 +1,4 @@
-"""Checkpoints that are either whole or not there."""
+"""Checkpoints, which are written atomically and carry a checksum."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from s3fd.weights.atomic import write_atomically
 from s3fd.weights.fingerprint import update
 
 NAME = "checkpoint.pt"
-"""What the checkpoint is called in the folder of its run."""
+"""File name of the checkpoint in the folder of its run."""
 
 CHECKSUM = "sha256"
-"""Key of the state that has the checksum of the rest."""
+"""Key under which the state holds the checksum of the rest."""
 
 
 class CheckpointError(ValueError):
@@ -26,13 +26,13 @@ class CheckpointError(ValueError):
 
 
 class Part(Protocol):
-    """Something of a run that changes, such as a network, a weight average or an optimiser."""
+    """A stateful part of a run, such as a network, a weight average or an optimiser."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What it is."""
+        """Return the current state."""
 
     def load_state_dict(self, state_dict: Any) -> Any:
-        """Become what it was."""
+        """Restore a saved state."""
 
 
 def save_run(
@@ -42,7 +42,7 @@ def save_run(
     parts: Mapping[str, Part],
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a run with `config` after so many steps: the states of its parts, and `more` that it keeps."""
+    """Write the checkpoint of a run with `config` after `step` steps: its parts' states, and `more`."""
     states = {name: part.state_dict() for name, part in parts.items()}
     save(path, {"step": step, "config": config.model_dump_json(), **states, **(more or {})})
 
@@ -60,12 +60,12 @@ def load_run(path: Path, config: StrictConfig) -> dict[str, Any]:
 
 
 def of_another_run(path: Path, what: str) -> CheckpointError:
-    """The error of a checkpoint that was made with `what`, such as another configuration."""
+    """Build the error for a checkpoint that was made with `what`, such as another configuration."""
     return CheckpointError(f"{path} was made with {what}: this run needs another folder")
 
 
 def restore(path: Path, state: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
-    """Give `parts` the states that they have in `state`, which was read from `path`.
+    """Restore the states of `parts` from `state`, which was read from `path`.
 
     Raises:
         CheckpointError: a part is missing or does not fit.
@@ -78,7 +78,7 @@ def restore(path: Path, state: Mapping[str, Any], parts: Mapping[str, Part]) -> 
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` so that a reader, or a killed run, finds the old file or the new one, never a part."""
+    """Write `state` atomically: a reader, even after a crash, finds either the old file or the new one."""
     buffer = io.BytesIO()
     torch.save({**state, CHECKSUM: _checksum(state)}, buffer)
     write_atomically(path, buffer.getvalue())
@@ -88,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code from it.
 
     Raises:
-        CheckpointError: the file is damaged or no checkpoint.
+        CheckpointError: the file is damaged or not a checkpoint.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -102,7 +102,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _same(config: StrictConfig, saved: str) -> bool:
-    """Whether a saved configuration says the same; an earlier version's may lack fields with defaults."""
+    """Whether a saved configuration equals `config`; an earlier version's may lack fields with defaults."""
     try:
         return type(config).model_validate_json(saved) == config
     except ValueError:
@@ -110,7 +110,7 @@ def _same(config: StrictConfig, saved: str) -> bool:
 
 
 def _checksum(state: dict[str, Any]) -> str:
-    """SHA-256 of a state: PyTorch reads over a flipped bit without a word."""
+    """Return the SHA-256 of a state; PyTorch itself does not detect a flipped bit."""
     digest = hashlib.sha256()
     update(digest, "state", state)
     return digest.hexdigest()

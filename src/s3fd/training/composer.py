@@ -1,4 +1,4 @@
-"""Labelled faces read from their files and composed into training pictures."""
+"""Reading of labelled faces from their files, to compose training pictures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from s3fd.training.augmentation import Labelled
 from s3fd.training.composition import Composition, LabelledFaces
 
 NONE_INSIDE = "none of its labelled boxes lies in it"
-"""Why a picture is left out though it can be read."""
+"""Reason for leaving out a picture that can be read."""
 
 
 class Composer:
-    """Composes pictures of the faces of labelled pictures, which it reads once and keeps in memory.
+    """Compose training pictures from labelled pictures, each of which is read once and kept in memory.
 
     Attributes:
-        left_out: of pictures that turned out to be of no use, which and why.
+        left_out: for each picture that turned out to be unusable, a message with its name and the reason.
     """
 
     def __init__(self, items: Sequence[LabelledPicture], columns: Sequence[str], policy: Composition) -> None:
-        """Compose those of `items` that have a label in one of `columns`.
+        """Use those of `items` that have a label in one of `columns`.
 
         Raises:
-            ValueError: labels of whole pictures, which do not say where the face is; or no label at all.
+            ValueError: the labels are of whole pictures and do not locate the face, or there is no label.
         """
         if any(item.boxes is None for item in items):
             raise ValueError("composing needs labels of boxes (columns x1, y1, x2, y2)")
@@ -43,10 +43,12 @@ class Composer:
     def __call__(
         self, background: Callable[[], Labelled] | None, rng: np.random.Generator
     ) -> tuple[LabelledFaces, list[str]]:
-        """Make one picture, over one that `background` gives if it does, and name the files it is made of.
+        """Compose one picture, and return it with the names of the labelled pictures in it.
+
+        `background` returns a picture that may lie under the faces; None if there is none.
 
         Raises:
-            ValueError: none of the pictures can be read and has a labelled box in it.
+            ValueError: none of the pictures can be read and has a labelled box inside.
         """
         names: list[str] = []
 
@@ -66,7 +68,7 @@ class Composer:
         return self.policy(draw, background, rng), names
 
     def _load(self, index: int) -> LabelledFaces | None:
-        """A picture with its faces; None if it cannot be read or no labelled box lies in it."""
+        """Return a picture with its faces, or None if it cannot be read or has no labelled box inside."""
         if index not in self._cache:
             self._cache[index] = self._read(self.items[index])
         return self._cache[index]

@@ -1,8 +1,8 @@
-"""Training pictures made of labelled faces: crops of faces at every size, pasted over real backgrounds.
+"""Composition of training pictures from labelled faces: crops at every size, pasted over real backgrounds.
 
-Face crops come at one size, but every detection layer has to learn to tell attributes. So the output is
-divided into cells, few for large faces and many for small ones, and each cell receives one crop, scaled so
-that its face has the wanted size. All randomness comes from the generator that is passed in.
+Face crops come at one size, but every detection layer has to learn to predict attributes. The output is
+therefore divided into cells, few for large faces and many for small ones. Each cell receives one crop, scaled
+so that its face has the desired size. All randomness comes from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from s3fd.training.layout import Cell, layout
 IntArray = NDArray[np.int64]
 
 MAX_ENLARGEMENT = 4
-"""A crop is enlarged at most this much: beyond it there is only blur to learn from."""
+"""Largest factor by which a crop is enlarged: beyond it, there is only blur to learn from."""
 
 DEGRADED = 0.2
-"""Probability that a crop loses detail, so that poor pictures are met at every size."""
+"""Probability that a crop is degraded, so that low-quality pictures occur at every size."""
 
 OVERHANG = 0.07
-"""Share of a face that its cell may cut off along each axis: 0.93² = 86 % of the box stay visible."""
+"""Fraction of a face that its cell may cut off along each axis: 0.93² = 86 % of the box remain visible."""
 
 LARGEST_TILT = 20.0
-"""Degrees by which a crop is turned at most."""
+"""Largest angle, in degrees, by which a crop is rotated."""
 
 HIDDEN = (0.05, 0.25)
-"""Share of a face's box that is hidden, where a part of it is (random erasing, Zhong et al., AAAI 2020)."""
+"""Range of the hidden fraction of a face's box (random erasing, Zhong et al., AAAI 2020)."""
 
 CERTAIN, GONE = 0.5, 0.15
-"""A face beside the main one is ignored below the first visible share, and dropped below the second."""
+"""A face beside the main one is ignored below the first visible fraction, and dropped below the second."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledFaces:
-    """A picture in memory whose faces have attributes.
+    """A picture in memory with attribute labels for its faces.
 
     Attributes:
         picture: (H, W, 3) uint8 BGR.
         boxes: (N, 4) float32, xyxy in pixels of the picture, inside it, each with positive area.
-        labels: by attribute (N,) int64, each face's class or `NOT_KNOWN`.
-        ignored: (N,) bool, True for a face of which nobody knows of what kind or exactly where it is.
+        labels: for each attribute, (N,) int64: each face's class or `NOT_KNOWN`.
+        ignored: (N,) bool, True for a face whose classes or exact position are uncertain.
     """
 
     picture: Picture
@@ -64,19 +64,19 @@ class LabelledFaces:
 
 @dataclass(frozen=True)
 class Composition:
-    """The policy: which sizes faces have and what lies under them.
+    """Composition policy: which sizes faces have, and what lies under them.
 
     Attributes:
         size: side of the square output in pixels.
-        face_sizes: least and greatest geometric mean side of a face in pixels. The size drawn for a picture
-            is log-uniform, so that every octave gets as many pictures, and about as many pixels. A face can
-            be smaller than drawn: it fits its cell and is not enlarged beyond `MAX_ENLARGEMENT`.
-        distort: whether colours are distorted, those of each crop and of the background by themselves.
-        background: probability that a real picture lies under the faces, where there are any to draw; else
-            it is `FILL_BGR` or a blur of the colours of one of the crops.
-        tilt: probability that a crop is turned by up to `LARGEST_TILT`.
-        hide: probability that a part of a face is hidden under one colour.
-        flip: whether every second crop is mirrored.
+        face_sizes: smallest and largest geometric mean side of a face in pixels. The size drawn for a picture
+            is log-uniform, so that every octave gets equally many pictures and about equally many pixels. A
+            face can be smaller than drawn: it fits its cell and is not enlarged beyond `MAX_ENLARGEMENT`.
+        distort: whether colours are distorted, separately for each crop and for the background.
+        background: probability that a real picture lies under the faces, if there are any to draw from;
+            otherwise the background is `FILL_BGR` or a blur of the colours of one of the crops.
+        tilt: probability that a crop is rotated by up to `LARGEST_TILT`.
+        hide: probability that part of a face is hidden under one colour.
+        flip: whether crops are mirrored, with a probability of 0.5.
     """
 
     size: int = 320
@@ -93,14 +93,14 @@ class Composition:
         draw_background: Callable[[], Labelled] | None,
         rng: np.random.Generator,
     ) -> LabelledFaces:
-        """Make one picture of `size` × `size`, with labels for every attribute that a crop in it has.
+        """Make one picture of `size` × `size`, with labels for every attribute of the crops in it.
 
-        `draw` gives the next picture, whose main face is chosen among the ones with a label, and the picture
-        is scaled and cut to show that one; other faces in it are kept with it. `draw_background` gives a
-        picture whose faces, if they remain visible, are ignored in the result.
+        `draw` returns the next picture. Its main face is chosen among those with a label, and the picture is
+        scaled and cropped to show that face; other faces that remain visible are kept. `draw_background`
+        returns a picture whose faces, if they remain visible, are ignored in the result.
 
         Raises:
-            ValueError: `draw` gave a picture without a face that is not ignored.
+            ValueError: `draw` returned a picture in which all faces are ignored, or that has none.
         """
         cells = layout(self.size, self.face_sizes, rng)
         crops = [self._vary(draw(), rng) for _ in cells]
@@ -115,7 +115,7 @@ class Composition:
         return _join(backdrop.picture, [p.faces for p in pasted], under)
 
     def _vary(self, crop: LabelledFaces, rng: np.random.Generator) -> LabelledFaces:
-        """Turn a crop, and hide parts of its faces, as often as the policy says."""
+        """Rotate a crop and hide parts of its faces, with the policy's probabilities."""
         if self.tilt and rng.random() < self.tilt:
             crop = _tilt(crop, rng.uniform(-LARGEST_TILT, LARGEST_TILT))
         if self.hide:
@@ -125,7 +125,7 @@ class Composition:
     def _backdrop(
         self, crop: Picture, draw_background: Callable[[], Labelled] | None, rng: np.random.Generator
     ) -> Labelled:
-        """What lies under the faces, in a picture that may be written to."""
+        """Make the background, as a picture that may be written to."""
         output = (self.size, self.size)
         if draw_background is not None and rng.random() < self.background:
             item = draw_background()
@@ -140,14 +140,14 @@ class Composition:
             return Labelled(picture, item.boxes, item.ignored)
         if rng.random() < 0.5:
             picture = np.full((self.size, self.size, 3), FILL_BGR, np.uint8)
-        else:  # in 4 × 4 pixels no face is left to be found
+        else:  # no face remains recognisable in 4 × 4 pixels
             few = cv2.resize(crop, (4, 4), interpolation=cv2.INTER_AREA)
             picture = np.asarray(cv2.resize(few, output, interpolation=cv2.INTER_CUBIC), np.uint8)
         return Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
 
 
 def _tilt(crop: LabelledFaces, angle: float) -> LabelledFaces:
-    """Turn a crop by `angle` degrees, or leave it where a face's middle would leave the picture."""
+    """Rotate a crop by `angle` degrees, unless that would move a face's centre out of the picture."""
     picture, boxes = augmentation.turn(crop.picture, crop.boxes, angle)
     width, height = picture.shape[1::-1]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -157,7 +157,7 @@ def _tilt(crop: LabelledFaces, angle: float) -> LabelledFaces:
 
 
 def _hide(crop: LabelledFaces, chosen: NDArray[np.bool_], rng: np.random.Generator) -> LabelledFaces:
-    """Hide a part of each of the `chosen` faces (N,) under a rectangle of one colour."""
+    """Hide part of each of the `chosen` faces (N,) under a rectangle of one colour."""
     picture = crop.picture.copy() if chosen.any() else crop.picture
     for x1, y1, x2, y2 in crop.boxes[chosen].tolist():
         share, aspect = rng.uniform(*HIDDEN), math.exp(rng.uniform(-math.log(3), math.log(3)))
@@ -184,7 +184,7 @@ def _paste(
     flipped: bool,
     rng: np.random.Generator,
 ) -> _Pasted:
-    """Scale a crop, place it in its cell so that its main face is inside, and write it on `canvas`."""
+    """Scale a crop, place it in its cell so that its main face is inside, and write it to `canvas`."""
     x1, y1, x2, y2 = (float(v) for v in crop.boxes[_main_face(crop, rng)])
     own = math.sqrt((x2 - x1) * (y2 - y1))
     most = min(cell.width / (x2 - x1), cell.height / (y2 - y1)) / (1 - OVERHANG)
@@ -214,10 +214,11 @@ def _paste(
 
 
 def _halve(picture: Picture, scale: float) -> tuple[Picture, float]:
-    """Shrink a picture by 1/2, 1/4, … before it is scaled by `scale`, and return that part as well.
+    """Shrink a picture to 1/2, 1/4, … before it is scaled by `scale`; returns it with that factor.
 
-    What remains is more than 1/2, where linear interpolation meets every pixel: this is five times faster
-    than averaging over areas. An odd last row or column goes, so that positions are halved exactly.
+    The factor that remains exceeds 1/2, where linear interpolation uses every pixel. This is five times
+    faster than averaging over areas. An odd last row or column is dropped, so that positions are halved
+    exactly.
     """
     part = 1.0
     while scale <= part / 2 and min(picture.shape[:2]) > 1:
@@ -229,7 +230,7 @@ def _halve(picture: Picture, scale: float) -> tuple[Picture, float]:
 
 
 def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
-    """Choose the face that a crop is to show: one with a label where there is one."""
+    """Choose the face that a crop has to show: one with a label, if there is one."""
     faces = np.flatnonzero(~crop.ignored)
     if not len(faces):
         raise ValueError("a composition needs pictures with a face")
@@ -240,7 +241,7 @@ def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
 
 
 class _Span(NamedTuple):
-    """Along one axis, `length` pixels of the crop from `source` fill `target` of the cell from `start`."""
+    """Along one axis, `length` crop pixels from `source` fill `target` cell pixels from `start`."""
 
     source: int
     length: int
@@ -251,9 +252,9 @@ class _Span(NamedTuple):
 def _span(
     face_start: float, face_end: float, cell: int, scale: float, picture: int, rng: np.random.Generator
 ) -> _Span:
-    """Choose what a cell shows of a crop along one axis, in whole pixels of both, with the face inside.
+    """Choose which part of a crop a cell shows along one axis, in whole pixels, with the face inside.
 
-    The cell is a window of the crop in whole pixels, rounded so that the scale is not exceeded.
+    The cell's window in the crop is rounded up to whole pixels, so that the scale is not exceeded.
     """
     window = math.ceil(cell / scale)
     face = face_end - face_start
@@ -261,14 +262,14 @@ def _span(
     first, last = sorted((face_end - window, face_start))
     low, high = math.ceil(first - spare), math.floor(last + spare)
     begin = int(rng.integers(low, high + 1)) if low <= high else round((first + last) / 2)
-    begin = min(max(begin, 1 - window), picture - 1)  # a face that is a mere sliver may round to nothing
+    begin = min(max(begin, 1 - window), picture - 1)  # a very narrow face may round to nothing
     source, end = max(0, begin), min(picture, begin + window)
     start = min(-((begin - source) * cell // window), cell - 1)
     return _Span(source, end - source, start, max(1, (end - begin) * cell // window - start))
 
 
 def _degrade(picture: Picture, face: float, rng: np.random.Generator) -> Picture:
-    """Compress or blur a picture, or take away its detail, as mildly as its face of `face` pixels allows."""
+    """Compress, blur or downsample a picture; blur and downsampling are limited by the size of its `face`."""
     way = rng.integers(3)
     if way == 0:
         quality = int(rng.integers(20, 60))
@@ -284,7 +285,7 @@ def _degrade(picture: Picture, face: float, rng: np.random.Generator) -> Picture
 
 
 def _visible(faces: LabelledFaces, size: tuple[int, int]) -> LabelledFaces:
-    """Cut boxes at the edges of `size` (width, height) and judge the faces by what is left of them."""
+    """Clip boxes to `size` (width, height), and ignore or drop faces by the fraction that remains visible."""
     boxes = box_ops.clip(faces.boxes, *size)
     areas = box_ops.area(boxes)
     share = areas / box_ops.area(faces.boxes)
@@ -295,7 +296,7 @@ def _visible(faces: LabelledFaces, size: tuple[int, int]) -> LabelledFaces:
 
 
 def _join(picture: Picture, faces: Sequence[LabelledFaces], under: FloatArray) -> LabelledFaces:
-    """Put the faces of one picture together, and after them the boxes `under` them, which are ignored."""
+    """Concatenate the faces of one picture and the boxes `under` them, which are ignored."""
     labels = {}
     for name in dict.fromkeys(name for f in faces for name in f.labels):
         each = [f.labels[name] if name in f.labels else np.full(len(f.boxes), NOT_KNOWN) for f in faces]

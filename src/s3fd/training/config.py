@@ -1,4 +1,4 @@
-"""What a training run is: one YAML file, checked before anything starts."""
+"""Configuration of a training run: one YAML file, validated before anything starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from s3fd.network.attributes import MIDDLE_LAYERS, Attribute
 
 
 class StrictConfig(BaseModel):
-    """A part of a configuration: frozen, all numbers finite, and without fields that nobody knows."""
+    """Base class of configurations and their sections: frozen, finite numbers only, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -30,41 +30,43 @@ C = TypeVar("C", bound=StrictConfig)
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-"""What NumPy and PyTorch both take for one."""
+"""A seed that both NumPy and PyTorch accept."""
 
 
 def _rising(sizes: tuple[float, float]) -> tuple[float, float]:
-    """Check that the first of two sizes is over 0 and not over the second."""
+    """Check that two sizes are positive and in ascending order."""
     if not 0 < sizes[0] <= sizes[1]:
         raise ValueError("must be the least and the greatest size in pixels, such as [16, 400]")
     return sizes
 
 
 FaceSizes = Annotated[tuple[float, float], AfterValidator(_rising)]
-"""Least and greatest size of faces in pixels."""
+"""Smallest and largest size of faces in pixels."""
 
 
 class NetworkConfig(StrictConfig):
-    """Which network is trained."""
+    """The network to train."""
 
     backbone: Literal["slim", "vgg16", "vgg16_bn"] = Field(
-        "slim", description="vgg16_bn normalises batches while it is trained; its weights are a plain vgg16's"
+        "slim", description="vgg16_bn is trained with batch normalisation and saved as a plain vgg16"
     )
-    backgrounds: int = Field(3, ge=1, description="max-out background labels of the finest layer; 1 is none")
+    backgrounds: int = Field(
+        3, ge=1, description="max-out background labels of the finest layer; 1: no max-out"
+    )
     frozen_stages: bool = Field(
         False,
-        description="slim's pyramid and the heads learn, while its stages, and with them the attributes and "
-        "embeddings that branch off them, stay as they are; for a run that starts from weights",
+        description="train only slim's pyramid and the heads; its stages are frozen, and with them the "
+        "attributes and embeddings that branch off them; for a run that starts from weights",
     )
 
     frozen_statistics: bool = Field(
         False,
-        description="batches are normalised by the statistics that the weights came with, as in use, and not "
-        "by each batch's own; for a run that starts from weights",
+        description="normalise batches with the statistics of the initial weights, as in inference, instead "
+        "of each batch's own; for a run that starts from weights",
     )
 
     drop: float = Field(
-        0.0, ge=0, lt=1, description="probability that a picture skips a block of slim's (stochastic depth)"
+        0.0, ge=0, lt=1, description="probability that a picture skips a block of slim (stochastic depth)"
     )
 
     @model_validator(mode="after")
@@ -77,16 +79,18 @@ class NetworkConfig(StrictConfig):
 
 
 Url = Annotated[str, Field(pattern="://")]
-"""A place that fsspec knows, see `s3fd.data.location`."""
+"""A URL that fsspec supports, see `s3fd.data.location`."""
 
 
 class DataConfig(StrictConfig):
-    """One annotated set; paths are relative to the data folder given on the command line."""
+    """One annotated data set; paths are relative to the data folder given on the command line."""
 
     format: Literal["wider", "voc", "yolo", "shards"]
     images: Path | Url = Field(description="folder, or shards such as train-{000..009}.tar")
-    annotations: Path | Url | None = Field(None, description="file or folder; shards have theirs inside")
-    repeat: int = Field(1, ge=1, description="times each picture counts in an epoch")
+    annotations: Path | Url | None = Field(
+        None, description="file or folder; not for shards, which contain them"
+    )
+    repeat: int = Field(1, ge=1, description="number of times each picture is used in an epoch")
 
     @model_validator(mode="after")
     def _annotations_in_one_place(self) -> DataConfig:
@@ -98,18 +102,18 @@ class DataConfig(StrictConfig):
 
 
 class MatchingConfig(StrictConfig):
-    """Scale-compensation anchor matching; the defaults are the paper's."""
+    """Anchor matching; the defaults are the paper's scale compensation."""
 
     method: Literal["compensation", "aligned"] = Field(
         "compensation",
-        description="aligned: among `candidates`, those that predict the face best answer for it",
+        description="aligned: of its `candidates`, a face is assigned those that predict it best",
     )
-    candidates: int = Field(24, ge=1, description="anchors a face may choose from, of `aligned`")
+    candidates: int = Field(24, ge=1, description="candidate anchors per face, for `aligned`")
     match_iou: float = Field(0.35, gt=0, le=1)
     compensation_iou: float = Field(0.1, ge=0, le=1)
-    anchors_per_face: int = Field(6, ge=0, description="0 leaves out the second stage")
+    anchors_per_face: int = Field(6, ge=0, description="0 disables the second stage")
     first_layer: int = Field(
-        0, ge=0, le=5, description="detection layers before this one see no face; 1 leaves out stride 4"
+        0, ge=0, le=5, description="detection layers before this one predict no faces; 1 excludes stride 4"
     )
 
     @model_validator(mode="after")
@@ -120,14 +124,14 @@ class MatchingConfig(StrictConfig):
 
 
 class AugmentationConfig(StrictConfig):
-    """How training pictures are made, see `s3fd.training.augmentation`."""
+    """Augmentation of training pictures, see `s3fd.training.augmentation`."""
 
     anchor_sampling: float = Field(0.7, ge=0, le=1)
     grids: tuple[float, ...] = Field(
         (0.4, 0.35, 0.25), description="probabilities of 1, 2 × 2, 3 × 3 pictures"
     )
     distort: bool = True
-    tilt: float = Field(0.0, ge=0, le=1, description="probability that a picture is turned by up to 30°")
+    tilt: float = Field(0.0, ge=0, le=1, description="probability that a picture is rotated by up to 30°")
 
     @field_validator("grids")
     @classmethod
@@ -141,17 +145,17 @@ class HeadConfig(StrictConfig):
     """The head of an attribute, see `s3fd.network.attributes`."""
 
     kind: Literal["layers", "tower", "branch", "picture"] = "layers"
-    layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers with a head, of 0–5")
-    depth: int = Field(2, ge=1, description="blocks of a tower, or of a branch at strides 16 and 32")
+    layers: tuple[int, ...] = Field(MIDDLE_LAYERS, description="detection layers (0–5) with a head")
+    depth: int = Field(2, ge=1, description="blocks in a tower, or in a branch at strides 16 and 32")
 
 
 class AttributeConfig(StrictConfig):
-    """An attribute that is learnt together with the faces."""
+    """An attribute that is trained together with face detection."""
 
     name: str
     target: str = Field(description="column and classes, such as Gender:F=female,M=male")
     head: HeadConfig = HeadConfig(kind="branch", layers=(2, 3, 4), depth=4)
-    weight: float = Field(0.5, gt=0, description="of its loss, beside that of finding faces")
+    weight: float = Field(0.5, gt=0, description="weight of its loss relative to the detection loss")
 
     @field_validator("target")
     @classmethod
@@ -162,62 +166,64 @@ class AttributeConfig(StrictConfig):
 
     @property
     def parsed(self) -> Target:
-        """The target."""
+        """The parsed target."""
         target = parse_target(self.target)
         assert isinstance(target, Target)
         return target
 
     @property
     def attribute(self) -> Attribute:
-        """What the network answers."""
+        """The attribute as the network defines it."""
         return Attribute(self.name, self.parsed.names, self.head.kind, self.head.layers, self.head.depth)
 
 
 class ComposedConfig(StrictConfig):
-    """Labelled faces of which some training pictures are composed, see `s3fd.training.composition`."""
+    """Labelled faces from which some training pictures are composed, see `s3fd.training.composition`."""
 
     images: Path
-    annotations: Path = Field(description="CSV with a label a box; column `invalid` is 1 for no label")
-    share: float = Field(0.35, gt=0, le=1, description="of the training pictures")
+    annotations: Path = Field(
+        description="CSV with one box per row; 1 in column `invalid` marks one to ignore"
+    )
+    share: float = Field(0.35, gt=0, le=1, description="fraction of the training pictures that are composed")
     face_sizes: FaceSizes = (16, 400)
 
 
 class LossConfig(StrictConfig):
-    """What the network is punished for, see `s3fd.training.losses`; the defaults are the paper's."""
+    """Detection loss, see `s3fd.training.losses`; the defaults are the paper's."""
 
-    quality: bool = Field(False, description="scores are trained to be the box's IoU instead of 1")
-    giou_weight: float = Field(0.0, ge=0, description="of generalised IoU; 0 is smooth L1")
+    quality: bool = Field(False, description="the target score is the predicted box's IoU instead of 1")
+    giou_weight: float = Field(0.0, ge=0, description="weight of generalised IoU; 0 uses smooth L1")
     focal: bool = Field(
-        False, description="every anchor counts by its error squared; no hard-negative mining"
+        False, description="weight every anchor by its squared error; no hard-negative mining"
     )
 
 
 class OptimiserConfig(StrictConfig):
-    """Optimiser and schedule: linear warm-up, then a cosine down to `final` times the rate."""
+    """Optimiser and schedule: linear warm-up, then cosine decay to `final` times `rate`."""
 
     name: Literal["adamw", "sgd"] = "adamw"
     rate: float = Field(2e-3, gt=0)
     final: float = Field(0.01, ge=0, le=1)
-    warmup: int = Field(300, ge=0, description="steps")
+    warmup: int = Field(300, ge=0, description="steps of the warm-up")
     weight_decay: float = Field(0.02, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     clip: float = Field(10.0, gt=0, description="largest gradient norm")
 
 
 class TrainConfig(StrictConfig):
-    """A whole training run."""
+    """A complete training run."""
 
     network: NetworkConfig = NetworkConfig()
     data: list[DataConfig] = Field(min_length=1)
     size: int = Field(
         320,
-        ge=128,  # below it the coarsest stage sees one cell, and PyTorch's bf16 gradient there is not defined
+        ge=128,  # below it, the coarsest stage may see one cell, where PyTorch's bf16 gradient is undefined
         multiple_of=32,
         description="side of the training pictures in pixels",
     )
-    batch: int = Field(16, ge=1, description="pictures a step, of all processes together")
+    batch: int = Field(16, ge=1, description="pictures per step, over all processes")
     accumulate: int = Field(
-        1, ge=1, description="parts in which a process sees its share of a batch, where memory is short"
+        1, ge=1, description="parts into which a process splits its share of a batch, to save memory"
     )
     steps: int = Field(ge=1)
     seed: Seed = 0
@@ -227,11 +233,11 @@ class TrainConfig(StrictConfig):
     attributes: list[AttributeConfig] = []
     composed: ComposedConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
-    ema: float = Field(0.999, ge=0, lt=1, description="decay of the weight average that is kept")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
-    workers: int = Field(2, ge=0, description="processes that read and augment")
+    workers: int = Field(2, ge=0, description="worker processes that read and augment pictures")
     cache: bool = Field(False, description="keep decoded pictures in memory, in every worker")
-    checkpoint_every: int = Field(500, ge=1, description="steps")
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     pictures_every: int = Field(1000, ge=1, description="steps between sample pictures in TensorBoard")
 
     @model_validator(mode="after")
@@ -245,14 +251,14 @@ class TrainConfig(StrictConfig):
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the file and the field."""
+    """An invalid configuration; the message names the file and the field."""
 
 
 def load_config(path: Path) -> TrainConfig:
-    """Read a YAML file.
+    """Read the configuration of a training run from a YAML file.
 
     Raises:
-        ConfigError: the file is missing, no YAML, or has a field that does not fit.
+        ConfigError: the file is missing, is not YAML, or has an invalid field.
     """
     return read_config(path, TrainConfig)
 
@@ -261,7 +267,7 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
     """Read a YAML file as a configuration of `kind`; a file without content is read as `empty`.
 
     Raises:
-        ConfigError: the file is missing, no YAML, or has a field that does not fit.
+        ConfigError: the file is missing, is not YAML, or has an invalid field.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -274,20 +280,20 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
         raise ConfigError(f"{path}: {field}: {first['msg']}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: too deeply nested") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none, or bytes that are no UTF-8
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date, or bytes that are not UTF-8
         raise ConfigError(f"{path}: {error}") from error
 
 
 def preset_names(folder: Path) -> list[str]:
-    """Names of the configurations that lie in `folder`."""
+    """Return the names of the configurations in `folder`."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def read_preset(name: str, folder: Path, kind: type[C]) -> C:
-    """Read a configuration of `kind`: one of `folder` by its name, or any YAML file.
+    """Read a configuration of `kind`: a preset in `folder` by its name, or any YAML file.
 
     Raises:
-        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+        ConfigError: `name` is neither a preset nor a file, or the file is not YAML or has an invalid field.
     """
     known = preset_names(folder)
     path = folder / f"{name}.yaml" if name in known else Path(name)

@@ -1,4 +1,4 @@
-"""Faces cut out of their pictures once, to be shown again and again."""
+"""Face crops that are cut out of their pictures once and reused throughout training."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from s3fd.identity.crops import square_crops
 from s3fd.inference.pictures import Pixels
 
 CONTEXT = 0.5
-"""What a cut-out shows on each side of the box, in parts of the box's longer side."""
+"""Margin of a cut-out on each side of the box, as a fraction of the box's longer side."""
 
 QUALITY = 95
-"""Of the JPEG in which a cut-out waits: a tenth of the memory of its pixels."""
+"""JPEG quality of cut-outs in memory: compressed, they take a tenth of the memory of their pixels."""
 
 BLURRED = 0.2
-"""Share of the faces that are seen as if they had been enlarged."""
+"""Fraction of the faces that are blurred as if they had been enlarged."""
 
 LEFT = (0.35, 0.8)
-"""What is left of their pixels, in each direction."""
+"""Range of the resolution that such a face keeps, as a fraction along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """A face and what surrounds it.
+    """A face and its surroundings.
 
     Attributes:
-        jpeg: the cut-out, a square, the box's centre in its middle.
+        jpeg: the cut-out as a JPEG file: a square centred on the box.
         size: (width, height) of the box in pixels of the cut-out.
     """
 
@@ -44,7 +44,7 @@ class CutOut:
         return math.sqrt(self.size[0] * self.size[1])
 
     def decode(self) -> NDArray[np.uint8]:
-        """The pixels (S, S, 3) BGR."""
+        """Decode the pixels (S, S, 3) BGR."""
         pixels = cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR)
         assert pixels is not None
         return np.asarray(pixels, np.uint8)
@@ -60,7 +60,7 @@ def cut_out(picture: Pixels, box: FloatArray, side: int) -> CutOut:
 
 
 def blur(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Take detail from some cut-outs (S, S, 3), so that poor pictures are met at every size."""
+    """Blur some of the cut-outs (S, S, 3), so that low-quality pictures occur at every size."""
     if rng.random() >= BLURRED:
         return pixels
     side = len(pixels)

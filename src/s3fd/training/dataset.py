@@ -1,4 +1,4 @@
-"""The stream of training pictures with their targets: entry n is a function of the seed and n alone."""
+"""Stream of training pictures with their targets: entry n depends only on the seed and n."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from s3fd.training.config import MatchingConfig
 from s3fd.training.targets import TargetMaker, label_anchors
 
 JPEG = b"\xff\xd8\xff"
-"""What files of this format begin with."""
+"""Magic number: the first bytes of every JPEG file."""
 
 MOST_UNREADABLE = 100
-"""Pictures in a row that cannot be read: with more the folder is gone, and not a picture damaged."""
+"""Consecutive unreadable pictures after which reading fails: then the folder is gone, not a file damaged."""
 
 
 class Example(NamedTuple):
@@ -38,9 +38,9 @@ class Example(NamedTuple):
     Attributes:
         picture: (3, S, S) uint8 BGR.
         labels, deltas, candidates: see `s3fd.training.targets.DetectionTargets`.
-        attributes: (K, A) int8: the class of each of K attributes that an anchor should tell, or `NOT_KNOWN`.
+        attributes: (K, A) int8: each anchor's target class for each of K attributes, or `NOT_KNOWN`.
         names: the files it was made from.
-        left_out: of files that would have been drawn but cannot be read, which and why.
+        left_out: for each file that was drawn but could not be used, a message with its name and the reason.
     """
 
     picture: Tensor
@@ -53,7 +53,7 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Examples side by side: the tensors of `Example` with a batch dimension in front, candidates joined."""
+    """A batch of examples: the tensors of `Example` with a leading batch dimension, candidates joined."""
 
     pictures: Tensor
     labels: Tensor
@@ -65,17 +65,18 @@ class Batch(NamedTuple):
 
 
 class Composing(NamedTuple):
-    """A `share` of the pictures is what `compose` makes of labelled faces."""
+    """How to compose pictures: `compose` makes a fraction `share` of them from labelled faces."""
 
     compose: Composer
     share: float
 
 
 class TrainingStream(Dataset[Example]):
-    """An endless sequence of training pictures, addressed by number.
+    """An endless sequence of training pictures, indexed by number.
 
-    Number n draws its first picture from a permutation of the samples that is new every epoch, and everything
-    random from a generator seeded with (seed, n): a run that resumes at n sees what it would have seen.
+    Number n takes its first picture from a permutation of the samples that is redrawn every epoch, and
+    everything random from a generator seeded with (seed, n). A run that resumes at n therefore sees the same
+    pictures as an uninterrupted run.
     """
 
     def __init__(
@@ -122,14 +123,14 @@ class TrainingStream(Dataset[Example]):
         return Example(_tensor(item.picture), *targets, unknown, names, left_out)
 
     def __getitems__(self, numbers: Sequence[int]) -> list[Example] | Exception:
-        """Make several; returns what went wrong: raised in another process it would arrive as a traceback."""
+        """Make several pictures, or return the error: raised in a worker, it would arrive as a traceback."""
         try:
             return [self[n] for n in numbers]
         except (OSError, ValueError, UnreachableError) as error:
             return error
 
     def _compose(self, compose: Composer, rng: np.random.Generator) -> Example:
-        """Make a picture of labelled faces, over one of the samples."""
+        """Compose a picture of labelled faces; one of the samples can be its background."""
         left_out: list[str] = []
 
         def background() -> Labelled:
@@ -147,10 +148,10 @@ class TrainingStream(Dataset[Example]):
         return Example(_tensor(made.picture), *targets, told, names, left_out)
 
     def _readable(self, index: int, rng: np.random.Generator, left_out: list[str]) -> tuple[str, Labelled]:
-        """Name and content of sample `index`, or of a random one where that cannot be read.
+        """Return the name and content of sample `index`, or of a random one if it cannot be read.
 
         Raises:
-            ValueError: many in a row cannot be read.
+            ValueError: `MOST_UNREADABLE` pictures in a row cannot be read.
         """
         for _ in range(MOST_UNREADABLE):
             try:
@@ -164,7 +165,7 @@ class TrainingStream(Dataset[Example]):
         sample = self.samples[index]
         if self._cache is None:
             return load(sample)
-        if sample.path not in self._cache:  # a picture may have several samples, each with boxes of its own
+        if sample.path not in self._cache:  # several samples may share a picture, each with its own boxes
             self._cache[sample.path] = load(sample).picture
         return Labelled(self._cache[sample.path], sample.boxes, sample.ignored)
 
@@ -174,7 +175,7 @@ def _tensor(picture: NDArray[np.uint8]) -> Tensor:
 
 
 def shuffled(n: int, count: int, seed: int) -> int:
-    """Entry, of `count`, at place `n` of a sequence in which every epoch has an order of its own."""
+    """Return the entry, of `count`, at position `n` of a sequence that is reshuffled every epoch."""
     epoch, position = divmod(n, count)
     return int(_order(epoch, count, seed)[position])
 
@@ -185,17 +186,18 @@ def _order(epoch: int, count: int, seed: int) -> NDArray[np.int64]:
 
 
 class StepSampler(Sampler[list[int]]):
-    """The numbers of each batch from step `start` to step `stop`, or of a share of each in parts."""
+    """Sampler of the picture numbers of each step from `start` to `stop`, split by process and by part."""
 
     def __init__(
         self, start: int, stop: int, batch: int, *, parts: int = 1, rank: int = 0, count: int = 1
     ) -> None:
-        """Give consecutive numbers: a step's `batch` is shared by `count` processes, of which this is `rank`.
+        """Number pictures consecutively; `count` processes, of which this is `rank`, share a step's `batch`.
 
-        Each gives its share in so many `parts`. Together they give, part by part, what one process would.
+        Each process yields its share in `parts` parts. Together, the processes yield the same numbers, part
+        by part, as a single process would.
 
         Raises:
-            ValueError: a batch that cannot be shared evenly.
+            ValueError: the batch cannot be split evenly.
         """
         if batch % (parts * count):
             shares = " and ".join(
@@ -206,11 +208,11 @@ class StepSampler(Sampler[list[int]]):
         self.parts, self.rank, self.count = parts, rank, count
 
     def __len__(self) -> int:
-        """Return the number of steps times that of parts."""
+        """Return the number of steps times the number of parts."""
         return (self.stop - self.start) * self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Yield the numbers of each part of each step."""
+        """Yield the picture numbers of each part of each step."""
         size = self.batch // (self.parts * self.count)
         for step in range(self.start, self.stop):
             for part in range(self.parts):
@@ -223,7 +225,7 @@ def load(sample: Sample) -> Labelled:
 
     Raises:
         PictureError: the file cannot be read or decoded.
-        UnreachableError: a URL that cannot be asked.
+        UnreachableError: a URL cannot be reached.
     """
     try:
         data = read_bytes(sample.path)
@@ -236,7 +238,7 @@ def load(sample: Sample) -> Labelled:
 
 
 def _jpeg(data: bytes) -> Picture | None:
-    """Decode a JPEG file by OpenCV: Pillow's pixels in two thirds of the time; None if it fails."""
+    """Decode a JPEG file with OpenCV: Pillow's pixels in two thirds of the time; None if decoding fails."""
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a side of more than 2²⁰ pixels
@@ -245,7 +247,7 @@ def _jpeg(data: bytes) -> Picture | None:
 
 
 def collate(examples: Sequence[Example] | Exception) -> Batch | Exception:
-    """Stack examples into a batch; what went wrong instead stays as it is."""
+    """Stack examples into a batch; an exception in their place is returned unchanged."""
     if isinstance(examples, Exception):
         return examples
     return Batch(
@@ -260,11 +262,11 @@ def collate(examples: Sequence[Example] | Exception) -> Batch | Exception:
 
 
 def _join(each: Sequence[Candidates], anchors: int) -> Candidates:
-    """Join candidates of pictures with so many `anchors` each, counted through."""
+    """Join the candidates of pictures with `anchors` anchors each, numbering anchors across the batch."""
     rows = [torch.where(c.anchors < 0, -1, c.anchors + i * anchors) for i, c in enumerate(each)]
     return Candidates(torch.cat(rows), torch.cat([c.deltas for c in each]))
 
 
 def normalise(pictures: Tensor) -> Tensor:
-    """(B, 3, H, W) uint8 BGR to float32 minus the mean."""
+    """Convert (B, 3, H, W) uint8 BGR to float32 and subtract the mean."""
     return pictures.float() - pictures.new_tensor(MEAN_BGR, dtype=torch.float32)[:, None, None]

@@ -1,4 +1,4 @@
-"""What a run leaves in its folder while it goes on: it can be watched, and continued if it was killed."""
+"""Journal of a run in its folder, to monitor the run and to resume it after it was killed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Journal:
     """The checkpoint of a run, ``metrics.jsonl`` and TensorBoard events; see `open_journal`.
 
     Attributes:
-        step: how many steps are done.
-        sums: of each figure over them, by its name; a value that is not finite counts for nothing.
+        step: number of completed steps.
+        sums: sum of each figure over these steps, by its name; non-finite values are skipped.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Journal:
         basis: Mapping[str, str],
         saved: Mapping[str, Any] | None,
     ) -> None:
-        """Prepare, with what the checkpoint has `saved` if there is one; `begin` is the first to write."""
+        """Prepare from the `saved` checkpoint, if there is one; nothing is written before `begin`."""
         self._folder, self._config, self._every = folder, config, every
         self._basis, self._saved = dict(basis), saved
         self._parts: Mapping[str, Part] = {}
@@ -43,19 +43,19 @@ class Journal:
 
     @property
     def seconds(self) -> float:
-        """How long the steps took, those before the checkpoint and those since `begin`."""
+        """Total time of the steps: those before the checkpoint and those since `begin`."""
         return self._before + time.perf_counter() - self._begun
 
     def begin(self, parts: Mapping[str, Part]) -> int:
-        """Put `parts`, all that a step changes, into the state of the checkpoint; returns the steps done.
+        """Restore `parts`, all that a step changes, from the checkpoint; returns the number of steps done.
 
         Raises:
-            CheckpointError: a part that does not fit.
+            CheckpointError: a part does not fit.
             OSError: the folder cannot be written to.
         """
         if self._saved is not None:
             checkpoint.restore(self._folder / checkpoint.NAME, self._saved, parts)
-            self._saved = None  # two of it would be in memory
+            self._saved = None  # otherwise it would stay in memory twice
         self._parts = parts
         self._folder.mkdir(parents=True, exist_ok=True)
         self._metrics = Metrics(self._folder, self.step)
@@ -63,10 +63,10 @@ class Journal:
         return self.step
 
     def add(self, figures: Mapping[str, float], last: bool) -> None:
-        """Record a step that is done; every so many, and after the `last`, there is a new checkpoint.
+        """Record a completed step, and write a checkpoint at the regular interval and after the `last` step.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the record or the checkpoint cannot be written.
         """
         assert self._metrics is not None, "the run has not begun"
         self._metrics.scalars(self.step, figures)
@@ -88,17 +88,18 @@ class Journal:
 def open_journal(
     folder: Path, config: StrictConfig, every: int, basis: Mapping[str, str]
 ) -> Iterator[Journal]:
-    """Open the journal of a run in `folder`: a new one, or that of the run which is to be continued.
+    """Open the journal of a run in `folder`: a new one, or that of a run to resume.
 
     Args:
-        folder: of the run; it need not be there.
-        config: of the run.
+        folder: folder of the run; it need not exist.
+        config: configuration of the run.
         every: steps between checkpoints.
-        basis: what else its steps depend on. A value says which, such as a checksum; its key is how a message
-            calls another one, such as "other labels".
+        basis: other inputs that the steps depend on. Each value identifies an input, for example by checksum;
+            its key is what an error message calls a different one, such as "other labels".
 
     Raises:
-        CheckpointError: the checkpoint in `folder` is damaged, or was made with something else.
+        CheckpointError: the checkpoint in `folder` is damaged, or was made with another configuration or
+            other inputs.
     """
     path = folder / checkpoint.NAME
     saved = checkpoint.load_run(path, config) if path.exists() else None

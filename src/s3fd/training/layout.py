@@ -1,4 +1,4 @@
-"""How the faces of a composed picture share it: few cells for large faces, many for small ones."""
+"""Layout of a composed picture: few cells for large faces, many for small ones."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import NamedTuple
 import numpy as np
 
 ROOM = 1.5
-"""Side of a cell as a multiple of its face's, as far as `MOST_CELLS` allows."""
+"""Side of a cell as a multiple of its face's side, limited by `MOST_CELLS`."""
 
 MOST_CELLS = 6
-"""Most cells along a side of the output; the smallest faces have more background around them instead."""
+"""Maximum number of cells along a side of the output; the smallest faces get more background instead."""
 
 VARIATION = 1.5
-"""Faces of one picture are up to this factor larger or smaller than the size that was drawn for it."""
+"""Faces of a picture are larger or smaller than the size drawn for it by up to this factor."""
 
 BLOCK = 0.4
-"""Probability that a block of cells is one larger cell with a larger face, where there are 3 × 3 or more."""
+"""Probability that a block of cells becomes one larger cell with a larger face, from 3 × 3 cells on."""
 
 EMPTY = 0.1
-"""Probability that a cell shows the background alone, where there are several."""
+"""Probability that a cell shows only the background, if there are several cells."""
 
 
 class Cell(NamedTuple):
-    """A rectangle of the output in whole pixels, and the size wanted of the face in it."""
+    """A rectangle of the output in whole pixels, and the desired size of the face in it."""
 
     left: int
     top: int
@@ -34,7 +34,7 @@ class Cell(NamedTuple):
 
 
 def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator) -> list[Cell]:
-    """Divide the output into cells that do not overlap, at least one."""
+    """Divide the output into non-overlapping cells; returns those that get a face, at least one."""
     low, high = (math.log(side) for side in face_sizes)
     drawn = rng.uniform(low, high)
     side = min(max(1, round(size / (ROOM * math.exp(drawn)))), MOST_CELLS)
@@ -50,7 +50,7 @@ def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator)
     cells = []
     for column, row, span in (s for s, full in zip(spans, filled, strict=True) if full):
         log_face = drawn + math.log(VARIATION) * rng.uniform(-1, 1) + math.log(span)
-        # Reflected at the ends, the sizes remain log-uniform where they would pile up if they were clipped.
+        # Sizes beyond the limits are reflected, to keep them log-uniform: clipped, they would pile up there.
         log_face = max(min(log_face, 2 * high - log_face), 2 * low - log_face)
         left, top = xs[column], ys[row]
         width, height = xs[column + span] - left, ys[row + span] - top
@@ -59,6 +59,6 @@ def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator)
 
 
 def _edges(length: int, parts: int, rng: np.random.Generator) -> list[int]:
-    """Where `parts` of `length` pixels start, and the end: each is within a third of its equal share."""
+    """Split `length` pixels into `parts`, each within a third of its equal share: starts, and the end."""
     inner = (np.arange(1, parts) + rng.uniform(-1 / 6, 1 / 6, parts - 1)) * length / parts
     return [0, *(int(v) for v in np.round(inner)), length]

@@ -1,4 +1,4 @@
-"""The training program: read it from `train` down."""
+"""The training program; `train` is its entry point."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ READERS: dict[str, Callable[[Location, Location], Dataset]] = {
 
 
 def read_data(sets: list[DataConfig], root: Location) -> tuple[list[Sample], list[Problem]]:
-    """Read every set below `root`; returns the samples, repeated as configured, and what was skipped.
+    """Read every data set below `root`; returns the samples, repeated as configured, and what was skipped.
 
     Raises:
-        ConfigError: a file or folder that does not exist.
-        OSError: an annotation file or a shard that cannot be read.
-        ValueError: an annotation file or a shard that cannot be understood.
-        UnreachableError: a URL that cannot be asked.
+        ConfigError: a file or folder does not exist.
+        OSError: an annotation file or a shard cannot be read.
+        ValueError: an annotation file or a shard cannot be parsed.
+        UnreachableError: a URL cannot be reached.
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
@@ -66,12 +66,12 @@ def _read_set(config: DataConfig, root: Location) -> Dataset:
 
 
 def read_labelled(config: TrainConfig, root: Location) -> tuple[list[LabelledPicture], list[Problem]]:
-    """Read the labelled faces of a run, if it has any, and what was skipped.
+    """Read the labelled faces of a run, if it has any; returns them and what was skipped.
 
     Raises:
-        ConfigError: they are not on the disk.
-        ValueError: a file that cannot be understood.
-        OSError: a file or folder that cannot be read.
+        ConfigError: the labelled faces are not on the local disk.
+        ValueError: a file cannot be parsed.
+        OSError: a file or folder cannot be read.
     """
     if config.composed is None:
         return [], []
@@ -98,25 +98,28 @@ def train(
     """Train to the end, from the checkpoint in `folder` if there is one, and return the averaged network.
 
     `folder` receives ``checkpoint.pt``, ``metrics.jsonl``, TensorBoard events and, at the end,
-    ``weights.safetensors``. `labelled` are the faces that `config.composed` asks for. `initial` names weights
-    to start from instead of random ones; `on_step` is called after every step with the number of steps done
-    and their figures, `on_left_out` once with each picture that turns out to be unreadable, in whose place
-    another is taken. Of several `processes`, all of which call this and see the same `folder`, the first
-    writes and calls `on_step`; each calls `on_left_out` with what it was to read.
+    ``weights.safetensors``. `labelled` are the faces that `config.composed` requires. `initial` is a file of
+    weights to start from instead of random ones. `on_step` is called after every step with the number of
+    completed steps and the figures of that step. `on_left_out` is called once for each picture that turns out
+    to be unusable and is replaced by another.
+
+    If there are several `processes`, all of them call this function and see the same `folder`. The first one
+    writes the files and calls `on_step`; each calls `on_left_out` for the pictures that it tried to read.
 
     Raises:
-        TrainingError: the loss is not finite, or the processes see different checkpoints.
-        CheckpointError: the checkpoint in `folder` cannot be continued.
-        ValueError: a batch that cannot be shared evenly by the processes; random stages or statistics to
-            freeze; many pictures in a row that cannot be read, or none that can be composed.
-        UnreachableError: a URL that cannot be asked.
+        TrainingError: the loss or gradient is not finite, or the processes see different checkpoints.
+        CheckpointError: the checkpoint in `folder` cannot be resumed.
+        ValueError: the batch cannot be split evenly between the processes; stages or statistics are to be
+            frozen without weights to start from; too many pictures in a row cannot be read, or none can be
+            composed.
+        UnreachableError: a URL cannot be reached.
     """
     saved = folder / checkpoint.NAME
     for part in ("frozen_stages", "frozen_statistics"):
         if getattr(config.network, part) and initial is None and not saved.exists():
             raise ValueError(f"{part} asks for weights to start from: random ones would stay random")
     loader = partial(batches, config, samples, labelled, processes=processes)
-    loader(0)  # refuses what cannot be shared, before anything is written
+    loader(0)  # refuses a batch that cannot be split evenly, before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     with together(processes, device) as own:
         trainer = Trainer(config, own, processes)
@@ -159,14 +162,14 @@ def batches(
     start: int,
     processes: Processes = ALONE,
 ) -> Iterable[Batch]:
-    """Yield this process's batches of step `start` and on, `config.accumulate` a step.
+    """Load this process's batches from step `start` on, `config.accumulate` per step.
 
-    They are made in `config.workers` processes.
+    They are made in `config.workers` worker processes.
 
     Raises:
-        ValueError: a batch that cannot be shared evenly; while they are made, nothing that can be composed,
-            or many pictures in a row that cannot be read.
-        UnreachableError: while they are made, a URL that cannot be asked.
+        ValueError: the batch cannot be split evenly; during iteration, nothing can be composed, or too many
+            pictures in a row cannot be read.
+        UnreachableError: during iteration, a URL cannot be reached.
     """
     augmentation = Augmentation(config.size, **config.augmentation.model_dump())
     composing = None
@@ -196,7 +199,7 @@ def batches(
 
 
 def _made(loader: Iterable[Batch | Exception]) -> Iterator[Batch]:
-    """Yield what a loader gives, and raise what went wrong in one of its processes."""
+    """Yield a loader's batches, and raise exceptions returned by its worker processes."""
     for batch in loader:
         if isinstance(batch, Exception):
             raise batch
@@ -204,7 +207,7 @@ def _made(loader: Iterable[Batch | Exception]) -> Iterator[Batch]:
 
 
 def _reporting(made: Iterable[Batch], on_left_out: Callable[[str], None]) -> Iterator[Batch]:
-    """Yield batches, and tell of each picture that was left out of one once."""
+    """Yield batches, and report each left-out picture once."""
     told: set[str] = set()
     for batch in made:
         for reason in batch.left_out:
@@ -215,7 +218,7 @@ def _reporting(made: Iterable[Batch], on_left_out: Callable[[str], None]) -> Ite
 
 
 def _single_thread(worker: int) -> None:
-    """Keep OpenCV from starting a thread a core in every worker process."""
+    """Keep OpenCV from starting one thread per core in every worker process."""
     cv2.setNumThreads(0)
 
 

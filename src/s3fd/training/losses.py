@@ -1,4 +1,4 @@
-"""The detection loss (paper, section 3.4): hard-negative cross-entropy and smooth L1."""
+"""The detection loss (paper, section 3.4): cross-entropy with hard-negative mining, and smooth L1."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from s3fd.boxes import MAX_LOG_SIZE, VARIANCES
 from s3fd.network.heads import Predictions
 
 NEGATIVES_PER_POSITIVE = 3
-"""Hard negatives kept for each face anchor (paper: 3:1)."""
+"""Hard negatives kept per face anchor (paper: 3:1)."""
 
 MIN_NEGATIVES = 32
-"""Hard negatives kept in every picture at least, so that one without faces teaches something."""
+"""Minimum number of hard negatives kept per picture, so that a picture without faces contributes."""
 
 
 class Losses(NamedTuple):
-    """Scalar losses of a batch: `total` is what is minimised."""
+    """Scalar losses of a batch; `total` is the one to minimise."""
 
     total: Tensor
     classification: Tensor
@@ -37,23 +37,25 @@ def detection_loss(
     scores: Tensor | None = None,
     faces: Tensor | None = None,
 ) -> Losses:
-    """Compare predictions with targets.
+    """Compute the detection loss of predictions.
 
-    The sums over face anchors and hard negatives, and over face anchors, are both divided by the number of
-    face anchors in the batch. With three negatives a positive this is the paper's λ = 4 on a classification
-    term that is divided by positives and negatives; pictures with few faces have more (`MIN_NEGATIVES`).
+    The classification loss is summed over face anchors and hard negatives, the box loss over face anchors.
+    Both are divided by the number of face anchors in the batch. With three negatives per positive, this
+    equals the paper's λ = 4 with a classification term divided by the number of positives and negatives;
+    pictures with few faces have more negatives (`MIN_NEGATIVES`).
 
     Args:
         predictions: the network's output.
         labels: (B, A): 1 face, 0 background, -1 not trained.
-        deltas: (B, A, 4): coded boxes; only the rows of face anchors are read.
-        quality: whether a face anchor's score is to be the IoU that its predicted box has, instead of 1, so
-            that of several boxes on a face the best scores highest (Li et al., Generalized Focal Loss, 2020).
-        giou_weight: if over 0, generalised IoU times this replaces smooth L1 (Rezatofighi et al., 2019).
-        focal: whether every anchor's cross-entropy counts by its error squared (quality focal loss, in the
-            paper of `quality`), instead of that of face anchors and hard negatives in full.
-        scores: (B, A): what face anchors should score, in place of 1 or their IoU.
-        faces: number of face anchors of the whole batch, where this is a part of it.
+        deltas: (B, A, 4): encoded boxes; only the rows of face anchors are read.
+        quality: whether a face anchor's target score is the IoU of its predicted box, instead of 1, so that
+            the best of several boxes on a face scores highest (Li et al., Generalized Focal Loss, 2020).
+        giou_weight: if positive, generalised IoU with this weight replaces smooth L1 (Rezatofighi et al.,
+            2019).
+        focal: whether every anchor's cross-entropy is weighted by its squared error (quality focal loss, in
+            the paper of `quality`), instead of keeping face anchors and hard negatives at full weight.
+        scores: (B, A): target scores, instead of 1 or the IoU for face anchors and 0 elsewhere.
+        faces: number of face anchors of the whole batch, if the predictions are for a part of it.
     """
     positive = labels == 1
     count = (positive.sum() if faces is None else faces).clamp(min=1)
@@ -81,9 +83,9 @@ def detection_loss(
 
 
 def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and generalised IoU (N,) of coded boxes `a` and `b` (N, 4), row by row.
+    """Return IoU and generalised IoU (N,) of encoded boxes `a` and `b` (N, 4), row by row.
 
-    Anchors are square, so that overlaps are the same in units of the anchor: it need not be known.
+    Anchors are square, so that overlaps are the same in units of the anchor, which need not be known.
     """
     (a_low, a_high), (b_low, b_high) = _corners(a), _corners(b)
     shared = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(dim=1)
@@ -94,16 +96,16 @@ def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _corners(deltas: Tensor) -> tuple[Tensor, Tensor]:
-    """Top left and bottom right (N, 2) of coded boxes in units of the anchor, around its centre."""
+    """Return top left and bottom right (N, 2) of encoded boxes, relative to the anchor's centre and side."""
     centre = deltas[:, :2] * VARIANCES[0]
     half = torch.exp((deltas[:, 2:] * VARIANCES[1]).clamp(max=MAX_LOG_SIZE)) / 2
     return centre - half, centre + half
 
 
 def hard_negatives(loss: Tensor, labels: Tensor) -> Tensor:
-    """Mask (B, A) of each picture's background anchors with the largest `loss` (B, A).
+    """Return a mask (B, A) of each picture's background anchors with the largest `loss` (B, A).
 
-    There are three for each positive, and `MIN_NEGATIVES` at least.
+    There are three for each positive, and at least `MIN_NEGATIVES`.
     """
     positives = (labels == 1).sum(dim=1, keepdim=True)
     wanted = (positives * NEGATIVES_PER_POSITIVE).clamp(min=MIN_NEGATIVES)

@@ -1,4 +1,4 @@
-"""Scale-compensation anchor matching (paper, section 3.2): which anchors answer for which face."""
+"""Scale-compensation anchor matching (paper, section 3.2): which anchors are assigned to which face."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 
 MATCH_IOU = 0.35
-"""Stage 1: an anchor with at least this IoU answers for its best face (paper: 0.35 instead of SSD's 0.5)."""
+"""Stage 1: an anchor with at least this IoU is matched with its best face (paper: 0.35; SSD: 0.5)."""
 
 COMPENSATION_IOU = 0.1
 """Stage 2: anchors above this IoU may be given to a face that has too few."""
 
 ANCHORS_PER_FACE = 6
-"""Stage 2 fills a face up to this many anchors, the average after stage 1 (the author's implementation)."""
+"""Stage 2 gives a face up to this many anchors, the average after stage 1 (the author's implementation)."""
 
 IGNORE_IOU = 0.05
-"""A background anchor that overlaps an ignored face by more than this is not trained at all."""
+"""A background anchor whose IoU with an ignored face exceeds this is excluded from training."""
 
 FACE, BACKGROUND, IGNORED = 1, 0, -1
 
 
 class Targets(NamedTuple):
-    """What every anchor should say.
+    """Training target of every anchor.
 
     Attributes:
         labels: (A,) int8: 1 face, 0 background, -1 not trained.
-        matched: (A,) int64: row of the face that a face anchor answers for; 0 elsewhere.
+        matched: (A,) int64: row of the face that a face anchor is matched with; 0 elsewhere.
     """
 
     labels: NDArray[np.int8]
@@ -48,12 +48,12 @@ def match(
 ) -> Targets:
     """Match `anchors` (A, 4) with faces `boxes` (N, 4); both xyxy in pixels.
 
-    Stage 1: an anchor whose best face overlaps it by `match_iou` answers for that face, and every face has
-    at least its best anchor. Stage 2: each face with fewer than `anchors_per_face` anchors is given the best
-    of those above `compensation_iou` that stage 1 left free; where two faces want one anchor, the larger
-    IoU wins. `anchors_per_face` = 0 leaves out stage 2.
+    Stage 1: an anchor is matched with its best face if their IoU is at least `match_iou`, and every face is
+    matched with its best anchor. Stage 2: a face with fewer than `anchors_per_face` anchors receives the best
+    unmatched anchors above `compensation_iou`. If two faces compete for an anchor, the larger IoU wins.
+    `anchors_per_face` = 0 disables stage 2.
 
-    Faces in `ignored` (N,) are matched with nothing; anchors near them are not trained as background.
+    Faces in `ignored` (N,) are not matched; anchors near them are not trained as background.
     """
     targets = Targets(np.zeros(len(anchors), np.int8), np.zeros(len(anchors), np.int64))
     faces = np.flatnonzero(~ignored)
@@ -72,7 +72,7 @@ def match(
 
 
 def near_ignored(ignored: FloatArray, anchors: FloatArray) -> NDArray[np.int8]:
-    """Labels (A,) of `anchors` (A, 4) where no face is: not trained near the `ignored` boxes (N, 4)."""
+    """Label `anchors` (A, 4) as background, or as not trained near `ignored` boxes (N, 4): shape (A,)."""
     if not len(ignored):
         return np.zeros(len(anchors), np.int8)
     near = (box_ops.iou(ignored, anchors) > IGNORE_IOU).any(axis=0)
@@ -86,9 +86,10 @@ def candidates(
     compensation_iou: float = COMPENSATION_IOU,
     count: int = 24,
 ) -> NDArray[np.int64]:
-    """Anchors that may answer for each face, largest IoU first: (N, count) rows of `anchors`, -1 for none.
+    """Find each face's candidate anchors, largest IoU first: (N, count) rows of `anchors`, -1 for none.
 
-    Those of at least `compensation_iou`; a face so small or odd that there is none has its best anchor.
+    Candidates have an IoU of at least `compensation_iou`. A face whose size or shape leaves it without any
+    gets its best anchor.
     """
     found = np.full((len(boxes), count), -1, np.int64)
     if not len(boxes):
@@ -104,7 +105,7 @@ def candidates(
 
 
 def _first_stage(iou: FloatArray, match_iou: float) -> NDArray[np.int64]:
-    """Row of the face each anchor answers for, -1 for none, from an IoU table (faces, anchors)."""
+    """Match anchors from an IoU table (faces, anchors); returns each anchor's row of the faces, or -1."""
     owner: NDArray[np.int64] = iou.argmax(axis=0)
     owner[iou.max(axis=0) < match_iou] = -1
     best_anchor = iou.argmax(axis=1)
@@ -113,7 +114,7 @@ def _first_stage(iou: FloatArray, match_iou: float) -> NDArray[np.int64]:
 
 
 def _second_stage(iou: FloatArray, owner: NDArray[np.int64], compensation_iou: float, wanted: int) -> None:
-    """Fill up, in place, the faces that own fewer than `wanted` anchors."""
+    """Assign further anchors, in place, to the faces that own fewer than `wanted`."""
     owned = np.bincount(owner[owner >= 0], minlength=len(iou))
     poor = np.flatnonzero(owned < wanted)
     if not len(poor):

@@ -1,4 +1,4 @@
-"""The record of a run: a line of JSON a step, TensorBoard curves, and sample pictures."""
+"""Record of a run: one line of JSON per step, TensorBoard curves and sample pictures."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ GREEN_BGR, ORANGE_BGR = (80, 200, 60), (0, 140, 255)
 
 
 class Metrics:
-    """Writes ``metrics.jsonl`` and TensorBoard events into the folder of a run."""
+    """Write ``metrics.jsonl`` and TensorBoard events to the folder of a run."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Continue the record at `step`: what a killed run wrote beyond its checkpoint is dropped."""
+        """Continue the record at `step`; anything that a killed run wrote after its checkpoint is dropped."""
         path = folder / "metrics.jsonl"
         kept = []
         if path.exists():
@@ -37,16 +37,16 @@ class Metrics:
         self._board = SummaryWriter(str(folder), purge_step=step)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Record the named values of one step; those that are not finite, which JSON lacks, are left out."""
+        """Record the named values of one step, except non-finite ones, which JSON does not support."""
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         self._file.write(json.dumps({"step": step, **finite}) + "\n")
         for name, value in finite.items():
             self._board.add_scalar(name, value, step)
 
     def pictures(self, step: int, batch: Batch, scores: FloatArray, boxes: FloatArray) -> None:
-        """Show the first pictures of a batch: faces to be found in green, detections over a half in orange.
+        """Record the first pictures of a batch: target faces in green, detections above 0.5 in orange.
 
-        `scores` (B, A) and `boxes` (B, A, 4), xyxy in pixels, are the network's.
+        `scores` (B, A) and `boxes` (B, A, 4), xyxy in pixels, are the network's predictions.
         """
         anchors = anchor_ops.anchors(anchor_ops.map_sizes(*batch.pictures.shape[-2:]))
         for i in range(len(scores)):
@@ -62,9 +62,9 @@ class Metrics:
 
 
 def faces_of(batch: Batch, i: int, anchors: FloatArray) -> FloatArray:
-    """Boxes (N, 4), xyxy in whole pixels, of the faces that anchors (A, 4) of picture `i` answer for.
+    """Return boxes (N, 4), xyxy in whole pixels, of the faces matched with anchors (A, 4) of picture `i`.
 
-    Where anchors are assigned while training, of those that may.
+    If anchors are assigned during training, these are the faces with candidate anchors.
     """
     face = (batch.labels[i] == FACE).numpy()
     matched = box_ops.decode(batch.deltas[i].numpy()[face], anchors[face])

@@ -1,4 +1,4 @@
-"""The optimiser and its learning rate, step by step."""
+"""The optimiser and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from s3fd.training.config import OptimiserConfig
 
 
 def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD on all parameters; biases and normalisation factors are not decayed.
+    """Build AdamW or SGD for all parameters; biases and normalisation factors are not decayed.
 
-    SGD's momentum, where it has one, is Nesterov's.
+    SGD uses Nesterov momentum if the momentum is positive.
     """
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -25,7 +25,7 @@ def make_optimiser(network: nn.Module, config: OptimiserConfig) -> torch.optim.O
 
 
 def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
-    """Learning rate of `step` (0, 1, …) of a run of `steps`: linear warm-up, then a cosine."""
+    """Return the learning rate of `step` (0, 1, …) in a run of `steps`: linear warm-up, then cosine decay."""
     if step < config.warmup:
         return config.rate * (step + 1) / config.warmup
     progress = (step - config.warmup) / max(1, steps - config.warmup)

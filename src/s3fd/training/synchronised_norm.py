@@ -1,6 +1,6 @@
-"""Batch normalisation over the batch of all processes, so that a share of it is normalised as the whole.
+"""Batch normalisation over the batch of all processes, so that each share is normalised like the whole.
 
-PyTorch's `SyncBatchNorm` does it on GPUs alone; `SynchronisedNorm` does it anywhere.
+PyTorch's `SyncBatchNorm` supports only GPUs; `SynchronisedNorm` works on any device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes. What each makes of it adds to the gradient of every summand."""
+    """The sum over all processes; each summand's gradient is the sum of the gradients of all processes."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ class _Sum(torch.autograd.Function):
 
 
 def _sum(value: Tensor) -> Tensor:
-    """Add up over all processes, with the gradient of all."""
+    """Sum over all processes, with gradient."""
     total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
     return total
 
@@ -37,17 +37,17 @@ def _sum(value: Tensor) -> Tensor:
 class SynchronisedNorm(nn.BatchNorm2d):
     """`BatchNorm2d` whose mean and variance are those of the batches (B, C, H, W) of all processes.
 
-    The variance is computed around the mean, in a second exchange: the difference of two sums would lose
-    digits where the mean is large.
+    The variance is computed around the mean, in a second exchange: a difference of two sums would lose
+    precision for a large mean.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise; in evaluation with the running statistics, like any batch normalisation."""
+        """Normalise `input`; in evaluation mode with the running statistics, like any batch normalisation."""
         if not self.training:
             return super().forward(input)
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
-        x = input.to(torch.promote_types(input.dtype, torch.float32))  # sums of many need the digits
+        x = input.to(torch.promote_types(input.dtype, torch.float32))  # long sums need the precision
         axes = (0, 2, 3)
         count = x.new_tensor([x.numel() / x.shape[1]])
         sums = _sum(torch.cat([x.sum(axes), count]))
@@ -64,7 +64,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
 
 
 def synchronise(network: nn.Module, device: torch.device) -> None:
-    """Let every batch normalisation of `network` see the whole batch; names, values and modes stay."""
+    """Make every batch normalisation of `network` use the whole batch; names, values and modes are kept."""
     if device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return

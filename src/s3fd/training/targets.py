@@ -1,4 +1,4 @@
-"""What the anchors of a training picture are asked to say, by its faces and the way anchors are assigned."""
+"""Training targets of a picture's anchors, from its faces and the method of anchor assignment."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from s3fd.training.matching import FACE, IGNORED, candidates, match, near_ignore
 
 
 class DetectionTargets(NamedTuple):
-    """Of one picture with A anchors.
+    """Targets of one picture with A anchors.
 
     Attributes:
-        labels: (A,) int8, see `s3fd.training.matching`; no face where anchors are assigned while training.
-        deltas: (A, 4) float32 coded boxes; zero but for face anchors.
-        candidates: where anchors are assigned while training, those of each face; else of no face.
+        labels: (A,) int8, see `s3fd.training.matching`; no face if anchors are assigned during training.
+        deltas: (A, 4) float32: encoded boxes of face anchors; zero elsewhere.
+        candidates: each face's candidate anchors if anchors are assigned during training; empty otherwise.
     """
 
     labels: Tensor
@@ -33,7 +33,7 @@ class DetectionTargets(NamedTuple):
 
 
 class TargetMaker:
-    """Makes the targets of pictures of one size."""
+    """Make the targets of pictures of a fixed size."""
 
     def __init__(self, size: int, config: MatchingConfig) -> None:
         """Prepare for pictures of `size` × `size`; layers before `config.first_layer` are not trained."""
@@ -43,7 +43,7 @@ class TargetMaker:
         self._first = sum(height * width for height, width in sizes[: config.first_layer])
 
     def __call__(self, boxes: FloatArray, ignored: NDArray[np.bool_]) -> DetectionTargets:
-        """Targets for `boxes` (N, 4) in pixels; the `ignored` (N,) are neither face nor background."""
+        """Make targets for `boxes` (N, 4) in pixels; `ignored` ones (N,) are neither face nor background."""
         labels = np.full(len(self.anchors), IGNORED, np.int8)
         deltas = np.zeros((len(self.anchors), 4), np.float32)
         first = self._first
@@ -56,7 +56,7 @@ class TargetMaker:
         return DetectionTargets(torch.from_numpy(labels), torch.from_numpy(deltas), given)
 
     def _match(self, boxes: FloatArray, ignored: NDArray[np.bool_]) -> tuple[NDArray[np.int8], FloatArray]:
-        """Labels and coded boxes by scale compensation."""
+        """Return labels and encoded boxes, matched by scale compensation."""
         anchors = self.anchors[self._first :]
         matched = match(
             boxes,
@@ -72,7 +72,7 @@ class TargetMaker:
         return matched.labels, deltas
 
     def _candidates(self, faces: FloatArray) -> Candidates:
-        """The anchors that each face may choose from."""
+        """Return the candidate anchors of each face."""
         count = self.config.candidates
         anchors = self.anchors[self._first :]
         rows = candidates(faces, anchors, compensation_iou=self.config.compensation_iou, count=count)
@@ -85,7 +85,7 @@ class TargetMaker:
 def label_anchors(
     boxes: FloatArray, ignored: NDArray[np.bool_], labels: NDArray[np.int64], anchors: FloatArray
 ) -> NDArray[np.int64]:
-    """Give `anchors` (A, 4) the label (N,) of the box (N, 4) that each answers for, else `NOT_KNOWN`."""
+    """Give each of `anchors` (A, 4) the label (N,) of the box (N, 4) it is matched with, or `NOT_KNOWN`."""
     targets = np.full(len(anchors), NOT_KNOWN, np.int64)
     matched = match(boxes, ignored, anchors)
     faces = matched.labels == FACE

@@ -1,4 +1,4 @@
-"""The state of a training run and one optimisation step, alone or together with other processes."""
+"""The state of a training run and its optimisation step, in one process or several."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from s3fd.weights.digest import sha256
 from s3fd.weights.network_file import WeightsError, load_network, misfit
 
 BRANCHES = ("attribute_heads.", "embedding_trunk.")
-"""How the names of the tensors begin that say something else of faces than where they are."""
+"""Prefixes of the names of tensors that do not belong to the detector: attribute heads and embedding."""
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on; the message says where and why."""
+    """A run that cannot continue; the message says where and why."""
 
 
 class Totals(NamedTuple):
-    """What the losses of a batch are divided by: numbers that all processes and parts have together.
+    """Counts by which the losses of a batch are divided, summed over all processes and parts.
 
     Attributes:
-        faces: (), face anchors; None if the network's answers decide.
-        pictures: (K,), pictures that tell something of each of K attributes.
-        anchors: (K,), anchors that do.
+        faces: (), number of face anchors; None if it depends on the network's predictions.
+        pictures: (K,), number of pictures with a label for each of K attributes.
+        anchors: (K,), number of anchors with a label for each of them.
     """
 
     faces: Tensor | None
@@ -52,7 +52,7 @@ class Totals(NamedTuple):
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Let batch normalisation use the statistics it has, as in use; its scale and shift can still learn."""
+    """Make batch normalisation use its stored statistics, as in inference; scale and shift stay trainable."""
     for part in network.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eval()
@@ -62,12 +62,12 @@ class Trainer:
     """The state of a run: network, weight average, optimiser and step.
 
     Attributes:
-        origin: SHA-256 of the file of weights that it started from, empty if those were random; None where
-            the checkpoint of an earlier version does not say.
+        origin: SHA-256 of the weights file that the run started from, empty if it started from random
+            weights; None if the checkpoint is from an earlier version that did not record it.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> None:
-        """Build everything at step 0 from the seed, the same in each of `processes`."""
+        """Build everything at step 0 from the seed, identically in each of `processes`."""
         torch.manual_seed(config.seed)
         self.config = config
         self.device = device
@@ -94,14 +94,14 @@ class Trainer:
         self.origin: str | None = ""
 
     def advance(self, *parts: Batch) -> dict[str, float]:
-        """Take one optimisation step, by the sum of the gradients of all parts and processes.
+        """Take one optimisation step with the sum of the gradients of all parts and processes.
 
-        Every process calls it with its own share of the batch. Returns the figures of the whole to record.
+        Every process calls this with its own share of the batch. Returns the figures of the whole batch.
 
         Raises:
-            TrainingError: loss or gradient are not finite; the message lists the batch's files.
+            TrainingError: the loss or gradient is not finite; the message lists the batch's files.
         """
-        if self.config.network.drop:  # of the step alone, so that a run that goes on skips the same blocks
+        if self.config.network.drop:  # seeded for each step, so that a resumed run skips the same blocks
             entropy = (self.config.seed, self.step, self.processes.rank)
             torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         rate = learning_rate(self.step, self.config.steps, self.config.optimiser)
@@ -113,7 +113,7 @@ class Trainer:
         for number, batch in enumerate(parts, start=1):
             for name, value in self._learn(batch, totals, number == len(parts)).items():
                 figures[name] = figures.get(name, 0.0) + value
-        if self.parallel is not None:  # an optimiser leaves alone what has no gradient: a head without labels
+        if self.parallel is not None:  # the optimiser skips parameters without gradient: heads without labels
             for attribute, known in zip(self.config.attributes, totals.pictures.tolist(), strict=True):
                 if not known:
                     self.network.attribute_heads[attribute.name].zero_grad(set_to_none=True)
@@ -129,7 +129,7 @@ class Trainer:
         return {**own, "gradient_norm": norm.item(), "learning_rate": rate, **figures}
 
     def _learn(self, batch: Batch, totals: Totals, last: bool) -> dict[str, float]:
-        """Add the gradients of a part, which are exchanged after the `last`; returns what it adds to figures.
+        """Add the gradients of a part, and exchange them after the `last` one; returns the part's figures.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -149,17 +149,17 @@ class Trainer:
             told = dict(zip(figures, values, strict=True))
             if not math.isfinite(told["loss/total"]):
                 raise self._not_finite("loss", told["loss/total"], [batch])
-            # The processes' gradients are averaged where their sum is meant.
+            # DistributedDataParallel averages the gradients of the processes, but their sum is needed.
             self.scaler.scale(loss * self.processes.count).backward()  # type: ignore[no-untyped-call]
         return told
 
     def _not_finite(self, what: str, value: float, parts: list[Batch] | tuple[Batch, ...]) -> TrainingError:
-        """Say what is not finite, with the files of this process; each of the others names its own."""
+        """Build the error for a value that is not finite; each process names the files of its own parts."""
         names = "\n  ".join(dict.fromkeys(name for batch in parts for name in batch.names))
         return TrainingError(f"the {what} of step {self.step} is {value}; its pictures:\n  {names}")
 
     def _predict(self, batch: Batch) -> Predictions:
-        """What the network says of a part."""
+        """Run the network on a part."""
         pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.config.precision]
         network = self.network if self.parallel is None else self.parallel
@@ -168,10 +168,11 @@ class Trainer:
         return predictions
 
     def _totals(self, parts: tuple[Batch, ...]) -> Totals:
-        """Count over all parts and processes what losses are divided by.
+        """Count, over all parts and processes, what losses are divided by.
 
-        Where anchors are assigned while training, only what a network says tells how many answer for a face.
-        With several parts that comes too late for the first, and the number that faces ask for is taken.
+        If anchors are assigned during training, the number of face anchors depends on the predictions. With
+        several parts, it is known too late for the first one, and the number that faces can get at most is
+        used instead.
         """
         aligned = self.config.matching.method == "aligned"
         if aligned:
@@ -189,7 +190,7 @@ class Trainer:
         return Totals(decided, counts[1 : 1 + each], counts[1 + each :])
 
     def _losses(self, predictions: Predictions, batch: Batch, totals: Totals) -> Losses:
-        """The loss of finding faces."""
+        """Compute the detection loss."""
         labels = batch.labels.to(self.device, non_blocking=True)
         options = self.config.loss.model_dump()
         if self.config.matching.method == "aligned":
@@ -205,7 +206,7 @@ class Trainer:
     def _attribute_losses(
         self, predictions: Predictions, batch: Batch, totals: Totals
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of the attributes' losses, and the figures to record of each."""
+        """Return the weighted sum of the attributes' losses, and the figures to record for each."""
         total = torch.zeros((), device=self.device)
         figures: dict[str, Tensor] = {}
         for number, attribute in enumerate(self.config.attributes):
@@ -215,7 +216,7 @@ class Trainer:
             targets = batch.attributes[:, number].to(self.device, non_blocking=True)
             known = targets != NOT_KNOWN
             logits = predictions.attributes[attribute.name].spread()
-            # Without a label here it is 0, with a gradient of 0: the other processes wait for one.
+            # Without labels here, the loss and its gradient are 0: other processes wait for a gradient.
             loss = attribute_loss(logits, targets, "cross_entropy", balanced=True) / pictures.clamp(min=1)
             total = total + attribute.weight * loss
             if pictures:
@@ -228,7 +229,7 @@ class Trainer:
         checkpoint.save_run(path, self.step, self.config, self._parts(), {"origin": self.origin})
 
     def _parts(self) -> dict[str, checkpoint.Part]:
-        """What a step changes."""
+        """Return the parts of the state that a step changes."""
         return {
             "network": self.network,
             "average": self.average.module,
@@ -237,13 +238,13 @@ class Trainer:
         }
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of a trained network of the same kind.
+        """Load the weights of a trained network of the same kind.
 
-        Of attributes those that both have are taken; the others of this network stay as they are. An
-        embedding is left behind: this network has none.
+        Attribute heads are loaded if both networks have them; this network's other heads stay as they are.
+        An embedding is not loaded, since this network has none.
 
         Raises:
-            WeightsError: the file cannot be read, or is of another network or of other classes.
+            WeightsError: the file cannot be read, or has another network or other classes.
         """
         given = load_network(path)
         there = {attribute.name: attribute.classes for attribute in given.attributes}
@@ -267,11 +268,11 @@ class Trainer:
         self.origin = sha256(path)
 
     def restore(self, path: Path, initial: Path | None = None) -> None:
-        """Continue from a checkpoint, of a run with any number of processes.
+        """Resume from the checkpoint of a run with any number of processes.
 
         Raises:
             CheckpointError: the file is damaged, or belongs to a run with another configuration, or to one
-                that did not start from `initial`, where that is given.
+                that did not start from `initial`, if that is given.
             OSError: `initial` cannot be read.
         """
         state = checkpoint.load_run(path, self.config)
@@ -283,7 +284,7 @@ class Trainer:
         self.step = state["step"]
 
     def agree(self) -> None:
-        """Make sure that all processes are at the same step.
+        """Check that all processes are at the same step.
 
         Raises:
             TrainingError: they are not, because they do not see the same folder.

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Atomic writing of files: a file is either complete or absent."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import secrets
 from pathlib import Path
 
 LONGEST_NAME = 230
-"""Bytes of a name that leave room, of the 255 of most file systems, for the temporary name's own."""
+"""Longest name, in bytes, that leaves room for a temporary name's ending within most file systems' 255."""
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write `data` to `path` through a temporary file beside it, so that no reader ever sees a part.
+    """Write `data` to `path` through a temporary file next to it, so that no reader sees a partial file.
 
-    Of several threads, processes or machines that write the same file at a time, the last leaves its own,
-    whole.
-    With `sync` it is on the disk when this returns. Without, which is faster, a loss of power may take it
-    away again, where a kill may not. If it cannot be written, nothing is left and `path` stays as it was.
+    If several threads, processes or machines write the same file at once, the last one wins, and the file is
+    complete. With `sync`, it is on the disk when this returns. Without `sync`, which is faster, it survives a
+    killed process but may be lost in a power failure. If writing fails, no temporary file is left, and `path`
+    is unchanged.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    # Not by thread or process: containers and machines that share a folder have the same numbers.
+    # Thread and process numbers are not unique among containers and machines that share a folder.
     temporary = temporary_name(path, f"{secrets.token_hex(6)}.partial")
     try:
         with temporary.open("wb") as file:
@@ -33,12 +33,12 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)  # that of a full disk names no file
+        error.filename = error.filename or str(path)  # a full disk's error names no file
         raise
 
 
 def temporary_name(path: Path, ending: str) -> Path:
-    """A hidden name beside `path` with this `ending`; it is not too long where that of `path` is not."""
+    """Return a hidden name next to `path` with this `ending`, not too long if `path`'s own name is not."""
     name = os.fsencode(path.name)
     short = path.name if len(name) < LONGEST_NAME else hashlib.sha256(name).hexdigest()
     return path.with_name(f".{short}.{ending}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):
@@ -16,7 +16,7 @@ def sha256(path: Path) -> str:
 
 
 def model_digest(path: Path) -> str:
-    """SHA-256, in hexadecimal, of a model: of its file, or of OpenVINO's two."""
+    """Return the SHA-256 of a model, in hexadecimal; for OpenVINO, it covers both files of the model."""
     if path.suffix != ".xml":
         return sha256(path)
     both = sha256(path) + sha256(path.with_suffix(".bin"))

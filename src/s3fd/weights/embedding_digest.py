@@ -1,4 +1,4 @@
-"""What an embedding is known by: galleries are bound to it."""
+"""The digest that identifies an embedding; galleries are bound to it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from s3fd.network import S3FD
 
 
 def embedding_digest(network: S3FD) -> str:
-    """SHA-256, in hexadecimal, of all weights that decide what the vectors of `network` are.
+    """Return the SHA-256, in hexadecimal, of all weights that determine the vectors of `network`.
 
-    The detector's are not among them: one that is trained further makes the same vectors, and its galleries
-    stay.
+    The detector's weights are not among them: after further training, it computes the same vectors, and its
+    galleries stay valid.
 
     Raises:
         ValueError: the network has no embedding.
@@ -28,6 +28,6 @@ def embedding_digest(network: S3FD) -> str:
 
 
 def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
-    """Weights and running means by name; how many batches these come from does not matter."""
+    """Return weights and running statistics by name; the number of batches behind these does not matter."""
     tensors = module.state_dict().items()
     return sorted((name, tensor) for name, tensor in tensors if tensor.is_floating_point())

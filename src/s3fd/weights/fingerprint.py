@@ -1,4 +1,4 @@
-"""Checksums of tensors and of what holds them, such as the state of a training run."""
+"""Checksums of tensors and of structures that contain them, such as the state of a training run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def update(digest: _Hash, name: object, value: Any) -> None:
-    """Feed `digest` a named value: dictionaries and lists with all in them, tensors bit by bit."""
+    """Add a named value to `digest`: dictionaries and lists recursively, tensors bit by bit."""
     digest.update(f"{name!r}:{type(value).__name__}:".encode())
     if isinstance(value, dict):
         for key, each in value.items():

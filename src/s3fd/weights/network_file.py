@@ -1,4 +1,4 @@
-"""A trained network as one safetensors file that says what it is."""
+"""Trained networks as self-describing safetensors files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from s3fd.weights.fingerprint import update
 FORMAT = "s3fd"
 
 CHECKSUM = "sha256"
-"""Key of the metadata that has the checksum of the rest."""
+"""Key under which the metadata holds the checksum of the rest."""
 
 
 class WeightsError(ValueError):
@@ -32,7 +32,7 @@ class WeightsError(ValueError):
 def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] | None = None) -> None:
     """Write `network`, built as `backbone`, with its metadata; `note` adds to the metadata.
 
-    The same network and metadata give the same bytes.
+    The same network and metadata always give the same bytes.
     """
     backgrounds = str(network.heads.backgrounds)
     metadata = {"format": FORMAT, "backbone": backbone, "backgrounds": backgrounds, **(note or {})}
@@ -46,7 +46,7 @@ def save_network(network: S3FD, backbone: str, path: Path, note: dict[str, str] 
 
 
 def _in_order(data: bytes) -> bytes:
-    """The bytes of a safetensors file with its metadata sorted: safetensors has another order every time."""
+    """Sort the metadata in the bytes of a safetensors file: safetensors writes it in varying order."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -77,7 +77,7 @@ def load_network(path: Path) -> S3FD:
 
 
 def misfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
-    """Why a network with the tensors `own` cannot take those `given`; None if it can."""
+    """Explain why a network with the tensors `own` cannot load those `given`; None if it can."""
     wrong = [name for name in sorted({*own, *given}) if _shape(own, name) != _shape(given, name)]
     if not wrong:
         return None
@@ -88,17 +88,17 @@ def misfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
-    """Shape of a tensor; None if there is none of the name."""
+    """Return the shape of a tensor; None if there is no tensor of that name."""
     return tuple(tensors[name].shape) if name in tensors else None
 
 
 def backbone_of(path: Path) -> str:
-    """Name of the backbone of a weights file; raises WeightsError as `load_network` does."""
+    """Return the name of a weights file's backbone; raises WeightsError as `load_network` does."""
     return _read(path)[0]["backbone"]
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a weights file."""
+    """Read the metadata and tensors of a weights file."""
     if path.suffix == ".onnx":
         raise WeightsError(f"{path} is a model to run: give the weights it was made from (.safetensors)")
     try:
@@ -117,7 +117,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _checksum(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of everything but itself: safetensors has no checksum, and a flipped bit is a weight too."""
+    """Return the SHA-256 of metadata and tensors: safetensors itself would not detect a flipped bit."""
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         update(digest, name, tensors[name])
@@ -130,5 +130,5 @@ def _attribute(fields: dict[str, Any]) -> Attribute:
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    """Make tuples of lists: JSON knows none."""
+    """Convert lists to tuples, which JSON does not have."""
     return {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}

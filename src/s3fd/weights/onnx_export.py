@@ -1,4 +1,4 @@
-"""A trained network as an ONNX model that takes pictures of any size in batches of any size."""
+"""Export of a trained network as an ONNX model for pictures and batches of any size."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ OPSET = 18
 """Lowest opset that PyTorch's exporter writes without conversion; ONNX Runtime 1.14 and later run it."""
 
 TRACED = 129
-"""Least height and width while the network is traced, which has two cells at stride 128 then. The graph is
-the same for less; where the exporter has to find this out by itself, it traces twice."""
+"""Minimum height and width for tracing, which give two cells at stride 128. The graph is the same for less;
+an exporter that has to find this out by itself traces twice."""
 
 
 def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write `network` with its pre-processing and box decoding, see `PictureNetwork`.
 
     The graph maps ``pictures``, uint8 BGR (N, H, W, 3), to ``scores`` (N, A) and ``boxes`` (N, A, 4), for any
-    N, H and W of at least 32 pixels. Threshold and suppression stay outside. Each attribute of the network is
-    one more output of its name, probabilities (N, A, classes); the model's metadata lists their classes. An
-    embedding is the output ``embedding`` (N, cells, D), see `s3fd.identity.reading`.
+    N, H and W of at least 32 pixels. Thresholding and suppression are not included. Each attribute of the
+    network adds an output with its name, probabilities (N, A, classes); the model's metadata lists the
+    classes. An embedding adds the output ``embedding`` (N, cells, D), see `s3fd.identity.reading`.
     """
     example = torch.zeros(2, 192, 256, 3, dtype=torch.uint8)
     sides = {1: torch.export.Dim("height", min=TRACED), 2: torch.export.Dim("width", min=TRACED)}
@@ -69,7 +69,7 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
 
 
 def _forget_source(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of each node: lines of Python and its files, a fifth of a small model."""
+    """Drop the exporter's notes on nodes, lines of Python and their files: a fifth of a small model."""
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
         del part.metadata_props[:]
         part.doc_string = ""

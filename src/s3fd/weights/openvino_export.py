@@ -1,4 +1,4 @@
-"""A model as OpenVINO's own files, which open faster than ONNX and can hold quantised weights."""
+"""Models in OpenVINO's own format, which load faster than ONNX and can hold quantised weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import openvino
 def read_onnx(path: Path) -> Any:
     """Read an ONNX model, with its metadata, as an `openvino.Model`.
 
-    `openvino.Core` reads what `openvino.convert_model` does, and reports nothing to anybody.
+    `openvino.Core` reads the same models as `openvino.convert_model`, but sends no telemetry.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no ONNX model.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not an ONNX model.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
@@ -27,16 +27,16 @@ def read_onnx(path: Path) -> Any:
 
 
 def check_name(path: Path) -> None:
-    """Raise ValueError if a model cannot be written under this name."""
+    """Raise ValueError if a model cannot be written to `path`, because it does not end in ``.xml``."""
     if path.suffix != ".xml":
         raise ValueError(f"{path}: OpenVINO's models are .xml files, with their weights beside them in .bin")
 
 
 def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
-    """Write an `openvino.Model` to `path`, an ``.xml`` file, and its weights beside it in a ``.bin`` file.
+    """Write an `openvino.Model` to `path`, an ``.xml`` file, and its weights next to it in a ``.bin`` file.
 
-    With `fp16` the weights are kept as 16-bit floats, in half the space; they are widened when the model is
-    opened. Each file is whole or not there, and the one that names the other comes last.
+    With `fp16`, the weights are stored as 16-bit floats, in half the space, and widened when the model is
+    loaded. Each file appears complete or not at all; the ``.xml`` file is written last.
 
     Raises:
         OSError: the files cannot be written.
@@ -47,7 +47,7 @@ def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:
         whole = Path(folder) / path.name
         try:
             openvino.save_model(model, whole, compress_to_fp16=fp16)
-        except RuntimeError as error:  # which does not say why
+        except RuntimeError as error:  # it does not say why
             raise OSError(f"cannot write {path} and its weights: is the disk full?") from error
         for suffix in (".bin", ".xml"):
             whole.with_suffix(suffix).replace(path.with_suffix(suffix))

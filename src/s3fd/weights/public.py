@@ -1,8 +1,8 @@
 """Import of the public S³FD weights: the state dict that most PyTorch ports share.
 
-Its quirks are kept exactly, since the numbers were trained with them: fc6 has a padding of 3 instead of 1, so
-that the stride-32 map and the two below it are larger than input / stride, and cell i is decoded at
-(i + 0.5) · stride all the same; class 0 is background, class 1 (channel 3 of the finest layer) is face.
+Its quirks are kept exactly, since the weights were trained with them. fc6 has a padding of 3 instead of 1, so
+that the stride-32 map and the two coarser maps are larger than input / stride; cell i is nevertheless decoded
+at (i + 0.5) · stride. Class 0 is background, and class 1 (channel 3 of the finest layer) is face.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ HEAD_LAYERS = ("conv3_3_norm", "conv4_3_norm", "conv5_3_norm", "fc7", "conv6_2",
 """The six detection layers, finest first; the public names add ``_mbox_conf`` and ``_mbox_loc``."""
 
 MAX_ARCHIVE_BYTES = 512 * 2**20
-"""Most that an archive may unpack to; the public weights are 90 MB."""
+"""Maximum unpacked size of an archive; the public weights are 90 MB."""
 
 
 def public_name(name: str) -> str:
-    """Public name of a tensor of `S3FD`: ``heads.loc.3.bias`` is ``fc7_mbox_loc.bias``."""
+    """Return the public name of a tensor of `S3FD`: ``heads.loc.3.bias`` is ``fc7_mbox_loc.bias``."""
     part, rest = name.split(".", 1)
     if part == "backbone":
         return rest
@@ -41,8 +41,8 @@ def import_public(path: Path) -> S3FD:
     No code from the file is run.
 
     Raises:
-        WeightsError: the file cannot be read, or a tensor is missing, unknown or of another shape; the
-            message names the first that does not fit, in the order of the layers.
+        WeightsError: the file cannot be read, or a tensor is missing, unknown, of the wrong shape or not
+            finite; the message names the first tensor that does not fit, in the order of the layers.
     """
     if path.suffix.lower() == ".7z":
         with tempfile.TemporaryDirectory() as folder:
@@ -95,13 +95,13 @@ def _extract(path: Path, folder: Path) -> Path:
             archive.extract(folder, targets=[members[0].filename])
     except WeightsError:
         raise
-    except Exception as error:  # py7zr, its codecs and struct have a type each for what is damaged
+    except Exception as error:  # py7zr, its codecs and struct raise different types for damaged data
         raise WeightsError(f"cannot read archive {path}: {error}") from error
     return folder / str(members[0].filename)
 
 
 def card(source: Path, source_sha256: str, weights: Path, weights_sha256: str) -> str:
-    """Markdown that says what an imported file is and where it comes from."""
+    """Return a Markdown card that describes an imported file and its origin."""
     return f"""# {weights.stem}
 
 S³FD (Zhang et al., ICCV 2017) with the VGG-16 backbone, 22.5 M parameters, imported from public weights.

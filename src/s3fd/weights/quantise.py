@@ -1,4 +1,4 @@
-"""Post-training quantisation: convolutions in 8-bit integers, with ranges measured on pictures."""
+"""Post-training quantisation: convolutions in 8-bit integers, with ranges calibrated on pictures."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from s3fd.inference.pictures import PictureError, Pixels
 from s3fd.inference.resize import network_size, resize
 from s3fd.inference.sources import sources
 
-os.environ.setdefault("NNCF_CI", "1")  # before its import: nncf would tell its makers of every run
+os.environ.setdefault("NNCF_CI", "1")  # before the import: nncf would send telemetry on every run
 import nncf
 
 CALIBRATION_PICTURES = 300
-"""Most pictures that ranges are measured on: nncf's own default."""
+"""Maximum number of pictures for calibrating the ranges: nncf's default."""
 
 EMBEDDING = ["framework", "embedding"]
-"""Where OpenVINO keeps what an ONNX model's metadata says of its embedding."""
+"""Path under which OpenVINO keeps the embedding's entry of an ONNX model's metadata."""
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def calibration_pictures(folder: Path, most: int = CALIBRATION_PICTURES) -> tuple[list[Pixels], list[str]]:
-    """Up to `most` pictures below `folder`, evenly spread over it, as the network sees them at ``vga`` size.
+    """Load up to `most` pictures below `folder`, evenly spread, as the network sees them at ``vga`` size.
 
-    Also a line for every one that cannot be read.
+    Also returns one line for every picture that cannot be read.
 
     Raises:
-        ValueError: no such folder, or it has no picture that can be read.
+        ValueError: the folder does not exist, or has no picture that can be read.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
@@ -57,10 +57,10 @@ def calibration_pictures(folder: Path, most: int = CALIBRATION_PICTURES) -> tupl
 
 
 def quantise(model: Any, calibration: Sequence[Pixels]) -> Any:
-    """Quantise the convolutions of a detector, an `openvino.Model`, and what lies between them.
+    """Quantise the convolutions of a detector, an `openvino.Model`, and the operations between them.
 
-    What follows the last convolutions stays as it is: in 8 bits a box coordinate of 640 pixels would be off
-    by a pixel or more. `calibration` pictures, each (H, W, 3) uint8 BGR, may differ in size.
+    The operations after the last convolutions are not quantised: in 8 bits, a box coordinate of 640 pixels
+    would be off by a pixel or more. `calibration` pictures, each (H, W, 3) uint8 BGR, may differ in size.
     """
     nncf.set_log_level(logging.ERROR)
     dataset = nncf.Dataset(calibration, lambda pixels: pixels[None])
@@ -74,9 +74,9 @@ def quantise(model: Any, calibration: Sequence[Pixels]) -> Any:
 
 
 def other_vectors(embedding: str) -> str:
-    """What a quantised model says of its embedding, as JSON, from what the model said before.
+    """Return the embedding's metadata for a quantised model, as JSON, from that of the original model.
 
-    Its vectors are not those of before: a gallery of the one must refuse those of the other.
+    Its digest is changed, since its vectors differ: a gallery of one model must refuse those of the other.
     """
     said = json.loads(embedding)
     said["digest"] = hashlib.sha256(f"{said['digest']} in 8 bits".encode()).hexdigest()
@@ -84,9 +84,9 @@ def other_vectors(embedding: str) -> str:
 
 
 def after_convolutions(model: Any) -> list[str]:
-    """Names of the operations of an `openvino.Model` that follow its last convolutions: the box decoding.
+    """Return the names of the operations that follow the last convolutions of an `openvino.Model`.
 
-    They are found from the outputs backwards, up to the first convolution on each way.
+    They are the box decoding, and are found from the outputs backwards to the first convolution on each path.
     """
     names: set[str] = set()
     waiting = list(model.get_results())

@@ -1,4 +1,4 @@
-"""What a run that adds a head to a detector leaves behind."""
+"""Output files of a run that adds a head to a detector."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def write_result(network: S3FD, weights: Path, folder: Path, report: DataclassInstance) -> None:
-    """Write ``weights.safetensors``, the same as ``model.onnx``, and ``report.json`` into `folder`.
+    """Write ``weights.safetensors``, the same network as ``model.onnx``, and ``report.json`` to `folder`.
 
-    `weights` are those that the run started from. Raises OSError for what cannot be written.
+    `weights` is the file that the run started from. Raises OSError if a file cannot be written.
     """
     saved = folder / "weights.safetensors"
     save_network(network, backbone_of(weights), saved)
