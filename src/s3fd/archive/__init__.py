@@ -1,1 +1,1 @@
-"""Archives: any number of pictures to partitions of Parquet, through crashes, on one machine or many."""
+"""Archives: resumable detection on any number of pictures, written to Parquet, on one or more machines."""

@@ -1,4 +1,4 @@
-"""The pictures of an archive: their names listed once, and their files fetched ahead of the detector."""
+"""The input pictures of an archive: names are listed once, and files are prefetched for the detector."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MEANING: dict[type[OSError], str] = {
     PermissionError: "Permission denied",
     IsADirectoryError: "Is a directory",
 }
-"""What a storage says of one file, in words. Anything else that it raises says that it does not answer."""
+"""Messages for errors about a single file. Any other error means that the storage does not answer."""
 
 
 def listed(paths: Sequence[str]) -> Iterator[str]:
-    """Names of all pictures of `paths`, in order, sorted within each: absolute local paths, and URLs.
+    """Yield the names of all pictures in `paths`, as absolute local paths or URLs.
 
-    A path is a file, a folder with everything below it, or a pattern, here or at a URL. One folder's names
-    are held in memory at a time.
+    A path is a file, a folder (searched recursively) or a pattern, on this machine or at a URL. Names come in
+    the order of `paths`, sorted within each. Only the names of one folder are held in memory at a time.
 
     Raises:
         OSError: a path does not exist or cannot be listed.
-        ValueError: a video or a camera, or a URL of a kind that is not known.
-        ImportError: the package of a kind of URL is missing.
+        ValueError: a path is a video or a camera, or a URL with an unknown protocol.
+        ImportError: the package for a URL's protocol is missing.
     """
     for path in paths:
         if not is_local(path):
@@ -50,9 +50,9 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
 
 
 def fetched(names: Iterable[str]) -> Iterator[Source]:
-    """The pictures of these names, in order; files that are not local are read ahead by `READERS` threads.
+    """Yield the pictures with these names, in order; `READERS` threads prefetch files that are not local.
 
-    One that is gone or may not be read becomes a `Source` with an error.
+    A file that is missing or not readable becomes a `Source` with an error.
 
     Raises:
         OSError: the storage does not answer.
@@ -61,7 +61,7 @@ def fetched(names: Iterable[str]) -> Iterator[Source]:
 
 
 def _fetch(name: str) -> Source:
-    """A picture with the bytes of its file, or one of a local file, which is opened where it is decoded."""
+    """Return a picture with the bytes of its file. Local files are only opened when they are decoded."""
     if is_local(name):
         return Source(name, Path())
     system, path = file_system(name)
@@ -73,7 +73,7 @@ def _fetch(name: str) -> Source:
 
 
 def _at_url(url: str) -> Iterator[str]:
-    """Names of the pictures of one URL."""
+    """Yield the names of the pictures at one URL."""
     system, path = file_system(url)
     if MAGIC.search(path):
         found = sorted(name for name in system.glob(path) if _suffix(name) in PICTURE_SUFFIXES)
@@ -90,7 +90,7 @@ def _at_url(url: str) -> Iterator[str]:
 
 
 def _walk(system: Any, folder: str) -> Iterator[str]:
-    """Pictures in a folder, sorted, then those of the folders in it; nothing that is hidden."""
+    """Yield the pictures in a folder, sorted, then those in its subfolders; skip hidden files and folders."""
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
@@ -98,12 +98,12 @@ def _walk(system: Any, folder: str) -> Iterator[str]:
         entries = sorted((entry["name"].rstrip("/"), entry["type"]) for entry in told)
         entries = [
             (name, kind) for name, kind in entries if name != folder.rstrip("/")
-        ]  # S3's marks of folders
+        ]  # markers that S3 uses for folders
         shown = [(name, kind) for name, kind in entries if not name.rpartition("/")[2].startswith(".")]
         yield from (name for name, kind in shown if kind == "file" and _suffix(name) in PICTURE_SUFFIXES)
         waiting += [name for name, kind in reversed(shown) if kind == "directory"]
 
 
 def _suffix(name: str) -> str:
-    """Suffix of a file name in lower case, with its dot."""
+    """Return the suffix of a file name in lower case, including the dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a URL is no Path)

@@ -1,4 +1,4 @@
-"""The partitions of an archive that are still to be made, made on this machine one after the other."""
+"""Make the pending partitions of an archive on this machine, one after the other."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from s3fd.inference.job import detect
 
 
 def make(archive: Archive, detector: Detector, *, workers: int = 2, batch: int = 1) -> Iterator[Done | None]:
-    """Make every partition that is not complete, and yield what is in each.
+    """Make every partition that is not complete, and yield the counts of each.
 
-    None comes after each picture, so that whoever waits can stop; the partition under way is then left.
+    None is yielded after each picture, so that the caller can stop. The unfinished partition is then
+    abandoned.
 
     Args:
-        archive: opened.
+        archive: an open archive.
         detector: its network runs in `workers` threads at a time, as for `s3fd.inference.job.detect`.
-        workers: pictures at work at the same time.
-        batch: pictures of one size that share a pass.
+        workers: number of pictures processed at the same time.
+        batch: number of pictures of the same size that share a forward pass.
 
     Raises:
-        OSError: the storage does not answer, or cannot be written to; complete partitions stay.
+        OSError: the storage does not answer or cannot be written to. Complete partitions are kept.
     """
     for number in archive.pending():
         yield from make_partition(archive, number, detector, workers=workers, batch=batch)
@@ -32,14 +33,14 @@ def make(archive: Archive, detector: Detector, *, workers: int = 2, batch: int =
 def make_partition(
     archive: Archive, number: int, detector: Detector, *, workers: int = 2, batch: int = 1
 ) -> Iterator[Done | None]:
-    """Make one partition: None after each picture, and at last what is in it.
+    """Make one partition: yield None after each picture, and finally the counts of the partition.
 
     Raises as `make` does.
     """
     names = archive.inputs(number)
     records = detect(detector, fetched(names), min_size=archive.recipe.min_size, workers=workers, batch=batch)
     rows = []
-    for _, record in zip(names, records, strict=True):  # a row a name, or no partition
+    for _, record in zip(names, records, strict=True):  # one row per name, or no partition
         rows.append(row(record))
         yield None
     yield archive.commit(number, rows)

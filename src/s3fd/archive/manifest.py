@@ -1,18 +1,18 @@
-"""An archive: partitions of Parquet, and beside them which pictures each is of and whether it is complete.
+"""Archives: Parquet partitions, with a manifest of the pictures in each and of its completion.
 
 ::
 
     archive/
       part-000000.parquet            rows (`s3fd.archive.rows`)
       _manifest/
-        archive.json                 how the rows are made, how many pictures and partitions there are
-        part-000000.inputs.json      the names of its pictures, in the order of its rows
+        archive.json                 how rows are made; number of pictures and partitions
+        part-000000.inputs.json      names of its pictures, in the order of its rows
         part-000000.done.json        written last: its rows, faces, unreadable pictures, bytes and SHA-256
 
-Everything is planned before the first picture is looked at, and ``archive.json`` is written when the plan is
-complete. From then on a partition is done or not: one that was under way when a run ended is made again, from
-the same names. Partitions depend on nothing but the plan, so that any number of processes can make them.
-Readers of Parquet leave out folders whose names begin with an underscore.
+The whole archive is planned before the first picture is processed, and ``archive.json`` is written when the
+plan is complete. From then on, a partition is either complete or pending. If a run ends in the middle of a
+partition, the partition is made again from the same names. Partitions depend only on the plan, so any number
+of processes can make them. Parquet readers skip folders whose names begin with an underscore.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ from s3fd.archive.storage import READERS, Folder
 from s3fd.inference.threads import in_order
 
 VERSION = 1
-"""Of the layout above."""
+"""Version of the layout above."""
 
 PARTITION = 5_000
-"""Pictures of a partition unless the user says otherwise: minutes of work on a processor, which is what a
-crash costs each worker, and files of about a megabyte."""
+"""Default number of pictures per partition: minutes of work on a CPU, which is what a crash costs each
+worker, and files of about a megabyte."""
 
 HOME = "_manifest"
 ARCHIVE = f"{HOME}/archive.json"
 
 
 class ArchiveError(ValueError):
-    """A folder that is no archive, one that was begun in another way, or one with a damaged manifest."""
+    """Raised for a folder that is not an archive, has another recipe or layout, or has a damaged manifest."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides an archive's rows.
+    """The settings that determine an archive's rows.
 
     Attributes:
-        paths: what the user named, absolute or URLs.
-        weights: SHA-256 of the model's file, in hexadecimal.
-        size: as `Detector.size`, as text.
-        min_score: faces score over this, 0–1.
-        min_size: least shorter side of a face in pixels.
-        attributes: what else is told of every face.
-        min_probability: an attribute less probable than this is left open.
-        partition: pictures of a partition.
-        precision: in which the network computes.
+        paths: the user's input paths, as absolute paths or URLs.
+        weights: SHA-256 of the model file, in hexadecimal.
+        size: `Detector.size`, as text.
+        min_score: faces score above this, 0–1.
+        min_size: minimum shorter side of a face in pixels.
+        attributes: attributes to predict for every face.
+        min_probability: an attribute with a lower probability is null.
+        partition: number of pictures per partition.
+        precision: numeric precision of the network.
     """
 
     paths: tuple[str, ...]
@@ -73,12 +73,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Done:
-    """What is in a complete partition, or in several.
+    """Counts of one or more complete partitions.
 
     Attributes:
-        pictures: rows.
-        faces: of all its pictures.
-        unreadable: rows with an error.
+        pictures: number of rows.
+        faces: number of faces in all pictures.
+        unreadable: number of rows with an error.
     """
 
     pictures: int = 0
@@ -86,7 +86,7 @@ class Done:
     unreadable: int = 0
 
     def __add__(self, other: Done) -> Done:
-        """Return what is in both."""
+        """Return the sums of both."""
         return Done(
             self.pictures + other.pictures, self.faces + other.faces, self.unreadable + other.unreadable
         )
@@ -97,10 +97,10 @@ class Archive:
     """An archive whose plan is complete; see `open_archive`.
 
     Attributes:
-        folder: where it lies.
-        recipe: what decides its rows.
-        pictures: how many are planned.
-        partitions: how many are planned.
+        folder: the archive's folder.
+        recipe: the settings that determine its rows.
+        pictures: number of planned pictures.
+        partitions: number of planned partitions.
     """
 
     folder: Folder
@@ -109,7 +109,7 @@ class Archive:
     partitions: int
 
     def pending(self) -> list[int]:
-        """Numbers of the partitions that are not complete, in order.
+        """Return the numbers of the partitions that are not complete, in order.
 
         Raises:
             OSError: the folder cannot be listed.
@@ -122,22 +122,22 @@ class Archive:
         ]
 
     def inputs(self, number: int) -> list[str]:
-        """Names of a partition's pictures, in the order of its rows.
+        """Return the names of a partition's pictures, in the order of its rows.
 
         Raises:
-            ArchiveError: the file that says so is damaged.
-            OSError: they cannot be read.
+            ArchiveError: the file with the names is damaged.
+            OSError: it cannot be read.
         """
         data = self.folder.read(_inputs(number))
         with _intact(self.folder, _inputs(number)):
             return [str(name) for name in json.loads(data)["inputs"]]
 
     def done(self, number: int) -> Done | None:
-        """What is in a partition; None if it is not complete.
+        """Return the counts of a partition, or None if it is not complete.
 
         Raises:
-            ArchiveError: the file that says so is damaged.
-            OSError: that cannot be read.
+            ArchiveError: the file with the counts is damaged.
+            OSError: it cannot be read.
         """
         try:
             data = self.folder.read(_done(number))
@@ -148,20 +148,20 @@ class Archive:
             return Done(int(told["pictures"]), int(told["faces"]), int(told["unreadable"]))
 
     def total(self) -> Done:
-        """What is in all complete partitions.
+        """Return the total counts of all complete partitions.
 
         Raises:
-            ArchiveError: a file that says so is damaged.
-            OSError: that cannot be read.
+            ArchiveError: a file with counts is damaged.
+            OSError: it cannot be read.
         """
         each = in_order(self.done, range(self.partitions), READERS)
         return sum((done for done in each if done is not None), Done())
 
     def commit(self, number: int, rows: Sequence[dict[str, Any]]) -> Done:
-        """Write a partition, in place of one that was left, and then that it is complete.
+        """Write a partition, replacing an unfinished one, and then mark it as complete.
 
         Raises:
-            OSError: it cannot be written; the partition is not complete then.
+            OSError: the partition cannot be written, and is not complete.
         """
         data = to_parquet(rows, self.recipe.attributes)
         done = Done(
@@ -176,14 +176,14 @@ class Archive:
 
 
 def open_archive(folder: Folder, recipe: Recipe, names: Iterable[str]) -> Archive:
-    """Open an archive to go on with it, or plan a new one of the pictures with these `names`.
+    """Open an archive to continue it, or plan a new one of the pictures with these `names`.
 
-    `names` are taken only if there is no complete plan yet.
+    `names` is only consumed if there is no complete plan yet.
 
     Raises:
-        ArchiveError: the folder holds something else, or an archive with another recipe or whose
-            ``archive.json`` is damaged; or no picture.
-        OSError: the folder, or what `names` lists, cannot be read or written.
+        ArchiveError: the folder holds other files, an archive with another recipe or layout, or a damaged
+            ``archive.json``; or there are no pictures.
+        OSError: the folder cannot be read or written, or listing the `names` fails.
     """
     if "archive.json" in folder.names(HOME):
         return _continued(folder, recipe)
@@ -202,12 +202,12 @@ def open_archive(folder: Folder, recipe: Recipe, names: Iterable[str]) -> Archiv
 
 
 def part(number: int) -> str:
-    """A partition's name, without a suffix."""
+    """Return the file name of a partition, without a suffix."""
     return f"part-{number:06d}"
 
 
 def _continued(folder: Folder, recipe: Recipe) -> Archive:
-    """Open an archive that was begun with the same recipe."""
+    """Open an archive that was planned with the same recipe."""
     data = folder.read(ARCHIVE)
     with _intact(folder, ARCHIVE):
         plan = json.loads(data)
@@ -227,7 +227,7 @@ def _continued(folder: Folder, recipe: Recipe) -> Archive:
 
 @contextmanager
 def _intact(folder: Folder, name: str, remedy: str = "name another folder") -> Iterator[None]:
-    """Around the use of what a file of the manifest says: turn what is wrong about it into ArchiveError."""
+    """Raise ArchiveError if the content of a manifest file turns out to be invalid when it is used."""
     try:
         yield
     except ArchiveError:
@@ -237,22 +237,22 @@ def _intact(folder: Folder, name: str, remedy: str = "name another folder") -> I
 
 
 def _inputs(number: int) -> str:
-    """Name of the file with the names of a partition's pictures."""
+    """Return the name of the file that lists a partition's pictures."""
     return f"{HOME}/{part(number)}.inputs.json"
 
 
 def _done(number: int) -> str:
-    """Name of the file that says that a partition is complete."""
+    """Return the name of the file that marks a partition as complete."""
     return f"{HOME}/{part(number)}.done.json"
 
 
 def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Items in lists of `size`, the last one with what is left."""
+    """Yield the items in lists of `size`; the last list may be shorter."""
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
 def _json(value: object) -> bytes:
-    """A value as JSON; file names that are no text keep their bytes, as Python's escapes."""
+    """Encode a value as JSON. Undecodable bytes in file names are kept as Python's surrogate escapes."""
     return (json.dumps(value, indent=1) + "\n").encode()

@@ -1,9 +1,9 @@
-"""The partitions of an archive made by many processes, on this machine or on a cluster, with Ray Data.
+"""Make the partitions of an archive in many processes, on this machine or on a cluster, with Ray Data.
 
-What goes through Ray are the partitions' numbers and what is in each when it is complete: every worker reads
-its pictures from where they are, and writes its partitions where they belong (`s3fd.archive.job`). So no
-picture and no row goes over the network twice, and nothing is large in Ray's memory. If a worker or its
-machine dies, Ray gives its partitions to another, which leaves those alone that were complete by then.
+Only the partitions' numbers and their counts go through Ray. Every worker reads its pictures from the source
+and writes its partitions to the archive's folder (`s3fd.archive.job`). No picture or row is therefore sent
+over the network twice, and Ray's object store holds nothing large. If a worker or its machine dies, Ray
+assigns its partitions to another worker, which skips those that are already complete.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ADDRESS = "RAY_ADDRESS"
-"""Environment variable with the cluster's address; without it, Ray is started on this machine."""
+"""Environment variable with the address of the cluster; without it, Ray is started on this machine."""
 
 OBJECT_STORE = 100 * 2**20
-"""Bytes of Ray's shared memory on this machine; its own default is a third of all memory."""
+"""Size of Ray's object store on this machine, in bytes; Ray's own default is a third of all memory."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Pool:
     """The processes that make partitions.
 
     Attributes:
-        weights: name of a bundled model, or a path that leads to the same file on every machine.
-        workers: processes at most; None for as many as the cluster has processors for, or GPUs.
-        threads: processors of each.
-        device: ``auto`` or ``cpu``; or ``cuda``, with a GPU a process.
+        weights: name of a bundled model, or a path to the same file on every machine.
+        workers: maximum number of processes; None for as many as the cluster's CPUs or GPUs allow.
+        threads: CPUs per process.
+        device: ``auto`` or ``cpu``; or ``cuda``, with one GPU per process.
         precision: as for `s3fd.inference.runtime.open_runtime`.
-        batch: pictures of one size that share a pass.
+        batch: number of pictures of the same size that share a forward pass.
     """
 
     weights: str
@@ -55,27 +55,27 @@ class Pool:
 
 
 class Worker:
-    """Ray's actor: holds a detector, and makes the partitions that it is given."""
+    """A Ray actor that holds a detector and makes the partitions assigned to it."""
 
     def __init__(self, archive: Archive, pool: Pool) -> None:
-        """Prepare; the detector is opened with the first partition, and kept."""
+        """Prepare the worker; the detector is opened with the first partition, and kept."""
         self._archive, self._pool = archive, pool
         self._detector: Detector | None = None
 
     def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
-        """Make the partitions with these numbers, and tell what is in each, or why it could not be made."""
+        """Make the partitions with these numbers, and return the counts or the failure of each."""
         made = [self._try(int(number)) for number in batch["number"]]
         return {key: [each[key] for each in made] for key in made[0]}
 
     def _try(self, number: int) -> dict[str, Any]:
-        """Make one partition. A failure is told like a result: Ray would wrap and repeat what is raised."""
+        """Make one partition. Return a failure as a result, since Ray would wrap and retry an exception."""
         try:
             return asdict(self._make(number)) | {"failure": ""}
         except (OSError, ValueError, ImportError) as error:
             return asdict(Done()) | {"failure": str(error) or type(error).__name__}
 
     def _make(self, number: int) -> Done:
-        """Make one partition, unless a worker that died had completed it."""
+        """Make one partition, unless a worker completed it before it died."""
         if (done := self._archive.done(number)) is not None:
             return done
         self._detector = self._detector or self._open()
@@ -107,11 +107,11 @@ class Worker:
 
 
 def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
-    """Make every partition that is not complete, in any order, and yield what is in each.
+    """Make every partition that is not complete, in any order, and yield the counts of each.
 
     Raises:
         ImportError: Ray is missing.
-        OSError: a worker failed; complete partitions stay.
+        OSError: a worker failed, or Ray does not answer. Complete partitions are kept.
     """
     pending = archive.pending()
     if not pending:
@@ -124,7 +124,7 @@ def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
         free = ray.cluster_resources()
         there = int(free.get("GPU", 0)) if gpus else int(free.get("CPU", 1)) // pool.threads
         workers = min(pool.workers or max(1, there), len(pending))
-        # A block a partition: what is lost with a worker, and what a row comes back for.
+        # One block per partition: the unit that is retried if a worker dies, with one result row each.
         numbers = ray.data.from_items(
             [{"number": number} for number in pending], override_num_blocks=len(pending)
         )
@@ -144,9 +144,9 @@ def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Be connected to a cluster: that of `ADDRESS`, or one that lives as long as this."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what ends a run is raised
+    """Connect to the cluster at `ADDRESS`, or to one on this machine that ends with this context."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # errors that end a run are raised
     import ray
     import ray.data
 
@@ -156,7 +156,7 @@ def _connected() -> Iterator[None]:
         own = {"include_dashboard": False, "object_store_memory": OBJECT_STORE} if address == "local" else {}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except Exception as error:  # it raises that itself, where it does not start in time
+        except Exception as error:  # ray.init raises a plain Exception if Ray does not start in time
             raise OSError(f"Ray at {address} does not answer: {error}") from error
     context: Any = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -170,7 +170,7 @@ def _connected() -> Iterator[None]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Around a run: turn what Ray raises, if no worker can be had any more, into an OSError."""
+    """Convert Ray's errors, such as when no worker is available any more, to OSError."""
     import ray.exceptions
 
     try:

@@ -1,4 +1,4 @@
-"""An archive's table: one row a picture, its faces in a list."""
+"""The table of an archive: one row per picture, with its faces in a list."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ CORNERS = ("x1", "y1", "x2", "y2")
 
 
 def schema(attributes: Sequence[str] = ()) -> Any:
-    """The `pyarrow.Schema` of an archive whose faces have these attributes.
+    """Return the `pyarrow.Schema` of an archive whose faces have these attributes.
 
-    ``path`` (string); ``width`` and ``height`` of the upright picture in pixels (int32), null where ``error``
-    (string) says why the picture cannot be read; and ``faces``, a list, empty where there is none and null
-    where there is an error, of structs: ``box`` (``x1``, ``y1``, ``x2``, ``y2`` in pixels, float32),
-    ``score`` (float32, 0–1), and for each attribute its name (string, null if left open) and
-    ``NAME_probability`` (float32).
+    The columns are:
+
+    - ``path`` (string)
+    - ``width`` and ``height`` of the upright picture in pixels (int32); null for an unreadable picture
+    - ``error`` (string): why the picture cannot be read
+    - ``faces``, a list of structs: empty if there are no faces, null if there is an error
+
+    Each face has ``box`` (``x1``, ``y1``, ``x2``, ``y2`` in pixels, float32), ``score`` (float32, 0–1), and
+    for each attribute its name (string, null below the minimum probability) and ``NAME_probability``
+    (float32).
 
     Raises:
         ImportError: pyarrow is missing.
@@ -44,7 +49,7 @@ def schema(attributes: Sequence[str] = ()) -> Any:
 
 
 def row(record: Record) -> dict[str, Any]:
-    """A picture's row, with the values of `Record.to_dict`."""
+    """Return a picture's row, with the values of `Record.to_dict`."""
     faces = None
     if record.faces is not None:
         faces = [
@@ -60,7 +65,7 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def to_parquet(rows: Sequence[dict[str, Any]], attributes: Sequence[str] = ()) -> bytes:
-    """Rows as a Parquet file.
+    """Encode rows as a Parquet file.
 
     Raises:
         ImportError: pyarrow is missing.

@@ -1,4 +1,4 @@
-"""Folders anywhere: on this machine, in an object store, wherever fsspec reaches."""
+"""Folders on this machine, in an object store, or anywhere else that fsspec reaches."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from typing import Any
 from s3fd.weights.atomic import write_atomically
 
 READERS = 16
-"""Files that are fetched at the same time. A request to an object store takes some tens of milliseconds,
-about as long as the network takes for a picture on a processor: so many keep several of those busy."""
+"""Number of files fetched at the same time. A request to an object store takes some tens of milliseconds,
+about as long as the network takes for a picture on one CPU. This many requests keep several CPUs busy."""
 
 LOCAL = ("file://", "local://")
-"""What a URL of a local file begins with."""
+"""Prefixes of the URL of a local file."""
 
 
 def is_local(path: str) -> bool:
-    """Whether a path is one of this machine's, not a URL such as ``s3://bucket/folder``."""
+    """Whether a path is on this machine, rather than a URL such as ``s3://bucket/folder``."""
     return "://" not in path or path.startswith(LOCAL)
 
 
 def local_path(path: str) -> str:
-    """A local path without what a URL puts before it."""
+    """Return a local path without a URL prefix."""
     return file_system(path)[1] if path.startswith(LOCAL) else path
 
 
 def absolute(path: str) -> str:
-    """A local path from the root on, whatever the folder of another process may be; a URL as it is."""
+    """Make a local path absolute, valid from any working directory; return a URL unchanged."""
     return os.path.abspath(local_path(path)) if is_local(path) else path  # noqa: PTH100 (leaves links alone)
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The file system (`fsspec.AbstractFileSystem`) of a URL or local path, and the path in it.
+    """Return the file system (`fsspec.AbstractFileSystem`) of a URL or local path, and the path in it.
 
     Raises:
-        ImportError: the package of this kind of file system, such as s3fs, is missing.
-        ValueError: a kind that fsspec does not know.
+        ImportError: the package for this kind of file system, such as s3fs, is missing.
+        ValueError: fsspec does not know this kind of file system.
     """
     from fsspec.core import url_to_fs
 
@@ -49,32 +49,32 @@ def file_system(url: str) -> tuple[Any, str]:
 
 @contextmanager
 def answering(name: str) -> Iterator[None]:
-    """Around the use of a storage: turn what its own library raises, such as botocore's, into OSError."""
+    """Convert the errors of a storage's own library, such as botocore, to OSError."""
     try:
         yield
     except (OSError, ImportError, ValueError):
         raise
-    except Exception as error:  # they have no base in common
+    except Exception as error:  # these have no common base class
         raise OSError(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder by its URL or local path; it need not be there until something is written.
+    """A folder, given by its URL or local path. It need not exist until something is written to it.
 
-    It holds no connection, so that it can be sent to other processes; fsspec keeps those.
+    It holds no connections (fsspec does), so it can be sent to other processes.
 
     Attributes:
-        url: such as ``s3://bucket/archive``, or a local path.
+        url: a URL such as ``s3://bucket/archive``, or a local path.
     """
 
     url: str
 
     def names(self, below: str = "") -> set[str]:
-        """Names of what is in the folder `below`; none if that is missing.
+        """Return the names of everything in the subfolder `below`; an empty set if it is missing.
 
         Raises:
-            OSError: it cannot be listed.
+            OSError: the folder cannot be listed.
         """
         system, path = self._at(below)
         system.invalidate_cache()
@@ -86,7 +86,7 @@ class Folder:
         return {name.rstrip("/").rpartition("/")[2] for name in found} - {""}
 
     def read(self, name: str) -> bytes:
-        """All of a file.
+        """Read a whole file.
 
         Raises:
             OSError: it cannot be read.
@@ -96,10 +96,10 @@ class Folder:
             return bytes(system.cat_file(path))
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file that is either whole or not there, and make the folder that it lies in.
+        """Write a file atomically, and create its folder if needed.
 
-        Of a local file, and of an object in a store, no part is ever seen. Other file systems, such as SFTP,
-        can leave a part when they break off.
+        Local files and objects in a store are never visible in part. Other file systems, such as SFTP, can
+        leave a partial file if they are interrupted.
 
         Raises:
             OSError: it cannot be written.
@@ -113,6 +113,6 @@ class Folder:
                 system.pipe_file(path, data)
 
     def _at(self, name: str) -> tuple[Any, str]:
-        """The file system, and the path of what has this name in the folder."""
+        """Return the file system, and the path of the entry with this name in the folder."""
         system, path = file_system(self.url)
         return system, f"{path.rstrip('/')}/{name}".rstrip("/")

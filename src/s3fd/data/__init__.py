@@ -1,1 +1,1 @@
-"""Annotation files in, training samples out."""
+"""Readers of annotation files, which return training samples."""

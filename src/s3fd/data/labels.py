@@ -1,8 +1,8 @@
 """Labels of face attributes (gender, mask, any column) from a CSV file.
 
-A row is a label of a whole picture (``Image_Name,Gender``) or of a box in it (``image,x1,y1,x2,y2,gender``,
-pixels of the upright picture). The pictures themselves are not opened: whether a box lies inside its picture
-is for whoever opens it to check.
+A row labels a whole picture (``Image_Name,Gender``) or a box in it (``image,x1,y1,x2,y2,gender``, pixels of
+the upright picture). The pictures themselves are not opened, so whoever opens them has to check that the
+boxes lie inside.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from s3fd.data.sample import Problem
 from s3fd.data.targets import Target
 
 UNSURE = ("", "?", "unknown", "unsure", "not sure", "n/a", "none", "nan")
-"""What stands, in any case, where nobody could tell: no label, neither trained on nor guessed."""
+"""Values, in any letter case, for an unknown label, which is neither trained on nor guessed."""
 
 NAME_COLUMNS = ("image_name", "image", "path")
-"""Columns that may name the picture; the first that a file has does."""
+"""Columns that may name the picture; the first one that a file has is used."""
 
 BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
@@ -41,35 +41,35 @@ OTHER_BOX_COLUMNS = (
     ("left", "top", "right", "bottom"),
     ("xmin", "ymin", "xmax", "ymax"),
 )
-"""What boxes are called elsewhere: they are not read, which is reported."""
+"""Box columns of other formats. They are not read, and this is reported."""
 
 DELIMITERS = ",;\t"
-"""What may stand between cells: the one that the header has most of. Excel takes ";" in many countries."""
+"""Possible delimiters; the most frequent one in the header is used. Excel uses ";" in many countries."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""Tried in this order where a file is not there under the very name in the row."""
+"""Suffixes to try, in this order, if there is no file with the exact name in the row."""
 
 INVALID = "invalid"
-"""Column that has 1 where nobody can say whether the box is a face."""
+"""Column that is 1 where it is unclear whether the box is a face."""
 
 SHOWN_TEXTS = 5
-"""How many values or classes a message shows."""
+"""Maximum number of values that a message lists."""
 
 NOT_KNOWN = -1
-"""Stands for the class where there is no label."""
+"""Class number where there is no label."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledPicture:
-    """The N labelled faces of one picture; N = 1 where the labels are of the picture as a whole.
+    """The N labelled faces of one picture; N = 1 if the labels are for the whole picture.
 
     Attributes:
         path: the picture file.
         boxes: (N, 4) float32 xyxy in pixels of the upright picture, each finite and with positive area;
-            None where the labels are of the whole picture.
-        labels: by `Target.column`, (N,) class numbers, -1 where the class is not known.
+            None if the labels are for the whole picture.
+        labels: (N,) class numbers by `Target.column`; -1 where the class is not known.
         extra: the other columns by their name in the file, N texts each.
-        lines: where each row stands in the file, the header on line 1.
+        lines: line number of each row in the file; the header is on line 1.
     """
 
     path: Path
@@ -81,13 +81,13 @@ class LabelledPicture:
 
 @dataclass(frozen=True)
 class Labels:
-    """What `read` found.
+    """The result of `read`.
 
     Attributes:
-        pictures: in the file's order.
-        targets: with their classes.
-        problems: what was left out.
-        unsure: how often each of the `UNSURE` texts stood for no label.
+        pictures: labelled pictures, in the order of the file.
+        targets: targets with their classes.
+        problems: rows that were left out, undeclared classes, and box columns that are not read.
+        unsure: how often each of the `UNSURE` texts meant that there is no label.
     """
 
     pictures: list[LabelledPicture]
@@ -97,7 +97,7 @@ class Labels:
 
 
 def digest(items: Sequence[LabelledPicture], column: str) -> str:
-    """SHA-256 of what is to be learnt from `items` of `column`, wherever the pictures lie."""
+    """SHA-256 of the training data in `items` for `column`, independent of the pictures' folder."""
     sha = hashlib.sha256()
     for item in items:
         boxes = None if item.boxes is None else item.boxes.tolist()
@@ -107,25 +107,25 @@ def digest(items: Sequence[LabelledPicture], column: str) -> str:
 
 
 def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
-    """Read a file of labels whose pictures lie below `images`.
+    """Read a file of labels for the pictures below `images`.
 
-    Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without suffix, whose case
-    may differ from the file's. A row whose picture is missing, whose box cannot be one, or that labels a
-    picture or a box a second time becomes a problem and is left out; one with a class that its target does
-    not declare becomes a problem and stays, its class not known. `UNSURE` values are not known either, unless
-    a target declares them.
+    Pictures are named in a column ``Image_Name``, ``image`` or ``path``, with or without a suffix, whose case
+    may differ from the file's. A row is left out and reported as a problem if its picture is missing, its box
+    is invalid, or it labels a picture or a box a second time. A row with a class that its target does not
+    declare is reported too, but kept, and its class is not known. `UNSURE` values are not known either,
+    unless a target declares them.
 
     Args:
-        csv: the file, in UTF-8, its first row the names of the columns; between its cells stand commas,
+        csv: the file, in UTF-8, with column names in its first row. Cells are separated by commas,
             semicolons or tabs.
         images: the folder that the names are relative to.
-        targets: what to read. A `str` is a column whose classes are the values found in it, sorted; it comes
-            back as a `Target` spelled as it was asked for.
+        targets: targets to read. A `str` is a column whose classes are the values found in it, sorted; it is
+            returned as a `Target` with the spelling that was passed.
 
     Raises:
-        ValueError: not UTF-8, a quotation mark that is not closed, no rows, no such column, or fewer than two
-            classes left of a target.
-        OSError: the file cannot be read, or the folder is not there.
+        ValueError: the file is not in UTF-8, has an unclosed quotation mark, no usable rows, or
+            missing or duplicate columns; or a target has fewer than two classes.
+        OSError: the file cannot be read, or the folder does not exist.
     """
     if not images.is_dir():
         raise NotADirectoryError(f"{images}: no such folder")
@@ -157,12 +157,12 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
 
 
 class _UnusableRowError(Exception):
-    """Why a row cannot be used."""
+    """Raised for an unusable row; the message says why."""
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where things stand in a row of `count` cells: the box in 4 cells or none, the rest in one each."""
+    """Positions of the columns in a row of `count` cells; `box` has 4 positions, or none."""
 
     count: int
     name: int
@@ -173,7 +173,7 @@ class _Columns:
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """The cells of a row and its box, (4,) or None, also as `corners` that are quickly compared."""
+    """The cells of a row, and its box (4,) or None, also as a tuple `corners` for fast comparison."""
 
     line: int
     cells: list[str]
@@ -182,18 +182,18 @@ class _Row:
 
 
 def _rows(csv: Path) -> list[tuple[int, list[str]]]:
-    """The header and the rows that are not blank, each with the line it begins on."""
+    """Return the header and the rows that are not blank, each with the line that it begins on."""
     text = _text(csv)
     header = text.lstrip().partition("\n")[0]
     delimiter = max(DELIMITERS, key=header.count)
     rows, line = [], 1
-    try:  # strict, or a quotation mark that is never closed would swallow all rows below it
+    try:  # strict, since an unclosed quotation mark would otherwise swallow all rows below it
         reader = csv_reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         for cells in reader:
             stripped = [cell.strip() for cell in cells]
             if any(stripped):
                 rows.append((line, stripped))
-            line = reader.line_num + 1  # a quoted cell may run over several lines
+            line = reader.line_num + 1  # a quoted cell may span several lines
     except CsvError as error:
         raise ValueError(f"{csv}:{line}: not a row of CSV, look at its quotation marks: {error}") from error
     if not rows:
@@ -202,7 +202,7 @@ def _rows(csv: Path) -> list[tuple[int, list[str]]]:
 
 
 def _text(csv: Path) -> str:
-    """What the file says, without the mark that editors on Windows begin one with."""
+    """Read the text of the file, without a byte order mark."""
     data = csv.read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -214,7 +214,7 @@ def _text(csv: Path) -> str:
 
 
 def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target]) -> _Columns:
-    """Find the columns by their names in any case."""
+    """Find the columns by name, ignoring case."""
     lower = [name.lower() for name in header]
     there = ", ".join(name for name in header if name)
     twice = next((name for name in header if name and lower.count(name.lower()) > 1), None)
@@ -239,7 +239,7 @@ def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target])
 
 
 def _other_boxes(csv: Path, columns: _Columns) -> list[Problem]:
-    """The problem of a table whose boxes stand in columns that are not read."""
+    """Report a table whose boxes are in columns that are not read."""
     there = {name.lower() for name in columns.extra}
     other = next((names for names in OTHER_BOX_COLUMNS if there.issuperset(names)), None)
     if columns.box or other is None:
@@ -252,7 +252,7 @@ def _other_boxes(csv: Path, columns: _Columns) -> list[Problem]:
 
 
 def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
-    """A row from its cells; those missing at its end are added, empty."""
+    """Make a row from its cells; cells missing at its end are added as empty."""
     cells += [""] * (columns.count - len(cells))
     if any(cells[columns.count :]):
         raise _UnusableRowError(f"{len(cells)} cells under a header of {columns.count}")
@@ -261,14 +261,14 @@ def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
 
 
 def _box(cells: list[str]) -> FloatArray | None:
-    """A box (4,) from its cells; None if all are empty or there are none."""
+    """Parse a box (4,) from its cells; None if all are empty or there are none."""
     if not any(cells):
         return None
     text = f"box {' '.join(cell or '–' for cell in cells)}"
     if not all(cells):
         raise _UnusableRowError(f"{text} is given in part")
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is refused as such
+        with np.errstate(over="ignore"):  # float32 overflows to infinity, which is refused below
             box = np.array([float(cell) for cell in cells], np.float32)
     except ValueError:
         raise _UnusableRowError(f"{text} is not four numbers") from None
@@ -281,16 +281,17 @@ def _box(cells: list[str]) -> FloatArray | None:
 
 
 def _find_picture(name: str, images: Path, listed: dict[str, dict[str, str]]) -> str:
-    """The picture's path below `images`; `listed` remembers the files of each folder from call to call.
+    """Return the picture's path below `images`; `listed` caches the files of each folder between calls.
 
-    A file of the very name goes first, then one whose suffix differs in case, or whose accents are written in
-    another of Unicode's ways. On all systems, a name with backslashes that is no file's is one of Windows.
+    A file with exactly this name is preferred. Otherwise the suffix may differ in case or be one of
+    `SUFFIXES` that the name lacks, and accents may be in another Unicode form. On all systems, a name with
+    backslashes that matches no file is read as a Windows path.
     """
     if not name:
         raise _UnusableRowError("names no picture")
     for path in dict.fromkeys((name, name.replace("\\", "/"))):
         folder, base = os.path.split(os.path.normpath(path))
-        if folder not in listed:  # one listing is faster than up to five stats for each of its pictures
+        if folder not in listed:  # listing it is faster than up to five stats per picture
             listed[folder] = _files(images / folder)
         for known in (base, *(_plain(base + suffix) for suffix in ("", *SUFFIXES))):
             if known in listed[folder]:
@@ -299,24 +300,24 @@ def _find_picture(name: str, images: Path, listed: dict[str, dict[str, str]]) ->
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """The names of the files in `folder` by themselves, and by what `_plain` makes of them."""
+    """Map the names of the files in `folder`, and their `_plain` forms, to the names."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_file())
-    except (OSError, ValueError):  # not there, or nothing that a folder can be called
+    except (OSError, ValueError):  # missing, or not a valid name of a folder
         return {}
     return {_plain(name): name for name in names} | {name: name for name in names}
 
 
 def _plain(name: str) -> str:
-    """`name` with its suffix in lower case and its accents composed."""
+    """Return `name` with its suffix in lower case and its accents composed."""
     composed = unicodedata.normalize("NFC", name)
     suffix = Path(composed).suffix
     return composed.removesuffix(suffix) + suffix.lower()
 
 
 def _check_company(row: _Row, company: list[_Row]) -> None:
-    """Check that a row may stand beside the earlier ones of its picture: only boxes may be several."""
+    """Check a row against earlier ones of the same picture, which may only repeat with different boxes."""
     whole = [r.box is None for r in (row, *company[:1])]
     if company and any(whole):
         how = "twice" if all(whole) else "with and without a box"
@@ -327,7 +328,7 @@ def _check_company(row: _Row, company: list[_Row]) -> None:
 
 
 def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence[Problem]) -> Target:
-    """The target with its classes, given what stands in its column and which rows were left out before."""
+    """Return the target with its classes, given the texts in its column; errors mention the `problems`."""
     column, declared = (target, None) if isinstance(target, str) else (target.column, target.values)
     classes = sorted(text for text in texts if (text in declared if declared else text.lower() not in UNSURE))
     if len(classes) < 2:
@@ -342,7 +343,7 @@ def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence
 
 
 def _undeclared(csv: Path, target: Target, place: int, rows: list[_Row]) -> list[Problem]:
-    """The rows whose label is no class of the target."""
+    """Report the rows whose label is not a class of the target."""
     allowed, classes = {*target.values}, ", ".join(target.values)
     return [
         Problem(csv, row.line, f"{target.column} {row.cells[place]!r} is not one of {classes}")
@@ -354,7 +355,7 @@ def _undeclared(csv: Path, target: Target, place: int, rows: list[_Row]) -> list
 def _picture(
     path: Path, rows: list[_Row], codes: Mapping[str, tuple[int, dict[str, int]]], extra: Mapping[str, int]
 ) -> LabelledPicture:
-    """One picture from its rows; `codes` has the place and the class numbers of each target's column."""
+    """Make a picture from its rows; `codes` has the position and class numbers of each target's column."""
     boxes = [row.box for row in rows if row.box is not None]
     labels = {
         column: np.array([numbers.get(row.cells[place], NOT_KNOWN) for row in rows], np.int64)

@@ -1,7 +1,7 @@
-"""Where sets lie: folders, files and parts of files on the disk or at any URL that fsspec knows.
+"""Locations of data sets: folders, files and parts of files, on the disk or at any URL that fsspec supports.
 
-URLs are handled by universal-pathlib, whose `UPath` answers as `Path` does (extra ``remote``); without URLs
-it is not needed.
+URLs are handled by universal-pathlib, whose `UPath` has the interface of `Path` (extra ``remote``). Local
+data sets do not need it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
     Location: TypeAlias = Path | UPath
 else:
-    Location = Path  # so that annotations can be read where nobody has universal-pathlib
+    Location = Path  # type hints must resolve without universal-pathlib
     """A file or folder, on the disk or at a URL."""
 
 
 class UnreachableError(Exception):
-    """A URL could not be asked, so that nothing is known of it, not even whether it is missing.
+    """Raised if a URL could not be reached, so that it is not even known whether it exists.
 
-    It is no `OSError`: a connection that failed must not be taken for a picture that is not there.
+    This is not an `OSError`, because a failed connection must not be mistaken for a missing picture.
     """
 
 
 @dataclass(frozen=True)
 class Part:
-    """A file inside of another, such as a tar's member: `size` bytes from `offset` on."""
+    """A file inside another, such as a member of a tar file: `size` bytes from `offset` on."""
 
     file: Location
     name: str
@@ -45,10 +45,10 @@ class Part:
 
 
 def locate(text: str) -> Location:
-    """Take a text with ``://`` in it for a URL and any other for a path.
+    """Interpret a text that contains ``://`` as a URL, and any other text as a path.
 
     Raises:
-        ValueError: a URL, but universal-pathlib is not installed, or fsspec does not know its kind.
+        ValueError: it is a URL, but universal-pathlib is not installed, or fsspec does not know its protocol.
     """
     if "://" not in text:
         return Path(text)
@@ -60,7 +60,7 @@ def locate(text: str) -> Location:
 
 
 def below(root: Location, part: str | PurePath) -> Location:
-    """Find `part` below `root`, unless it is a URL or an absolute path itself."""
+    """Return the location of `part` below `root`, unless it is an absolute path or a string (a URL)."""
     if isinstance(part, str):
         return locate(part)
     return Path(part) if part.is_absolute() else root.joinpath(*part.parts)
@@ -68,16 +68,18 @@ def below(root: Location, part: str | PurePath) -> Location:
 
 @contextmanager
 def reaching(location: Location) -> Iterator[None]:
-    """Around what a URL is asked for: every storage has errors of its own, and two are made of them.
+    """Convert the errors of a URL's storage library to one of two; each library has its own.
+
+    Errors for a local path, and every ValueError, are raised unchanged.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnreachableError: anything else went wrong, such as a connection or permissions.
+        UnreachableError: anything else went wrong, such as the connection or permissions.
     """
     try:
         yield
     except Exception as error:
-        if isinstance(location, Path) or isinstance(error, ValueError):  # or what was read is not understood
+        if isinstance(location, Path) or isinstance(error, ValueError):  # ValueError: the content is invalid
             raise
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(f"{location} does not exist") from error
@@ -85,20 +87,22 @@ def reaching(location: Location) -> Iterator[None]:
 
 
 def is_there(location: Location) -> bool:
-    """Whether there is such a file or folder.
+    """Whether the file or folder exists.
 
     Raises:
-        UnreachableError: a URL that cannot be asked.
+        UnreachableError: a URL cannot be reached.
     """
     with reaching(location):
         return location.exists()
 
 
 def find(folder: Location, pattern: str) -> list[Location]:
-    """List what matches `pattern` anywhere below a folder, in an order that does not depend on where it lies.
+    """List everything that matches `pattern` at any depth below a folder, sorted by the parts of the paths.
+
+    The order does not depend on where the folder is.
 
     Raises:
-        UnreachableError: a URL that cannot be asked.
+        UnreachableError: a URL cannot be reached.
     """
     with reaching(folder):
         found: Iterable[Location] = folder.rglob(pattern)
@@ -106,15 +110,15 @@ def find(folder: Location, pattern: str) -> list[Location]:
 
 
 def read_bytes(file: Location | Part) -> bytes:
-    """Read a whole file, or part of one without the rest.
+    """Read a whole file, or only the given part of one.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        UnreachableError: a URL that cannot be asked.
+        OSError: the file does not exist or cannot be read.
+        UnreachableError: a URL cannot be reached.
     """
     if isinstance(file, Part):
         data = _read(file.file, file.offset, file.size)
-        if len(data) != file.size:  # a server that knows no ranges gives the whole file
+        if len(data) != file.size:  # a server without range requests returns the whole file
             raise OSError(f"{file}: {len(data)} bytes of {file.size}")
         return data
     return _read(file, 0, None)
@@ -128,10 +132,10 @@ def _read(file: Location, offset: int, size: int | None) -> bytes:
     import fsspec
 
     with reaching(file):
-        # of this very process: a connection that was open in the one it was forked from cannot be used
+        # opened in this process, since a connection inherited from a forked parent cannot be used
         storage = fsspec.filesystem(file.protocol, **file.storage_options)
         end = None if size is None else offset + size
         data: bytes = storage.cat_file(
             file.path, start=offset, end=end
-        )  # by name: s3fs takes a version first
+        )  # by keyword, since the first positional argument of s3fs is a version
         return data

@@ -1,4 +1,4 @@
-"""One annotated picture, and what is wrong with an annotation."""
+"""Annotated pictures, and problems with annotations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROTATED = (5, 6, 7, 8)
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in an annotation file that was skipped: `line` counts from 1, 0 where there is none."""
+    """An annotation that was skipped; `line` counts from 1, and is 0 if there is none."""
 
     file: Location | Part
     line: int
@@ -38,10 +38,10 @@ class Sample:
     """A picture and its faces.
 
     Attributes:
-        path: the picture file, or a member of a tar.
+        path: the picture file, or a member of a tar file.
         boxes: (N, 4) float32, xyxy in pixels of the upright picture, each with positive area.
-        ignored: (N,) bool, True where nobody can say whether the box is a face: training neither
-            rewards nor punishes a detection there.
+        ignored: (N,) bool, True where it is unclear whether the box is a face: training neither rewards
+            nor penalises a detection there.
     """
 
     path: Location | Part
@@ -51,7 +51,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader found: the samples and the annotations it had to skip."""
+    """The samples that a reader found, and the annotations that it skipped."""
 
     samples: list[Sample]
     problems: list[Problem] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class RawBox:
-    """A box as it stands in a file: xyxy in pixels, its line, and whether it is to be ignored."""
+    """A box as read from a file: xyxy in pixels, its line, and whether it is to be ignored."""
 
     xyxy: tuple[float, float, float, float]
     line: int
@@ -67,25 +67,25 @@ class RawBox:
 
 
 def picture_size(path: Location) -> tuple[int, int]:
-    """Width and height of the upright picture, from its header.
+    """Read the width and height of the upright picture from its header.
 
     Raises:
-        OSError: the file is missing or no picture.
-        UnreachableError: a URL that cannot be asked.
+        OSError: the file is missing or not a picture.
+        UnreachableError: a URL cannot be reached.
     """
     return header_size(path if isinstance(path, Path) else io.BytesIO(read_bytes(path)), path)
 
 
 def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
-    """Width and height of the upright picture in a file that is open or to be opened, and called `name`.
+    """Read the width and height of the upright picture in a path or open file; errors call it `name`.
 
     Raises:
-        OSError: the file is missing or no picture.
+        OSError: the file is missing or not a picture.
     """
     try:
         with Image.open(picture) as opened:
             rotated = _orientation(opened) in ROTATED
-            if rotated and opened.format == "TIFF":  # Pillow turns it, some versions as they load it
+            if rotated and opened.format == "TIFF":  # Pillow rotates it, some versions only on loading
                 opened.load()
                 rotated = False
             width, height = opened.size
@@ -97,7 +97,7 @@ def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
 
 
 def _orientation(picture: Image.Image) -> object:
-    """The EXIF orientation; None where the EXIF block is damaged, as for `s3fd.inference.pictures`."""
+    """Return the EXIF orientation; None if the EXIF block is damaged, as in `s3fd.inference.pictures`."""
     try:
         return picture.getexif().get(0x0112)
     except DECODE_ERRORS:
@@ -105,12 +105,12 @@ def _orientation(picture: Image.Image) -> object:
 
 
 def read_text(path: Location) -> str:
-    """Read an annotation file, without the mark that editors on Windows begin one with.
+    """Read an annotation file, without a byte order mark.
 
     Raises:
-        ValueError: it is not in UTF-8.
+        ValueError: the file is not in UTF-8.
         OSError: it cannot be read.
-        UnreachableError: a URL that cannot be asked.
+        UnreachableError: a URL cannot be reached.
     """
     try:
         return read_bytes(path).decode("utf-8-sig")
@@ -121,10 +121,10 @@ def read_text(path: Location) -> str:
 def make_sample(
     path: Location | Part, size: tuple[int, int], raw: Sequence[RawBox], file: Location | Part
 ) -> tuple[Sample, list[Problem]]:
-    """Check boxes against a picture of `size` (width, height); those that cannot be a face become problems.
+    """Check boxes against a picture of `size` (width, height), and report the invalid ones as problems.
 
-    A box of no area, an inverted one or one whose centre lies outside the picture is left out; one that
-    reaches over the edge is cut at it.
+    A box is invalid if it is not finite, is inverted, has no area, or has its centre outside the picture.
+    Boxes that extend beyond the edge are clipped.
     """
     width, height = size
     boxes, ignored, problems = [], [], []
@@ -147,7 +147,7 @@ def make_sample(
 
 
 def faceless(samples: Sequence[Sample], annotations: Location, face: str) -> list[Problem]:
-    """The problem of a set that has pictures and no face, where `face` says what would have been one."""
+    """Report a data set with pictures but no faces; `face` describes what would have counted as one."""
     if not samples or any(len(sample.boxes) for sample in samples):
         return []
     return [Problem(annotations, 0, f"no usable {face}: {len(samples)} pictures without a face")]

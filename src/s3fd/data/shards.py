@@ -1,15 +1,15 @@
-"""Tar shards in WebDataset's layout: the files of a sample share the name up to its first dot.
+"""Tar shards in WebDataset's layout, in which the files of a sample share their name up to the first dot.
 
-``0001.jpg`` goes with ``0001.json``, which says where its faces are::
+``0001.jpg`` goes with ``0001.json``, which contains its faces::
 
     {"boxes": [[x1, y1, x2, y2], …], "ignored": [false, …], "name": "a/b.jpg"}
 
-in pixels of the upright picture; ``ignored`` (see `s3fd.data.sample.Sample`) may be left out, and ``name`` is
-what the picture was called before. Members that are neither are passed over.
+Boxes are in pixels of the upright picture. ``ignored`` (see `s3fd.data.sample.Sample`) is optional, and
+``name`` is the original name of the picture. Members that are neither pictures nor JSON files are skipped.
 
-A shard is read through once, for the annotations and for where each picture lies in it. A picture is then
-read from there, so that one may be drawn as freely as if it lay in a folder. That takes a plain tar: a
-compressed one has to be unpacked from its beginning.
+Each shard is read once from start to end, for the annotations and for the offset of each picture. Pictures
+are then read at their offsets, so that samples can be drawn at random as from a folder. This requires an
+uncompressed tar file, because a compressed one has to be unpacked from its beginning.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from s3fd.data.sample import Dataset, Problem, RawBox, Sample, header_size, make
 from s3fd.inference.sources import PICTURE_SUFFIXES
 
 NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
-"""Numbers in braces, as a shell expands them."""
+"""A range of numbers in braces, as expanded by a shell."""
 
 MEMBER = re.compile(r"(?P<stem>(?:.*/)?[^./][^./]*)(?P<suffix>\.[^/]+)", re.DOTALL)
-"""A member's name by WebDataset's rule."""
+"""The name of a member, split by WebDataset's rule."""
 
 
 class ShardError(ValueError):
-    """A shard that cannot be understood; the message names it, and the member where it is about one."""
+    """Raised for an invalid shard; the message names the shard, and the member if it is about one."""
 
 
 def read(pattern: Location) -> Dataset:
-    """Read the shards that the last part of a path or URL names: ``train-{000..009}.tar`` or ``train-*.tar``.
+    """Read the shards that a path or URL matches, such as ``train-{000..009}.tar`` or ``train-*.tar``.
 
-    Samples come in the order of the shards, sorted where a ``*`` finds them, and in that of their first
-    members. A picture or a JSON file without the other, a picture that cannot be read, and a box that cannot
-    be a face become problems.
+    Only the last part of the path may be a pattern. Samples come in the order of the shards, which is sorted
+    for a ``*``, and within a shard in the order of their first members. A picture or a JSON file without the
+    other, an unreadable picture and an invalid box are reported as problems.
 
     Raises:
-        ShardError: a shard that is damaged, cut off or compressed, a JSON file of another content, or a
-            sample with two of either.
-        FileNotFoundError: a shard that is not there.
-        UnreachableError: a URL that cannot be asked.
+        ShardError: a shard is damaged, truncated or compressed, a JSON file has other content, or a sample
+            has two pictures or two JSON files.
+        FileNotFoundError: a shard does not exist.
+        UnreachableError: a URL cannot be reached.
     """
     found = Dataset([])
     for shard in _shards(pattern):
@@ -65,7 +65,7 @@ def read(pattern: Location) -> Dataset:
 
 @dataclass
 class _Entry:
-    """What was found of a sample so far: its picture with (width, height) or why there is none, its boxes."""
+    """A sample as read so far: its picture with its (width, height) or the reason for none, and its boxes."""
 
     picture: Part | None = None
     size: tuple[int, int] | None = None
@@ -75,7 +75,7 @@ class _Entry:
 
 
 def _shards(pattern: Location) -> list[Location]:
-    """Name the shards; each that is not there is an error, and so is a ``*`` that finds none."""
+    """List the shards. Raises FileNotFoundError if one does not exist or a ``*`` matches none."""
     shards: list[Location] = []
     for name in _expand(pattern.name):
         if "*" in name:
@@ -93,7 +93,7 @@ def _shards(pattern: Location) -> list[Location]:
 
 
 def _expand(name: str) -> Iterator[str]:
-    """Write out the numbers in braces, with as many digits as the first has."""
+    """Expand the numbers in braces, with at least as many digits as the first has."""
     braces = NUMBERS.search(name)
     if braces is None:
         yield name
@@ -105,7 +105,7 @@ def _expand(name: str) -> Iterator[str]:
 
 
 def _entries(shard: Location, file: IO[bytes]) -> dict[str, _Entry]:
-    """Read a shard from its beginning to its end, in which a URL is never asked for the same bytes twice."""
+    """Read a shard sequentially, so that the same bytes are never requested twice from a URL."""
     entries: dict[str, _Entry] = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -118,7 +118,7 @@ def _entries(shard: Location, file: IO[bytes]) -> dict[str, _Entry]:
                     continue
                 part = Part(shard, member.name, member.offset_data, member.size)
                 content = tar.extractfile(member)
-                assert content is not None  # of a regular file it is there
+                assert content is not None  # it is not None for a regular file
                 entry = entries.setdefault(name["stem"], _Entry())
                 if suffix == ".json":
                     _take_boxes(entry, part, content.read())
@@ -126,7 +126,7 @@ def _entries(shard: Location, file: IO[bytes]) -> dict[str, _Entry]:
                     _take_picture(entry, part, content)
             end = tar.offset
         file.seek(end)
-        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes anything for the end
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile accepts anything as the end
             raise tarfile.ReadError(f"damaged or cut off at byte {end}")
     except ShardError:
         raise
@@ -154,7 +154,7 @@ def _take_picture(entry: _Entry, part: Part, content: IO[bytes]) -> None:
 
 
 def _boxes(part: Part, data: bytes) -> list[RawBox]:
-    """The boxes of a JSON file."""
+    """Parse the boxes of a JSON file."""
     try:
         content: Any = json.loads(data)
         boxes = [tuple(float(v) for v in box) for box in content["boxes"]]
@@ -168,7 +168,7 @@ def _boxes(part: Part, data: bytes) -> list[RawBox]:
 
 
 def _add(found: Dataset, shard: Location, stem: str, entry: _Entry) -> None:
-    """Make a sample of an entry, or a problem."""
+    """Add an entry as a sample, or as a problem."""
     if entry.picture is None:
         found.problems.append(Problem(shard, 0, f"no picture goes with {stem}.json"))
     elif entry.annotation is None or entry.boxes is None:
@@ -182,20 +182,20 @@ def _add(found: Dataset, shard: Location, stem: str, entry: _Entry) -> None:
 
 
 def write(samples: Iterable[Sample], folder: Path, pictures: int) -> list[Path]:
-    """Write samples to ``000000.tar`` and on in a new `folder`, at most so many `pictures` in each.
+    """Write samples to ``000000.tar``, ``000001.tar``, … in a new `folder`, with up to `pictures` in each.
 
-    The folder appears when all of it is written, and not at all if it cannot be. The files of the pictures
-    are taken as they are, and the same samples give the same bytes.
+    The folder appears once everything is written, and not at all if writing fails. Picture files are copied
+    unchanged, and the same samples give the same bytes.
 
     Raises:
-        FileExistsError: `folder` is there already.
-        ValueError: a picture file whose suffix `read` would not take for one.
-        OSError: a picture cannot be read, or a shard not be written.
+        FileExistsError: `folder` already exists.
+        ValueError: a file has a suffix that `read` would not accept as a picture.
+        OSError: a picture cannot be read, or a shard cannot be written.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} is there already")
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # left over from a run that was killed
     partial.mkdir(parents=True)
     try:
         names = [path.name for path in _write_all(samples, partial, pictures)]

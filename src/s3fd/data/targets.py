@@ -1,4 +1,4 @@
-"""What is to be told of faces: a column of labels, its classes, and what users call them."""
+"""Classification targets: a column of labels, its classes, and the names that users see."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """An attribute to tell: a column and its classes.
+    """An attribute to predict: a column and its classes.
 
     Attributes:
-        column: the column's name; its case does not matter.
-        values: what stands in the file for each class, in class order.
-        names: what users read for each class, as many.
+        column: name of the column, in any case.
+        values: value of each class in the file, in class order.
+        names: display name of each class, in the same order.
     """
 
     column: str
@@ -23,8 +23,8 @@ class Target:
         """Check the classes.
 
         Raises:
-            ValueError: no column, fewer than two classes, an empty one or two alike, or more of the
-                values than of the names.
+            ValueError: the column is empty, there are fewer than two classes, a value or name is empty or
+                repeated, or there are not as many values as names.
         """
         if not self.column:
             raise ValueError("a target needs a column")
@@ -38,13 +38,13 @@ class Target:
 
 
 def parse_target(text: str) -> str | Target:
-    """Read a target as a user writes it.
+    """Parse a target from user input.
 
-    ``"Gender"`` is a column whose classes are the values found in it, ``"mask:bare,mask"`` declares them and
-    ``"Gender:F=female,M=male"`` also what to call them.
+    ``"Gender"`` is a column whose classes are the values found in it. ``"mask:bare,mask"`` declares the
+    classes, and ``"Gender:F=female,M=male"`` also their display names.
 
     Raises:
-        ValueError: none of these, two classes alike, or fewer than two.
+        ValueError: the text has another form, or declares a repeated class or fewer than two.
     """
     column, colon, classes = (part.strip() for part in text.partition(":"))
     if not column or (colon and not classes):

@@ -1,4 +1,4 @@
-"""Pascal VOC: a folder of XML files, one a picture, with ``object/bndbox`` elements."""
+"""Pascal VOC: a folder of XML files, one per picture, with ``object/bndbox`` elements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from s3fd.data.sample import Dataset, Problem, RawBox, faceless, make_sample, pi
 
 
 class _LineBuilder(ElementTree.TreeBuilder):
-    """Builds elements that know the line they start on."""
+    """Builds elements that record the line that they start on."""
 
     parser: expat.XMLParserType
 
@@ -38,20 +38,21 @@ def _parse(file: Location) -> ElementTree.Element:
 
 
 def _refuse_entity(*_: object) -> None:
-    """Entities can expand without bound, and annotations need none."""
+    """Refuse entity declarations: entities can expand without bound, and annotations need none."""
     raise ValueError("XML entity declarations are not accepted")
 
 
 def read(annotations: Location, images: Location, label: str = "face") -> Dataset:
-    """Read every XML file below `annotations`; pictures are named by ``filename`` and lie below `images`.
+    """Read every XML file below `annotations`; its ``filename`` is the path of the picture below `images`.
 
-    Only objects named `label`, in any case, count; one marked ``difficult`` is ignored in training. A set
-    without any gets a problem that says so. VOC counts pixels from 1 and includes the last one, so that a box
+    Only objects called `label` count. `label` must be in lower case; the case of names in the files does not
+    matter. Objects marked ``difficult`` are ignored in training. A data set without any objects called
+    `label` is reported as a problem. VOC counts pixels from 1 and includes the last one, so a box
     (1, 1, 10, 10) covers the first ten pixels.
 
     Raises:
-        ValueError: an XML file that is not well-formed, or a box without its four numbers.
-        UnreachableError: a URL that cannot be asked.
+        ValueError: an XML file is not well-formed, or an object has no box of four numbers.
+        UnreachableError: a URL cannot be reached.
     """
     found = Dataset([])
     for file in find(annotations, "*.xml"):

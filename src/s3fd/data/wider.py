@@ -1,8 +1,8 @@
 """The WIDER FACE layout: one text file (``*_bbx_gt.txt``) for a folder of pictures.
 
-For each picture: its path on a line, the number of boxes on the next, then a line a box: left, top, width,
-height, blur, expression, illumination, invalid, occlusion, pose. A picture with 0 boxes has one line of
-zeros (as in the official files) or none.
+Each picture has a line with its path, a line with the number of boxes, and then one line per box: left,
+top, width, height, blur, expression, illumination, invalid, occlusion, pose. A picture with 0 boxes has one
+line of zeros (as in the official files) or none.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from s3fd.data.location import Location
 from s3fd.data.sample import Dataset, Problem, RawBox, make_sample, picture_size, read_text
 
 INVALID_COLUMN = 7
-"""The flag WIDER's annotators set on boxes that are no usable face."""
+"""Column of the flag that WIDER FACE's annotators set on boxes that are not usable faces."""
 
 MIN_COLUMNS = 4
 
 COUNT = "[0-9]{1,9}"
-"""A number of boxes; `str.isdigit` takes superscripts too."""
+"""A number of boxes (`str.isdigit` would also accept superscripts)."""
 
 
 def read(annotations: Location, images: Location) -> Dataset:
-    """Read a WIDER FACE annotation file whose pictures lie below `images`.
+    """Read a WIDER FACE annotation file for the pictures below `images`.
 
-    Faces marked invalid are ignored in training. A picture that is missing, unreadable or listed a second
-    time, and a box that cannot be a face, become problems.
+    Faces marked invalid are ignored in training. Pictures that are missing, unreadable or listed a second
+    time, and invalid boxes, are reported as problems.
 
     Raises:
-        ValueError: a line that is neither a name, a count nor a box, with its number.
+        ValueError: a line is not the expected name, count or box. The message has the line number.
         OSError: the annotation file cannot be read.
-        UnreachableError: a URL that cannot be asked.
+        UnreachableError: a URL cannot be reached.
     """
     found = Dataset([])
     lines: dict[str, int] = {}
@@ -53,7 +53,7 @@ def read(annotations: Location, images: Location) -> Dataset:
 
 
 def _records(annotations: Location) -> Iterator[tuple[str, int, list[RawBox]]]:
-    """Yield each picture's name, the line it stands on, and its boxes."""
+    """Yield the name of each picture, the line that it is on, and its boxes."""
     lines = read_text(annotations).splitlines()
     i = 0
     while i < len(lines):

@@ -1,4 +1,4 @@
-"""YOLO text: one ``.txt`` a picture, a line a box: class, centre x, centre y, width, height in 0–1."""
+"""YOLO text: a ``.txt`` per picture with a line per box: class, centre x, centre y, width, height in 0–1."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def read(annotations: Location, images: Location, label: int = 0) -> Dataset:
-    """Read the text file below `annotations` that goes with each picture below `images`.
+    """Read every picture below `images` and its text file below `annotations`.
 
-    The two folders are laid out alike: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
-    without a text file, or with an empty one, has no faces. Only class `label` counts, and a set without any
-    box of it gets a problem that says so.
+    The two folders have the same layout: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
+    without a text file, or with an empty one, has no faces. Only boxes of class `label` count; a data set
+    without any is reported as a problem.
 
     Raises:
-        ValueError: a line that does not hold five numbers, with its number.
-        UnreachableError: a URL that cannot be asked.
+        ValueError: a line does not begin with five numbers. The message has the line number.
+        UnreachableError: a URL cannot be reached.
     """
     found = Dataset([])
     for path in (p for p in find(images, "*") if p.suffix.lower() in SUFFIXES):

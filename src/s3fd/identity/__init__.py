@@ -1,1 +1,1 @@
-"""Who is it: embeddings of faces, and galleries of people."""
+"""Face recognition: embeddings of faces, and galleries of people."""

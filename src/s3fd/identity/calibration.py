@@ -1,4 +1,4 @@
-"""Thresholds from people who are not in the gallery."""
+"""Thresholds calibrated on people who are not in the gallery."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from s3fd.identity.store import Calibration, GalleryError, Store, composed
 
 
 def threshold_at(scores: FloatArray, rate: float) -> float:
-    """Least threshold that at most the share `rate` (0–1) of the `scores` (N,) of impostors reaches.
+    """Return the lowest threshold that at most a fraction `rate` (0–1) of impostor `scores` (N,) reach.
 
     Raises:
-        ValueError: so few scores that the rate cannot be told from 0, or a rate that is none.
+        ValueError: `rate` is not between 0 and 1, or there are too few scores to distinguish it from 0.
     """
     if not 0 < rate < 1:
         raise ValueError(f"a rate lies between 0 and 1, not {rate}")
@@ -30,16 +30,20 @@ def threshold_at(scores: FloatArray, rate: float) -> float:
 
 
 def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) -> Calibration:
-    """Thresholds at which the share `rate` of strangers' faces is taken for somebody, or for each other.
+    """Compute the lowest thresholds at which at most a fraction `rate` of comparisons are false accepts.
+
+    For ``identify``, each stranger's face is compared with the gallery; for ``verify``, the faces of
+    different strangers are compared with each other.
 
     Args:
-        store: the gallery as it will be used: the more people, the more alike the best of them.
-        strangers: vectors (N, D) of each of some people who are not in it.
-        rate: of false accepts, 0–1.
+        store: the gallery as it will be used: the more people it holds, the higher the best score of a
+            stranger.
+        strangers: vectors (N, D) of each of several people who are not in the gallery.
+        rate: target false accept rate, 0–1.
 
     Raises:
-        GalleryError: an empty gallery, or one of the strangers is in it.
-        ValueError: too few faces for this rate.
+        GalleryError: the gallery is empty, or one of the strangers is in it.
+        ValueError: `rate` is not between 0 and 1, or there are too few faces for it.
     """
     people = store.people()
     if not people:

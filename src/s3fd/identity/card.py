@@ -1,4 +1,4 @@
-"""What an embedding model wants to see, in a small JSON file beside it: ``model.json`` of ``model.onnx``."""
+"""Cards of embedding models: the input that a model expects, in ``model.json`` beside ``model.onnx``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ LARGEST_SIZE = 1024
 
 @dataclass(frozen=True)
 class Card:
-    """How a face is cut out and shown to an embedding model, as (pixel - mean) × scale.
+    """How a face is cropped and preprocessed for an embedding model, as (pixel - mean) × scale.
 
     Attributes:
         size: side of the model's square input in pixels.
-        mean: taken from each of the three channels, in the model's own order.
-        scale: what the difference is multiplied by.
-        colour: the order of channels: ``rgb`` or ``bgr``.
-        margin: what the crop shows on each side of the box, in parts of the box's longer side.
-        name: what to call the model; by default its file's.
+        mean: subtracted from each of the three channels, in the model's own channel order.
+        scale: factor that the difference is multiplied by.
+        colour: channel order, ``rgb`` or ``bgr``.
+        margin: extra margin on each side of the box, as a fraction of the box's longer side.
+        name: display name of the model; if empty, the stem of its file name.
     """
 
     size: int = 112
@@ -31,7 +31,7 @@ class Card:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value that cannot be."""
+        """Raise ValueError for an invalid value."""
         if not _is_whole(self.size) or not 1 <= self.size <= LARGEST_SIZE:
             raise ValueError(f"size is a whole number of pixels from 1 to {LARGEST_SIZE}, not {self.size!r}")
         if len(self.mean) != 3 or not all(map(_is_number, self.mean)):
@@ -48,8 +48,8 @@ def read_card(model: Path) -> Card:
     """Read the card of the model at `model`.
 
     Raises:
-        FileNotFoundError: there is none; a guess would give vectors that mean nothing.
-        ValueError: it is not a JSON object, has an unknown field, or a value that cannot be.
+        FileNotFoundError: there is no card. Guessed values would give meaningless vectors.
+        ValueError: it is not a JSON object, or has an unknown field or an invalid value.
     """
     path = model.with_suffix(".json")
     if not path.is_file():
@@ -72,10 +72,10 @@ def read_card(model: Path) -> Card:
 
 
 def _is_whole(value: object) -> bool:
-    """Whether a value is an integer, which true and false are not."""
+    """Whether a value is an integer; booleans do not count."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
-    """Whether a value of JSON is a number, which true and false are not."""
+    """Whether a JSON value is a number; booleans do not count."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

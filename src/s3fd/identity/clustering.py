@@ -1,4 +1,4 @@
-"""Who appears in photographs when nobody has a name: faces that look alike become one person."""
+"""Clustering of faces by person, without names."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ except ImportError as error:
     raise ImportError("clustering needs SciPy: pip install 's3fd[eval]'") from error
 
 MOST = 20_000
-"""Faces that are compared with each other, at most: their distances take 1.6 GB."""
+"""Maximum number of faces to cluster: their pairwise distances take 1.6 GB."""
 
 APART = 2.0
-"""Distance of two faces of one picture, that of opposite vectors: nobody is twice in a photograph."""
+"""Distance between two faces in one picture, the same as for opposite vectors: nobody appears twice in a
+photograph."""
 
 
 def cluster(vectors: FloatArray, pictures: NDArray[np.integer], threshold: float) -> NDArray[np.int64]:
-    """Number the person (N,) of each face, 0 for the one with the most faces.
+    """Assign a person number (N,) to each face; 0 is the person with the most faces.
 
-    Agglomerative clustering with average linkage: two groups become one while the mean cosine of their faces
-    is `threshold` or more.
+    Agglomerative clustering with average linkage: two groups are merged while the mean cosine between their
+    faces is `threshold` or more.
 
     Args:
         vectors: (N, D) of length 1.
-        pictures: (N,) which picture each face is in; faces of one are held apart.
+        pictures: (N,) the picture that each face is in; faces in the same picture are kept apart.
         threshold: a cosine, -1 to 1.
 
     Raises:
-        ValueError: more than `MOST` faces.
+        ValueError: there are more than `MOST` faces.
     """
     count = len(vectors)
     if count > MOST:
@@ -57,9 +58,13 @@ def cluster(vectors: FloatArray, pictures: NDArray[np.integer], threshold: float
 
 
 def together(people: Sequence[str], pictures: Sequence[str]) -> Counter[tuple[str, str]]:
-    """Count the pictures that show both of two people, who are in order of their names' first face.
+    """Count, for each pair of people, the pictures that show both.
 
-    `people` (N,) and `pictures` (N,) say whose face it is, and where.
+    The names of a pair are in the order in which they first appear in `people`.
+
+    Args:
+        people: (N,) the name that belongs to each face.
+        pictures: (N,) the picture that each face is in.
     """
     order = {name: i for i, name in enumerate(dict.fromkeys(people))}
     shown: dict[str, set[str]] = {}

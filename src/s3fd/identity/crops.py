@@ -1,4 +1,4 @@
-"""Faces cut out for an embedding model."""
+"""Face crops for an embedding model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from s3fd.inference.pictures import Pixels
 
 
 def square_crops(picture: Pixels, boxes: FloatArray, size: int, margin: float = 0.0) -> NDArray[np.uint8]:
-    """Cut a square around each of `boxes` (N, 4), in pixels of `picture`: (N, size, size, 3) uint8 BGR.
+    """Crop a square around each of `boxes` (N, 4), in pixels of `picture`: (N, size, size, 3) uint8 BGR.
 
-    Its side is the box's longer one, and `margin` of that on each side more. Where it reaches beyond the
-    picture, the outermost pixels go on. The detector knows no landmarks: a crop is not turned upright.
+    The square's side is the longer side of the box, extended on each side by `margin` times its length.
+    Beyond the edge of the picture, the outermost pixels are repeated. Crops are not aligned, because the
+    detector does not predict landmarks.
     """
     crops = np.empty((len(boxes), size, size, 3), np.uint8)
     for crop, (x1, y1, x2, y2) in zip(crops, boxes.astype(float), strict=True):

@@ -1,4 +1,4 @@
-"""From scores to an answer: who a face is taken for."""
+"""Decide who a face belongs to, from its scores."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from s3fd.identity.store import GalleryError, Match, composed
 
 UNKNOWN = "unknown"
-"""The name of whoever is nobody of the gallery."""
+"""The name of anyone who is not in the gallery."""
 
 LONGEST_NAME = 200
-"""Characters of a person's name."""
+"""Maximum number of characters in a person's name."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a face is taken for.
+    """Who a face is identified as.
 
     Attributes:
-        name: of the person, or `UNKNOWN`.
-        score: of the person most like the face, -1 to 1; None if the gallery is empty.
-        threshold: that decided.
+        name: name of the person, or `UNKNOWN`.
+        score: score of the most similar person, -1 to 1; None if the gallery is empty.
+        threshold: threshold that the score was compared with.
     """
 
     name: str
@@ -31,17 +31,17 @@ class Identity:
 
     @property
     def known(self) -> bool:
-        """Whether it is somebody of the gallery."""
+        """Whether the face was identified as a person in the gallery."""
         return self.score is not None and self.score >= self.threshold
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON-ready answer, numbers to four decimals."""
+        """Return a JSON-ready dict, with numbers rounded to four decimals."""
         score = None if self.score is None else round(self.score, 4)
         return {"name": self.name, "score": score, "threshold": round(self.threshold, 4)}
 
 
 def decide(matches: Sequence[Match], threshold: float) -> Identity:
-    """Take a face for the best of the people most like it, best first, if that scores `threshold` or more."""
+    """Identify a face as the first of `matches` (best first), if that match scores `threshold` or more."""
     if not matches:
         return Identity(UNKNOWN, None, threshold)
     best = matches[0]
@@ -49,11 +49,11 @@ def decide(matches: Sequence[Match], threshold: float) -> Identity:
 
 
 def check_name(name: str) -> str:
-    """Return a person's name `composed`, and without the space around it.
+    """Return a person's name, `composed` and without surrounding whitespace.
 
     Raises:
-        GalleryError: there is nothing else, or it is too long, cannot be printed, or would be mistaken for
-            an answer that means nobody, or for another folder.
+        GalleryError: the name is empty, too long or not printable, or it could be mistaken for the answer
+            `UNKNOWN` or for another folder.
     """
     name = composed(name).strip()
     if not name:

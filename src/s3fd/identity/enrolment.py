@@ -1,4 +1,4 @@
-"""Which face of a picture stands for a person, and why a picture is refused."""
+"""Enrolment: select the face in a picture that represents a person, or refuse the picture."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from s3fd.identity.crops import square_crops
 from s3fd.inference.pictures import Pixels
 
 MIN_SIZE = 32.0
-"""Least shorter side of a face in pixels: recognisers see 112, and an enlargement of less holds little."""
+"""Minimum shorter side of a face in pixels: recognisers typically see 112, and a smaller face holds little
+detail when it is enlarged."""
 
 MIN_SHARPNESS = 20.0
-"""Least `sharpness`: none of 151 faces of LFW has less, and three in four do once they are blurred by a
-fiftieth of their size (``benchmarks/sharpness.py``)."""
+"""Minimum `sharpness`. None of 151 LFW faces has less; three in four fall below it after a Gaussian blur with
+a standard deviation of a fiftieth of their size (``benchmarks/sharpness.py``)."""
 
 MIN_SCORE = 0.7
-"""Least score of a face that stands for somebody, unless told otherwise: something that may be none must not.
-By judgement, between the detector's default and the 0.9 of clear portraits."""
+"""Default minimum score of a face to enrol, so that false positives are not enrolled. Chosen by judgement,
+between the detector's default and the 0.9 of clear portraits."""
 
 BESIDE = 0.5
-"""A second face with a side of so much of the largest one's leaves open whose picture it is."""
+"""Size of a second face, relative to the largest one, from which it is ambiguous whose picture it is."""
 
 SAME_FACE = 0.5
-"""Least overlap (intersection over union) of a face's box with the one that is asked for, as a detection
-must have with an annotated face in WIDER FACE's protocol."""
+"""Minimum IoU of a face's box with the requested box, the same as between a detection and an annotated face
+in WIDER FACE's protocol."""
 
 SHARPNESS_SIZE = 112
 
 
 class Refusal(ValueError):
-    """A picture that cannot stand for a person; the message says why."""
+    """Raised for a picture that cannot be enrolled; the message says why."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What an enrolled face must have; see the constants of this module."""
+    """Minimum quality of an enrolled face; see the constants of this module."""
 
     min_size: float = MIN_SIZE
     min_sharpness: float = MIN_SHARPNESS
@@ -47,16 +48,20 @@ class Quality:
 
 
 def sharpness(picture: Pixels, faces: Faces) -> list[float]:
-    """Variance of the Laplacian of each face in grey, at 112 pixels a side: little where it is blurred."""
+    """Return the variance of the Laplacian of each face, in grey at 112 × 112 pixels.
+
+    The value is low for blurred faces.
+    """
     crops = square_crops(picture, faces.boxes, SHARPNESS_SIZE)
     return [float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.CV_64F).var()) for crop in crops]
 
 
 def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> Faces:
-    """The one face that a picture shows of a person: the largest, if others are much smaller.
+    """Return the one face in a picture of a person: the largest, if all others are much smaller.
 
     Raises:
-        Refusal: there is none, a second one, or it is too small, unsure or too blurred.
+        Refusal: there is no face, there is a second large one, or the face is too small, too blurred or
+            scores too low.
     """
     quality = quality or Quality()
     if not len(faces):
@@ -71,10 +76,11 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
 
 
 def face_in(picture: Pixels, faces: Faces, box: FloatArray, quality: Quality | None = None) -> Faces:
-    """The face of a picture whose box is `box` (4,), xyxy in pixels, or nearly; whoever is beside it.
+    """Return the face whose box best matches `box` (4,), xyxy in pixels, regardless of other faces.
 
     Raises:
-        Refusal: there is none, or it is too small, unsure or too blurred.
+        Refusal: no face overlaps the box by `SAME_FACE` or more, or the face is too small, too blurred or
+            scores too low.
     """
     overlaps = boxes.iou(faces.boxes, box[None])[:, 0]
     if overlaps.max(initial=0) < SAME_FACE:
@@ -85,7 +91,7 @@ def face_in(picture: Pixels, faces: Faces, box: FloatArray, quality: Quality | N
 
 
 def _check(picture: Pixels, face: Faces, quality: Quality) -> None:
-    """Raise Refusal if a face, the only one of `face`, is not good enough."""
+    """Raise Refusal if the single face in `face` is not good enough."""
     shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
     if shorter < quality.min_size:
         raise Refusal(f"the face is too small: {shorter:.0f} pixels of {quality.min_size:.0f}")

@@ -1,4 +1,4 @@
-"""A gallery by its place: a file, or a database by its URL."""
+"""Open and create galleries by place: the path of a file, or the URL of a database."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from s3fd.identity.sqlite_store import create_store, open_store
 from s3fd.identity.store import GalleryError, Store, check_model
 
 SERVERS = ("postgresql://", "postgres://")
-"""How the URL of a database begins."""
+"""Prefixes of a database URL."""
 
 
 def exists(place: str) -> bool:
-    """Whether there is a gallery at `place`, or something else that is in its way."""
+    """Whether `place` is taken, by a gallery or by another file."""
     if is_server(place):
         return bool(_postgres().has_postgres(place))
     return Path(place).exists()
 
 
 def create(place: str, model: Model) -> Store:
-    """Make an empty gallery for vectors of `model`.
+    """Create an empty gallery for vectors of `model`.
 
     Raises:
-        GalleryError: one that cannot be made.
-        OSError: a file that cannot be written; GalleryUnavailable: a server that does not answer.
+        GalleryError: the gallery cannot be created.
+        OSError: the file cannot be written; GalleryUnavailable if the server does not answer.
     """
     if is_server(place):
         store: Store = _postgres().create_postgres(place, model)
@@ -35,12 +35,12 @@ def create(place: str, model: Model) -> Store:
 
 
 def open_gallery(place: str, model: Model | None = None) -> Store:
-    """Open a gallery, if its vectors can be compared with those of `model`.
+    """Open a gallery. If a `model` is given, check that its vectors can be compared with the gallery's.
 
     Raises:
         FileNotFoundError: there is no such file.
-        GalleryError: no gallery, or one of another model.
-        GalleryUnavailable: a server that does not answer, or a file that another process has locked.
+        GalleryError: it is not a gallery, or it belongs to another model.
+        GalleryUnavailable: the server does not answer, or another process has locked the file.
     """
     store: Store = _postgres().open_postgres(place) if is_server(place) else open_store(place)
     try:
@@ -58,12 +58,12 @@ def is_server(place: str) -> bool:
 
 
 def shown(place: str) -> str:
-    """What may be told of a place: of a URL, no password. Raises GalleryError for a URL that is none."""
+    """Return `place` for display, without a URL's password. Raises GalleryError for an invalid URL."""
     return str(_postgres().shown(place)) if is_server(place) else place
 
 
 def _postgres() -> ModuleType:
-    """The module that talks to PostgreSQL; raises GalleryError where its driver is not installed."""
+    """Import the PostgreSQL store. Raises GalleryError if its driver is not installed."""
     try:
         from s3fd.identity import postgres_store
     except ModuleNotFoundError as error:

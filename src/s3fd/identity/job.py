@@ -1,4 +1,4 @@
-"""From files to vectors: what the commands on galleries and on pairs share."""
+"""Face vectors from picture files, shared by the commands for galleries and for verification pairs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from s3fd.inference.sources import PICTURE_SUFFIXES
 
 @dataclass(frozen=True)
 class Reader:
-    """Finds faces in files and gives them vectors."""
+    """Detects faces in files and computes their vectors."""
 
     detector: Detector
     recogniser: Recogniser
 
     def every(self, path: Path) -> tuple[Faces, FloatArray]:
-        """All faces of a picture, and their vectors (N, D). Raises PictureError for what cannot be read."""
+        """Return a picture's faces and their vectors (N, D). Raises PictureError if it is unreadable."""
         picture = read(path)
         faces = self.detector(picture)
         return faces, self.recogniser.embed(picture, faces)
 
     def one(self, path: Path, quality: Quality) -> FloatArray:
-        """The vector (D,) of the one face of a picture.
+        """Return the vector (D,) of the only face in a picture.
 
         Raises:
-            PictureError: it cannot be read.
-            Refusal: it does not show one good face.
+            PictureError: the file cannot be read.
+            Refusal: the picture does not show exactly one face of sufficient quality.
         """
         picture = read(path)
         face = only_face(picture, self.detector(picture), quality)
@@ -44,7 +44,7 @@ class Reader:
         return vector
 
     def each(self, paths: Iterable[Path], quality: Quality) -> Iterator[tuple[Path, FloatArray | str]]:
-        """The vector (D,) of the one face of each picture, or why there is none."""
+        """Yield each path with the vector (D,) of its only face, or with the reason why there is none."""
         for path in paths:
             try:
                 yield path, self.one(path, quality)
@@ -55,18 +55,19 @@ class Reader:
 
 
 def default_weights(recogniser: Path | None) -> str:
-    """Name of the bundled weights that go with a `recogniser`: those with an embedding if there is none."""
+    """Return the name of the default bundled weights: with an embedding unless there is a `recogniser`."""
     return "slim-identity" if recogniser is None else "slim"
 
 
 def open_reader(weights: str | None = None, recogniser: Path | None = None, size: Size = "vga") -> Reader:
-    """Open a detector, and what gives its faces vectors: the model `recogniser`, or else its own embedding.
+    """Open a detector and a recogniser: the model at `recogniser`, or else the detector's own embedding.
 
-    The detector is the bundled one unless there are `weights` of another.
+    Without `weights`, the bundled ones of `default_weights` are used.
 
     Raises:
-        FileNotFoundError: weights, model or card are not there.
-        ValueError: one that cannot be used, and why; no `recogniser`, and weights without an embedding.
+        FileNotFoundError: the weights, the model or its card do not exist.
+        ValueError: one of them cannot be used (the message says why), or there is no `recogniser` and the
+            weights have no embedding.
     """
     weights = weights or default_weights(recogniser)
     if recogniser is not None:
@@ -79,11 +80,14 @@ def open_reader(weights: str | None = None, recogniser: Path | None = None, size
 
 
 def people_in(path: Path, name: str | None = None) -> list[tuple[str, list[Path]]]:
-    """Names and the pictures of each: of the folders in `path`, or of `path` itself as that of `name`.
+    """List people with their pictures.
+
+    With a `name`, `path` is a picture of that person or a folder of them. Without one, each folder in `path`
+    holds the pictures of the person it is named after.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: no `name`, and no folder a person.
+        ValueError: there is no `name`, and `path` contains no folders.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
@@ -96,7 +100,7 @@ def people_in(path: Path, name: str | None = None) -> list[tuple[str, list[Path]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Pictures right in a folder, sorted by name, without what is hidden."""
+    """List the pictures directly in a folder, sorted by name, without hidden files."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -105,5 +109,5 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Folders right in a folder, one a person, sorted by name, without what is hidden."""
+    """List the folders directly in a folder (one per person), sorted by name, without hidden ones."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Bring your own embedding model: an ONNX file, and a card beside it."""
+"""Recognition with your own embedding model: an ONNX file with a card beside it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from s3fd.inference.runtime import existing, processors
 from s3fd.weights.digest import sha256
 
 BATCH = 64
-"""Most faces that the model sees at a time: a crowd must not take gigabytes."""
+"""Maximum number of faces in one batch, so that a crowd does not take gigabytes of memory."""
 
 
 class OnnxRecogniser:
-    """An ONNX model from crops (N, 3, size, size) float32 to vectors (N, D): see `Recogniser`."""
+    """A `Recogniser` that runs an ONNX model from crops (N, 3, size, size) float32 to vectors (N, D)."""
 
     def __init__(self, session: onnxruntime.InferenceSession, card: Card, model: Model, fixed: bool) -> None:
-        """Use an opened session; `fixed` says that the model takes one face at a time."""
+        """Use an open session; `fixed` means that the model takes one face at a time."""
         self._session = session
         self._card = card
         self._batch = 1 if fixed else BATCH
@@ -42,18 +42,18 @@ class OnnxRecogniser:
         return self._card.size
 
     def embed(self, picture: Pixels, faces: Faces) -> FloatArray:
-        """Vectors (N, D) of length 1, all faces of the picture in one batch (of up to `BATCH`).
+        """Compute vectors (N, D) of length 1, with all faces in one batch (of up to `BATCH`).
 
         Raises:
-            ValueError: a vector that has no direction, or the model does not give one vector a face.
+            ValueError: a vector has no direction, or the model does not return one vector per face.
         """
         return self.embed_crops(square_crops(picture, faces.boxes, self._card.size, self._card.margin))
 
     def embed_crops(self, crops: Pixels) -> FloatArray:
-        """Vectors (N, D) of length 1 of faces that are cut out already: (N, size, size, 3) uint8 BGR.
+        """Compute vectors (N, D) of length 1 from face crops (N, size, size, 3) uint8 BGR.
 
         Raises:
-            ValueError: as `embed`.
+            ValueError: as for `embed`.
         """
         parts = [np.zeros((0, self.model.dimension), np.float32)]
         for start in range(0, len(crops), self._batch):
@@ -62,11 +62,11 @@ class OnnxRecogniser:
 
 
 def open_recogniser(path: str | os.PathLike[str], threads: int | None = None) -> OnnxRecogniser:
-    """Open the model at `path`, whose card lies beside it (`s3fd.identity.card`).
+    """Open the model at `path`, with its card beside it (`s3fd.identity.card`).
 
     Raises:
-        FileNotFoundError: the model or its card is not there.
-        ValueError: one that cannot be used, and why.
+        FileNotFoundError: the model or its card does not exist.
+        ValueError: one of them cannot be used; the message says why.
     """
     path = existing(path)
     card = read_card(path)
@@ -90,7 +90,7 @@ def open_recogniser(path: str | os.PathLike[str], threads: int | None = None) ->
 
 
 def _run(session: onnxruntime.InferenceSession, card: Card, crops: Pixels) -> FloatArray:
-    """What the model says of crops (N, size, size, 3) BGR: (N, D), of any length."""
+    """Run the model on crops (N, size, size, 3) BGR; return its vectors (N, D), not normalised."""
     channels = crops[..., ::-1] if card.colour == "rgb" else crops
     values = (channels.astype(np.float32) - np.array(card.mean, np.float32)) * np.float32(card.scale)
     planes = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
@@ -102,7 +102,7 @@ def _run(session: onnxruntime.InferenceSession, card: Card, crops: Pixels) -> Fl
 
 
 def _digest(path: Path, card: Card) -> str:
-    """SHA-256 of the model and of what its card says but its name: both decide what the vectors are."""
+    """SHA-256 of the model and its card without the name: everything that determines the vectors."""
     shown = {name: value for name, value in asdict(card).items() if name != "name"}
     text = sha256(path) + json.dumps(shown, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

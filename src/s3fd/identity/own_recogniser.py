@@ -1,4 +1,4 @@
-"""The network's own embedding, in the pass that found the faces."""
+"""The detector's own embedding, computed in the same pass as the faces."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from s3fd.inference.runtime import EmbeddingOutput, Runtime
 
 
 class OwnRecogniser:
-    """Reads the vectors that the detector has given its faces already: see `Recogniser`."""
+    """A `Recogniser` that reads the vectors that the detector has already computed for its faces."""
 
     def __init__(self, embedding: EmbeddingOutput, name: str) -> None:
-        """Stand for the `embedding` of the weights called `name`."""
+        """Use the `embedding` of the weights called `name`."""
         self.model = Model(name, embedding.digest, embedding.dimension)
 
     def embed(self, picture: Pixels, faces: Faces) -> FloatArray:
-        """Vectors (N, D) of length 1 of the `faces`; `picture` is not looked at again.
+        """Return the vectors (N, D) of length 1 of the `faces`; `picture` is not used.
 
         Raises:
-            ValueError: faces of a detector that was not asked for embeddings.
+            ValueError: the faces come from a detector that was opened without embeddings.
         """
         if faces.embeddings is None:
             raise ValueError("these faces have no embeddings: open the detector with embeddings=True")
@@ -31,7 +31,7 @@ class OwnRecogniser:
 
 
 def own_recogniser(runtime: Runtime, weights: str | os.PathLike[str]) -> OwnRecogniser:
-    """Stand for the embedding of a `runtime` opened from `weights`; raises ValueError if it has none."""
+    """Use the embedding of a `runtime` opened from `weights`. Raises ValueError if it has none."""
     if runtime.embedding is None:
         raise ValueError(
             f"{weights} has no embedding of its own: give a model with --recogniser, or weights of s3fd embed"

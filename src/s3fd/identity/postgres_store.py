@@ -1,4 +1,4 @@
-"""A gallery in a PostgreSQL database with the extension pgvector, for those who outgrow one machine."""
+"""Galleries in a PostgreSQL database with the pgvector extension, for when one machine is too small."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SELECT name, score FROM (
     ORDER BY score DESC, person LIMIT %s
 ) AS best JOIN s3fd_person ON s3fd_person.id = person ORDER BY score DESC, person
 """
-"""``<#>`` is the negative inner product: vectors of length 1 have their cosine in it."""
+"""``<#>`` is the negative inner product, which for vectors of length 1 is the negative cosine."""
 
 
 WAITING = {
@@ -57,19 +57,19 @@ WAITING = {
     "keepalives_count": 2,
     "tcp_user_timeout": 10_000,
 }
-"""libpq's parameters, in seconds but for the last, in milliseconds: a server that has vanished without a word
-is given up after so long, and not after the minutes or hours of TCP. The URL may say otherwise."""
+"""Timeouts for libpq, in seconds except for the last, which is in milliseconds. They detect an unreachable
+server sooner than TCP's own timeouts of minutes or hours. The URL can override them."""
 
 
 class PostgresStore(Closing):
     """A `s3fd.identity.store.Store` in the tables ``s3fd_…`` of a database; used in a ``with`` block.
 
-    There is one gallery in a schema; the URL may name another one in its ``search_path``. A search compares
-    the vector with every other, in the server: it is exact, as there is no index that would guess.
+    Each schema holds one gallery; the URL can select another schema by its ``search_path``. The server runs
+    the search and compares the vector with all others. No approximate index is used, so results are exact.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], model: Model) -> None:
-        """Use an opened connection; see `create_postgres` and `open_postgres`."""
+        """Use an open connection; see `create_postgres` and `open_postgres`."""
         self._connection = connection
         self.model = model
 
@@ -83,17 +83,17 @@ class PostgresStore(Closing):
             self._connection.execute("SELECT 1")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of length 1 of a person: once this returns they are on the server's disk.
+        """Add vectors (N, D) of length 1 to a person. When this returns, they are on the server's disk.
 
         Raises:
-            GalleryError: no name.
-            ValueError: vectors of another shape or length, or not a source for each.
+            GalleryError: the name is empty, or the person was removed at the same moment.
+            ValueError: the vectors have another shape or length, or there is not one source for each.
         """
         check_vectors(self.model, name, vectors, sources)
         name = composed(name)
         with _told(), self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.execute("INSERT INTO s3fd_person (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-            # The lock keeps a removal at the same time from taking the person away in between.
+            # The lock prevents a concurrent removal of the person in between.
             cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (name,))
             row = cursor.fetchone()
             if row is None:
@@ -112,7 +112,7 @@ class PostgresStore(Closing):
         The server's write-ahead log and its backups keep what was deleted until they are recycled.
 
         Raises:
-            GalleryError: nobody of that name.
+            GalleryError: nobody has this name.
         """
         with _told():
             with self._connection.transaction():
@@ -133,7 +133,7 @@ class PostgresStore(Closing):
             return dict(sorted(self._connection.execute(query).fetchall()))
 
     def vectors_of(self, name: str) -> FloatArray:
-        """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
+        """Return a person's vectors (N, D) in insertion order. Raises GalleryError for an unknown name."""
         with _told():
             rows = self._connection.execute(
                 "SELECT vector FROM s3fd_vector WHERE person = ANY(%s) ORDER BY id", (self._called(name),)
@@ -142,10 +142,10 @@ class PostgresStore(Closing):
         return np.array(vectors, np.float32).reshape(-1, self.model.dimension)
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
-        """Compare `vector` (D,), of length 1, with every vector of the gallery: the best `count` people.
+        """Compare `vector` (D,), of length 1, with all vectors and return the `count` most similar people.
 
         Raises:
-            ValueError: a vector of another dimension.
+            ValueError: the vector has another dimension.
         """
         check_query(self.model, vector)
         if count < 1:
@@ -156,7 +156,7 @@ class PostgresStore(Closing):
 
     @property
     def calibration(self) -> Calibration | None:
-        """The thresholds, if there are any."""
+        """The thresholds, or None if the gallery is not calibrated."""
         with _told():
             row = self._connection.execute(
                 "SELECT value FROM s3fd_about WHERE key = 'calibration'"
@@ -164,7 +164,7 @@ class PostgresStore(Closing):
         return Calibration(**json.loads(row[0])) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Keep these thresholds."""
+        """Store the thresholds."""
         with _told():
             self._connection.execute(
                 "INSERT INTO s3fd_about VALUES ('calibration', %s) "
@@ -173,9 +173,9 @@ class PostgresStore(Closing):
             )
 
     def _called(self, name: str) -> list[int]:
-        """The numbers of a person, one a spelling of the name; raises GalleryError if there is none."""
+        """Return a person's ids, one per stored spelling. Raises GalleryError if there are none."""
         people: list[int] = []
-        if "\0" not in name:  # which no text in PostgreSQL has
+        if "\0" not in name:  # PostgreSQL text cannot contain NUL
             rows = self._connection.execute(
                 "SELECT id FROM s3fd_person WHERE name = ANY(%s)", (spellings(name),)
             ).fetchall()
@@ -186,10 +186,10 @@ class PostgresStore(Closing):
 
 
 def create_postgres(url: str, model: Model) -> PostgresStore:
-    """Make an empty gallery for vectors of `model` in the database at `url`; all of it or nothing.
+    """Create an empty gallery for vectors of `model` in the database at `url`, in one transaction.
 
     Raises:
-        GalleryError: there is one already, or the URL is none.
+        GalleryError: the database already has a gallery, or the URL is invalid.
         GalleryUnavailable: the server does not answer, or has no pgvector.
     """
     with _told():
@@ -212,7 +212,7 @@ def open_postgres(url: str) -> PostgresStore:
     """Open the gallery in the database at `url`.
 
     Raises:
-        GalleryError: there is none, or the URL is none.
+        GalleryError: there is none, or one of another version, or the URL is invalid.
         GalleryUnavailable: the server does not answer.
     """
     with _told():
@@ -231,13 +231,13 @@ def open_postgres(url: str) -> PostgresStore:
 
 
 def has_postgres(url: str) -> bool:
-    """Whether there is a gallery in the database at `url`; raises as `open_postgres` does."""
+    """Whether there is a gallery in the database at `url`. Raises as `open_postgres` does."""
     with _told(), _connect(url) as connection:
         return _exists(connection)
 
 
 def shown(url: str) -> str:
-    """Which database a URL is of, without the password; raises GalleryError for what is no URL."""
+    """Describe the database of a URL, without the password. Raises GalleryError for an invalid URL."""
     parts = _parse(url)
     where = str(parts.get("host", ""))
     where += f":{parts['port']}" if "port" in parts else ""
@@ -245,17 +245,17 @@ def shown(url: str) -> str:
 
 
 def _connect(url: str) -> psycopg.Connection[Any]:
-    """Connect, each statement being a transaction; raises GalleryError for what is no URL."""
+    """Connect in autocommit mode. Raises GalleryError for an invalid URL."""
     parts: dict[str, Any] = {**WAITING, "fallback_application_name": "s3fd", **_parse(url)}
     return psycopg.connect(autocommit=True, **parts)
 
 
 def _parse(url: str) -> dict[str, Any]:
-    """libpq's parameters in a URL.
+    """Parse a URL into libpq's parameters.
 
     Raises:
-        GalleryError: not a URL, or a password of which a part was taken for host, port or database, which
-            messages would name. This message repeats nothing of it.
+        GalleryError: the URL is invalid, or part of an unescaped password was parsed as host, port or
+            database, which messages would reveal. The message repeats nothing of the URL.
     """
     with suppress(psycopg.Error):
         parts = conninfo_to_dict(url)
@@ -269,7 +269,7 @@ def _parse(url: str) -> dict[str, Any]:
 
 
 def _exists(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the tables are where new ones would go."""
+    """Whether the gallery's tables exist in the current schema."""
     row = connection.execute(
         "SELECT to_regclass(quote_ident(current_schema()) || '.s3fd_about') IS NOT NULL"
     ).fetchone()
@@ -277,16 +277,16 @@ def _exists(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _numbers(vector: Any) -> FloatArray:
-    """A vector as pgvector's adapter gives it, by its version an array or an object that holds one."""
+    """Convert a vector from pgvector, which returns an array or a wrapper, depending on its version."""
     numbers: FloatArray = vector if isinstance(vector, np.ndarray) else vector.to_numpy()
     return numbers
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Make one line of what the server or the client library says is wrong.
+    """Convert errors of the server or the client library to a `GalleryUnavailable` with a one-line message.
 
-    They never name the password. Of a row they may name the values, but not in the first line.
+    These errors never contain the password. They may contain the values of a row, but not in the first line.
     """
     try:
         yield

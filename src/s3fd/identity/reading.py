@@ -1,4 +1,4 @@
-"""Vectors of faces, read from an embedding's maps."""
+"""Face vectors, read from an embedding's feature maps."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from s3fd.identity.vectors import normalise
 def at_boxes(
     cells: FloatArray, boxes: FloatArray, layers: Sequence[int], width: int, height: int
 ) -> FloatArray:
-    """Vectors (N, D) of length 1 of the faces in `boxes` (N, 4), xyxy in pixels of the network's input.
+    """Read the vectors (N, D) of length 1 of faces at `boxes` (N, 4), xyxy in pixels of the network's input.
 
-    A face is read on the layer whose anchor is nearest to its size, in octaves, where its centre lies among
-    the cells: the mean of the four around it, by their distance.
+    Each face is read on the layer whose anchor size is nearest to its own, in octaves. Its vector is
+    interpolated bilinearly between the four cells around the centre of its box.
 
     Args:
-        cells: (C, D) vectors of any length on the `layers`, one after the other, row by row.
-        boxes: of the faces.
-        layers: detection layers, 0–5, that the embedding has.
-        width: of the network's input, in pixels.
-        height: of the network's input, in pixels.
+        cells: (C, D) vectors of any length: all cells of each of the `layers` in turn, row by row.
+        boxes: boxes of the faces.
+        layers: detection layers, 0–5, that the embedding covers.
+        width: width of the network's input, in pixels.
+        height: height of the network's input, in pixels.
 
     Raises:
-        ValueError: a vector without a direction; `cells` of another input or of other layers.
+        ValueError: a vector has no direction, or `cells` does not match the input size and the layers.
     """
     sizes = [map_sizes(height, width)[layer] for layer in layers]
     starts = np.cumsum([0, *(rows * columns for rows, columns in sizes)])

@@ -1,4 +1,4 @@
-"""What turns faces into vectors: one interface, whatever stands behind it."""
+"""The interface of recognisers, which turn faces into vectors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from s3fd.inference.pictures import Pixels
 
 @dataclass(frozen=True)
 class Model:
-    """What made a vector. Vectors of different models cannot be compared.
+    """The model that made a vector. Vectors of different models cannot be compared.
 
     Attributes:
-        name: for people to read.
-        digest: SHA-256, in hexadecimal, of all that decides what the vectors are.
-        dimension: of the vectors.
+        name: human-readable name.
+        digest: SHA-256, in hexadecimal, of everything that determines the vectors.
+        dimension: dimension of the vectors.
     """
 
     name: str
@@ -26,17 +26,17 @@ class Model:
 
 
 class Recogniser(Protocol):
-    """Gives every face of a picture a vector whose cosine with another says how alike the two are.
+    """Computes a vector for every face in a picture; the cosine of two vectors is their similarity.
 
-    A recogniser may crop the faces and show them to a network, or read a column of `Faces` that the detector
-    filled in the same pass: whoever calls it need not know.
+    A recogniser may run a network on crops of the faces, or read the vectors that the detector stored in
+    `Faces` in the same pass. Callers need not know which.
     """
 
     @property
     def model(self) -> Model:
-        """What makes the vectors."""
+        """The model that makes the vectors."""
         ...
 
     def embed(self, picture: Pixels, faces: Faces) -> FloatArray:
-        """Vectors (N, D) of length 1 of the `faces`, whose boxes are in pixels of `picture` (H, W, 3) BGR."""
+        """Return vectors (N, D) of length 1 of `faces`, with boxes in pixels of `picture` (H, W, 3) BGR."""
         ...

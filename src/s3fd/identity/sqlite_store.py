@@ -1,4 +1,4 @@
-"""A gallery in one SQLite file, searched exactly in memory."""
+"""Galleries in one SQLite file, with exact search in memory."""
 
 from __future__ import annotations
 
@@ -45,22 +45,23 @@ CREATE INDEX vector_person ON vector (person);
 """
 
 CALLED = "SELECT id FROM person WHERE name IN (?, ?, ?)"
-"""Who has one of the three spellings of a name."""
+"""Selects the people who have one of the three spellings of a name."""
 
 BUSY_SECONDS = 30.0
-"""How long a process waits for another that is writing."""
+"""How long a process waits while another is writing."""
 
 
 class SqliteStore(Closing):
     """A `s3fd.identity.store.Store` in a file; used in a ``with`` block, or closed by `close`.
 
-    The file is the truth. A search reads it into one matrix, again after any process has changed it. A thread
-    uses the one that it opened. Every method but `close` and `check` raises GalleryUnavailable where another
-    process has the file locked for longer than `BUSY_SECONDS`.
+    The file is the source of truth. A search caches its vectors in one matrix, which is read again after any
+    process has changed the file. A store may only be used in the thread that opened it. All methods except
+    `close` and `check` raise GalleryUnavailable if another process locks the file for longer than
+    `BUSY_SECONDS`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, model: Model) -> None:
-        """Use an opened connection to the file at `path`; see `create_store` and `open_store`."""
+        """Use an open connection to the file at `path`; see `create_store` and `open_store`."""
         self._path = path
         self._file = path.stat()
         self._connection = connection
@@ -75,11 +76,13 @@ class SqliteStore(Closing):
         self._connection.close()
 
     def check(self) -> None:
-        """Raise OSError if the file is no longer what is opened: it shows who was in it, and keeps nobody.
+        """Raise OSError if `path` is no longer the file that is open.
+
+        The open connection would then show outdated people, and what is added to it would be lost.
 
         Raises:
-            FileNotFoundError: it was deleted.
-            GalleryUnavailable: another has taken its place, such as an earlier one that was put back.
+            FileNotFoundError: the file was deleted.
+            GalleryUnavailable: another file has taken its place, such as a restored backup.
         """
         if not self._path.is_file():
             raise FileNotFoundError(f"{self._path}: no such gallery")
@@ -87,11 +90,11 @@ class SqliteStore(Closing):
             raise GalleryUnavailable(f"{self._path}: another file has taken its place")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of length 1 of a person: once this returns they are on the disk.
+        """Add vectors (N, D) of length 1 to a person. When this returns, they are on the disk.
 
         Raises:
-            GalleryError: no name.
-            ValueError: vectors of another shape or length, or not a source for each.
+            GalleryError: the name is empty.
+            ValueError: the vectors have another shape or length, or there is not one source for each.
         """
         check_vectors(self.model, name, vectors, sources)
         name = composed(name)
@@ -107,10 +110,10 @@ class SqliteStore(Closing):
             )
 
     def remove(self, name: str) -> int:
-        """Delete a person: what the file held of them is overwritten with zeros, and the file rewritten.
+        """Delete a person: overwrite their data in the file with zeros, and rewrite the file.
 
         Raises:
-            GalleryError: nobody of that name.
+            GalleryError: nobody has this name.
         """
         with _asked(self._path):
             with self._connection as transaction:
@@ -127,7 +130,7 @@ class SqliteStore(Closing):
             return dict(sorted(self._connection.execute(query)))
 
     def vectors_of(self, name: str) -> FloatArray:
-        """Vectors (N, D) of a person, in the order they were added; GalleryError: nobody of that name."""
+        """Return a person's vectors (N, D) in insertion order. Raises GalleryError for an unknown name."""
         with _asked(self._path):
             rows = self._connection.execute(
                 f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
@@ -135,10 +138,10 @@ class SqliteStore(Closing):
             return self._array(b"".join(row for (row,) in rows))
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
-        """Compare `vector` (D,), of length 1, with every vector of the gallery: the best `count` people.
+        """Compare `vector` (D,), of length 1, with all vectors and return the `count` most similar people.
 
         Raises:
-            ValueError: a vector of another dimension.
+            ValueError: the vector has another dimension.
         """
         check_query(self.model, vector)
         with _asked(self._path):
@@ -153,27 +156,27 @@ class SqliteStore(Closing):
 
     @property
     def calibration(self) -> Calibration | None:
-        """The thresholds, if there are any."""
+        """The thresholds, or None if the gallery is not calibrated."""
         with _asked(self._path):
             row = self._connection.execute("SELECT value FROM about WHERE key = 'calibration'").fetchone()
         return Calibration(**json.loads(row[0])) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Keep these thresholds."""
+        """Store the thresholds."""
         with _asked(self._path), self._connection as transaction:
             transaction.execute(
                 "INSERT OR REPLACE INTO about VALUES ('calibration', ?)", (json.dumps(asdict(calibration)),)
             )
 
     def _known(self, name: str) -> list[str]:
-        """The spellings of a name; raises GalleryError if nobody has one of them."""
+        """Return the spellings of a name. Raises GalleryError if nobody has any of them."""
         names = spellings(name)
         if self._connection.execute(CALLED, names).fetchone() is None:
             raise GalleryError(f"nobody in this gallery is called {name!r}")
         return names
 
     def _array(self, data: bytes | bytearray) -> FloatArray:
-        """Vectors (N, D) from the bytes of all of them."""
+        """Decode vectors (N, D) from their concatenated bytes."""
         return (
             np.frombuffer(data, LITTLE_ENDIAN)
             .reshape(-1, self.model.dimension)
@@ -181,8 +184,8 @@ class SqliteStore(Closing):
         )
 
     def _refresh(self) -> None:
-        """Read the file unless it is as it was; the rows of a person stand together."""
-        # The first number counts the changes by others, the second those by this connection.
+        """Read the vectors again if the file has changed, with the rows of each person next to each other."""
+        # The first number changes with writes by other connections, the second with those by this one.
         (others,) = self._connection.execute("PRAGMA data_version").fetchone()
         version = (others, self._connection.total_changes)
         if version == self._version:
@@ -205,16 +208,16 @@ class SqliteStore(Closing):
 
 
 def create_store(path: str | os.PathLike[str], model: Model) -> SqliteStore:
-    """Make an empty gallery for vectors of `model`, a file that only its owner may read.
+    """Create an empty gallery for vectors of `model`, in a file that only its owner can read.
 
-    It appears complete or not at all.
+    The file is created atomically.
 
     Raises:
-        FileExistsError: there is a file already.
+        FileExistsError: the file already exists.
         OSError: it cannot be written.
     """
     path = Path(path)
-    opened, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)  # its owner's alone
+    opened, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)  # readable by its owner only
     os.close(opened)
     temporary = Path(name)
     try:
@@ -224,7 +227,7 @@ def create_store(path: str | os.PathLike[str], model: Model) -> SqliteStore:
             about = {"format": FORMAT, "model": json.dumps(asdict(model))}
             with connection:
                 connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
-        os.link(temporary, path)  # unlike a rename, it never replaces another's file
+        os.link(temporary, path)  # unlike a rename, this never replaces an existing file
     finally:
         temporary.unlink()
     return open_store(path)
@@ -235,8 +238,8 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
 
     Raises:
         FileNotFoundError: there is no such file.
-        GalleryError: the file is no gallery.
-        GalleryUnavailable: another process has locked it for longer than `BUSY_SECONDS`.
+        GalleryError: the file is not a gallery, or one of another version.
+        GalleryUnavailable: another process has locked the file for longer than `BUSY_SECONDS`.
     """
     path = Path(path)
     if not path.is_file():
@@ -260,20 +263,20 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
 
 @contextmanager
 def _asked(path: Path) -> Iterator[None]:
-    """Around the use of the file at `path`: say so if another process has it locked."""
+    """Raise GalleryUnavailable if another process has locked the file at `path`."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # before Python 3.11 there is no number for it
+        if "locked" in str(error):  # error codes are only available from Python 3.11
             raise GalleryUnavailable(f"{path}: another process has locked it") from error
         raise
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Ask of a connection what a gallery needs.
+    """Configure a connection for a gallery.
 
-    A rollback journal, not a write-ahead log: the log would keep deleted vectors. EXTRA also syncs the
-    folder, so that not even a power cut brings back what was committed as deleted.
+    The rollback journal is used rather than a write-ahead log, which would keep deleted vectors. EXTRA also
+    syncs the folder, so that not even a power cut brings back deleted data after the commit.
     """
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute("PRAGMA synchronous = EXTRA")

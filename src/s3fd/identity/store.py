@@ -1,4 +1,4 @@
-"""Where a gallery keeps its people: the interface, and what every implementation answers."""
+"""The interface of gallery stores, with the types and checks that all implementations share."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from s3fd.identity.recogniser import Model
 
 
 class GalleryError(ValueError):
-    """A gallery that cannot be used, or a request that it refuses; the message is one line."""
+    """Raised for an unusable gallery or a refused request; the message is one line."""
 
 
 class GalleryUnavailable(OSError):
-    """A gallery that cannot be asked now, as its server is away or its file locked; the message is one line.
+    """Raised if a gallery's server is unavailable or its file is locked; the message is one line.
 
-    Nothing is wrong with what was asked, which may be asked again.
+    The request itself is valid and may be repeated.
     """
 
 
 @dataclass(frozen=True)
 class Match:
-    """A person of the gallery, and how alike: the best cosine with any of the person's vectors, -1 to 1."""
+    """A person in the gallery, with the highest cosine with any of their vectors as the score, -1 to 1."""
 
     name: str
     score: float
@@ -35,14 +35,15 @@ class Match:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Thresholds fitted to people who are not in the gallery.
+    """Thresholds calibrated on people who are not in the gallery.
 
     Attributes:
-        identify: least score at which somebody is identified.
-        verify: least score at which two pictures show the same person.
-        false_accepts: the rate that was asked for, 0–1.
-        faces: of strangers, that it was fitted to.
-        vectors: in the gallery then: with more of them strangers find somebody more often.
+        identify: lowest score at which a face is identified as somebody.
+        verify: lowest score at which two pictures show the same person.
+        false_accepts: requested false accept rate, 0–1.
+        faces: number of strangers' faces used for calibration.
+        vectors: number of vectors in the gallery at that time. The more a gallery has, the more often a
+            stranger is identified as somebody.
     """
 
     identify: float
@@ -53,11 +54,11 @@ class Calibration:
 
 
 class Store(Protocol):
-    """People with their vectors, bound to the model that made these."""
+    """Stores people with their vectors, and is bound to the model that made the vectors."""
 
     @property
     def model(self) -> Model:
-        """What made the vectors."""
+        """The model that made the vectors."""
         ...
 
     def __enter__(self) -> Store:
@@ -75,21 +76,21 @@ class Store(Protocol):
         ...
 
     def check(self) -> None:
-        """Raise OSError if the gallery is no longer there, or not now: it must be opened anew then."""
+        """Raise OSError if the gallery is gone or unavailable; it must then be opened again."""
         ...
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of a person, with where each comes from: all of them or none.
+        """Add vectors (N, D) to a person, with the source of each: all of them or none.
 
-        The name is kept `composed`.
+        The name is stored `composed`.
         """
         ...
 
     def remove(self, name: str) -> int:
-        """Delete a person for good, in all `spellings` of the name; return how many vectors there were.
+        """Delete a person permanently, in all `spellings` of the name; return the number of their vectors.
 
         Raises:
-            GalleryError: nobody of that name.
+            GalleryError: nobody has this name.
         """
         ...
 
@@ -98,45 +99,49 @@ class Store(Protocol):
         ...
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
-        """The `count` people most like `vector` (D,), best first; exact."""
+        """Return the `count` people most similar to `vector` (D,), best first. The search is exact."""
         ...
 
     def vectors_of(self, name: str) -> FloatArray:
-        """Vectors (N, D) of a person, in all `spellings` of the name. GalleryError: nobody of that name."""
+        """Return a person's vectors (N, D), in all `spellings` of the name.
+
+        Raises:
+            GalleryError: nobody has this name.
+        """
         ...
 
     @property
     def calibration(self) -> Calibration | None:
-        """The thresholds, if there are any."""
+        """The thresholds, or None if the gallery is not calibrated."""
         ...
 
     def calibrate(self, calibration: Calibration) -> None:
-        """Keep these thresholds."""
+        """Store the thresholds."""
         ...
 
 
 def composed(name: str) -> str:
-    """A name as galleries keep it: in Unicode's form NFC, in which an accent is a part of its letter.
+    """Return a name in Unicode's form NFC, as galleries store it: an accent is part of its letter.
 
-    macOS may spell the same name with the accent as a character of its own in the names of folders.
+    In the names of folders, macOS may spell the same name with the accent as a separate character.
     """
     return unicodedata.normalize("NFC", name)
 
 
 def spellings(name: str) -> list[str]:
-    """The three names that a person may have in a gallery: `composed`, decomposed, and as it is asked for.
+    """Return the three spellings that a name may have in a gallery: `composed`, decomposed, and as given.
 
-    Galleries of earlier versions have names as they were given.
+    Galleries made by earlier versions store names as they were given.
     """
     return [composed(name), unicodedata.normalize("NFD", name), name]
 
 
 def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-    """Refuse vectors (N, D) that cannot be added as those of a person.
+    """Check the vectors (N, D) to be added to a person.
 
     Raises:
-        GalleryError: no name.
-        ValueError: another shape or length, or not a source for each.
+        GalleryError: the name is empty.
+        ValueError: the vectors have another shape or length, or there is not one source for each.
     """
     if not name.strip():
         raise GalleryError("a person needs a name")
@@ -147,7 +152,7 @@ def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequenc
 
 
 def check_query(model: Model, vector: FloatArray) -> None:
-    """Raise ValueError for a vector that is not one (D,) of `model`'s dimension."""
+    """Raise ValueError unless `vector` has shape (D,), with the dimension of `model`."""
     if vector.shape != (model.dimension,):
         raise ValueError(f"expected a vector of {model.dimension} numbers, not {vector.shape}")
 

@@ -1,4 +1,4 @@
-"""Vectors of faces: of length 1, so that the cosine of two is their product."""
+"""Face vectors, of length 1, so that the cosine of two is their inner product."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def normalise(vectors: FloatArray) -> FloatArray:
     """Scale vectors (N, D) to length 1.
 
     Raises:
-        ValueError: a vector without a direction: zero, infinite or not a number.
+        ValueError: a vector has no direction, because it is zero, infinite or not a number.
     """
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)

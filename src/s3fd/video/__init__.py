@@ -1,1 +1,1 @@
-"""Faces followed through a video: frames in, tracks between the detections, frames out."""
+"""Face tracking in video: reading frames, linking detections into tracks, and writing frames."""

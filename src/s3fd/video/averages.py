@@ -1,4 +1,4 @@
-"""What a track's detections tell together of its face."""
+"""Attributes of a track, averaged over its detections."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from s3fd.inference.detector import answers
 
 
 class Averages:
-    """The mean probabilities of each track's attributes so far.
+    """Running means of the attribute probabilities of each track.
 
-    Each detection counts by its score and its area, as each face of a picture does for `s3fd classify`:
-    a face that is small or hardly one tells little. Nothing is decided before the mean is taken, so that
-    a detection that would be left open by itself counts too.
+    Each detection is weighted by its score times its area, as each face in a picture is for `s3fd classify`:
+    small and doubtful faces are less informative. The minimum probability applies to the mean only, so
+    detections that are below it themselves count too.
     """
 
     def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
-        """Begin with nothing known; `classes` are those of each attribute."""
+        """Start without detections; `classes` are the classes of each attribute."""
         self._classes = classes
         self._sums: dict[int, dict[str, NDArray[np.float64]]] = {}
 
     def add(self, tracks: Collection[int], faces: Faces) -> None:
-        """Add the detections of a frame, with probabilities (N, classes) of each attribute."""
+        """Add the detections in a frame, with the probabilities (N, classes) of each attribute."""
         weights = np.maximum(faces.scores * boxes.area(faces.boxes), np.finfo(np.float32).tiny)
         for i, track in enumerate(tracks):
             sums = self._sums.setdefault(int(track), {})
@@ -36,7 +36,7 @@ class Averages:
                 sums[name] = sums.get(name, np.zeros_like(weighted)) + weighted
 
     def told(self, tracks: Sequence[int], min_probability: float) -> dict[str, NDArray[Any]]:
-        """Columns as the detector gives them: each attribute's class or None, and how probable it is."""
+        """Return columns as the detector does: the class (or None) and the probability of each attribute."""
         columns: dict[str, NDArray[Any]] = {}
         for name, classes in self._classes.items():
             means = np.zeros((len(tracks), len(classes)), np.float32)
@@ -47,6 +47,6 @@ class Averages:
         return columns
 
     def forget(self, tracks: Collection[int]) -> None:
-        """Forget tracks that are over."""
+        """Forget tracks that have ended."""
         for track in tracks:
             self._sums.pop(track, None)

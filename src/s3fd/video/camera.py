@@ -1,4 +1,4 @@
-"""Cameras, through OpenCV, which opens them by number on every system."""
+"""Cameras, read with OpenCV, which opens them by number on every system."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from s3fd.inference.pictures import Pixels
 from s3fd.video.frames import Frame, VideoError, VideoFormat
 
 USUAL_RATE = Fraction(30)
-"""Frames a second of a camera that does not say."""
+"""Frame rate, in frames per second, of a camera that does not report one."""
 
 
 class Camera:
-    """A camera, open in a ``with`` block: its `format`, and its frames when iterated over.
+    """A camera, used in a ``with`` block. It has a `format`, and yields its frames when iterated over.
 
-    A thread reads on and keeps the latest frame alone: whoever is too slow for the camera misses frames, and
-    never sees old ones.
+    A thread reads continuously and keeps only the latest frame, so a slow consumer misses frames but never
+    gets outdated ones.
     """
 
     def __init__(self, index: int, capture: Any = None) -> None:
-        """Open a camera by its number, or take an opened `cv2.VideoCapture` for it.
+        """Open a camera by its number, or use an open `cv2.VideoCapture`.
 
         Raises:
-            VideoError: there is no such camera, or it gives no picture.
+            VideoError: there is no such camera, or it returns no picture.
         """
         self.name = f"camera:{index}"
         self._capture = cv2.VideoCapture(index) if capture is None else capture
@@ -47,7 +47,7 @@ class Camera:
         self._reader = threading.Thread(target=self._read, name=self.name, daemon=True)
 
     def __enter__(self) -> Camera:
-        """Begin to read."""
+        """Start reading."""
         self._start = time.monotonic()
         self._reader.start()
         return self
@@ -62,7 +62,7 @@ class Camera:
         self._capture.release()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the latest frame again and again, each once.
+        """Yield the latest frame, each only once, until the camera stops.
 
         Raises:
             VideoError: the camera stopped.
@@ -78,7 +78,7 @@ class Camera:
             number += 1
 
     def _read(self) -> None:
-        """Read until the camera stops or is closed."""
+        """Read frames until the camera stops or is closed."""
         more = True
         while more and self._open:
             more, pixels = self._capture.read()

@@ -1,4 +1,4 @@
-"""Faces followed through a video: detection every few frames, tracks, and what lies between."""
+"""Face tracking: detect every few frames, link detections into tracks, and interpolate between them."""
 
 from __future__ import annotations
 
@@ -27,41 +27,42 @@ from s3fd.video.timeline import Reach, Timeline
 from s3fd.video.tracker import Tracker
 
 DECODED_AHEAD = 4
-"""Frames that are decoded while others are looked at."""
+"""Number of frames decoded ahead of detection."""
 
 MOST_WAITING = 256 * 2**20
-"""Bytes of frames that wait at most for what comes after them: a third of a second of 4K at 30 frames/s."""
+"""Maximum size of the frames buffered for look-ahead, in bytes: a third of a second of 4K at 30 frames/s."""
 
 GOES_ON = 0.5
-"""Least score of a box that goes on with a track, in parts of the score that begins one. A face that turns
-away scores less before it is lost, and what lies where a face was is one (the idea of ByteTrack: Zhang and
-others, ECCV 2022)."""
+"""Minimum score of a box that continues a track, as a fraction of the score that starts one. A face that
+turns away scores less before it is lost, and a weak detection where a face was before is that face (the idea
+of ByteTrack: Zhang et al., ECCV 2022)."""
 
 DELAY = 0.5
-"""Seconds of the video that are seen ahead of the frame that is given out, unless told otherwise."""
+"""Default look-ahead: seconds of video that are processed ahead of the frame that is returned."""
 
 GAP = 1.0
-"""Seconds for which a face may be lost and found again as the same, unless told otherwise."""
+"""Default number of seconds for which a face may be lost and still keep its track."""
 
 HIDDEN_BEFORE = 0.5
-"""Seconds for which a face is hidden before it is first seen: it may have come out of blur, or turned."""
+"""Seconds for which a face is hidden before its first detection: it may have been blurred or turned away."""
 
 SURE = 0.4
-"""Score from which a face that was seen a single time is hidden before and after that too. Once and with
-less, it is mostly a fold or a shadow, and hiding that for a second and a half covers much of the picture."""
+"""Score above which a face that was detected only once is also hidden before and after that frame. With a
+lower score, a single detection is mostly a fold or a shadow, and hiding it for a second and a half would
+cover much of the picture."""
 
 
 @dataclass(frozen=True)
 class TrackedFrame:
-    """A frame with the faces that are followed through it.
+    """A frame with the tracked faces in it.
 
     Attributes:
         pixels: (H, W, 3) uint8 BGR, upright.
-        number: from 0.
-        time: in seconds from the first frame.
-        faces: best score first, with the columns ``track``, a number from 1 that stays with a face;
-            ``detected``, False where the box was filled in between detections; and each attribute with its
-            probability, of the whole track so far.
+        number: frame number, from 0.
+        time: time in seconds since the first frame.
+        faces: faces, best score first, with the columns ``track``, a number from 1 that stays with a face;
+            ``detected``, False where the box was filled in rather than detected; and each attribute with its
+            probability, averaged over the track so far.
     """
 
     pixels: Pixels
@@ -72,16 +73,18 @@ class TrackedFrame:
 
 @dataclass(frozen=True)
 class Following:
-    """How faces are followed.
+    """Settings for tracking faces.
 
     Attributes:
-        every: of so many frames one is looked at by the detector; boxes of the others lie between.
-        delay: seconds of the video that are seen ahead of the frame that is given out: faces lost for less
-            than that are filled in. With 0, a frame comes as soon as it, or one after it, is looked at.
-        gap: seconds for which a face may be lost and found again as the same.
-        hiding: whether faces are to be hidden: all that is seen counts, and what is seen twice or is `SURE`
-            also from `HIDDEN_BEFORE` to `gap` after, where boxes grow on each side by their own sides in a
-            second.
+        every: detection interval in frames; boxes in the frames between are interpolated.
+        delay: look-ahead: seconds of video that are processed ahead of the frame that is returned. Gaps of up
+            to this length in a track are filled in. With 0, a frame is returned as soon as detection has
+            run on it or on a later frame.
+        gap: seconds for which a face may be lost and still keep its track.
+        hiding: whether the faces are to be hidden. Every detection then counts. Faces that are detected twice
+            or score above `SURE` are also returned for `HIDDEN_BEFORE` seconds (but at most `delay`) before
+            the first detection and `gap` seconds after the last one. Where a face is not detected, its box
+            grows on each side by its own width or height for every second to the nearest detection.
     """
 
     every: int = 1
@@ -90,7 +93,7 @@ class Following:
     hiding: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a number that is out of range."""
+        """Raise ValueError for a value that is out of range."""
         if self.every < 1:
             raise ValueError(f"every is 1 or more frames, not {self.every}")
         for what, seconds in (("delay", self.delay), ("gap", self.gap)):
@@ -106,7 +109,7 @@ class Following:
 
 
 class Video(Protocol):
-    """A file or camera, open in a ``with`` block."""
+    """A video file or camera, used in a ``with`` block."""
 
     name: str
     format: VideoFormat
@@ -125,21 +128,22 @@ def track(
     gap: float = GAP,
     **options: Any,
 ) -> Generator[TrackedFrame, None, None]:
-    """Follow the faces of a video: ``for frame in s3fd.track("party.mp4"): …``.
+    """Track the faces in a video: ``for frame in s3fd.track("party.mp4"): …``.
 
     Args:
         source: a video file, or the number of a camera.
-        detector: by default `s3fd.load` makes one, of `options` such as ``attributes=("gender",)``.
-        every: see `Following`, as `delay` and `gap`.
-        delay: seconds that are seen ahead.
-        gap: seconds for which a face may be lost.
-        options: of `s3fd.load`.
+        detector: detector to use; by default, `s3fd.load` makes one with `options`.
+        every: detection interval in frames; see `Following`.
+        delay: look-ahead in seconds; see `Following`.
+        gap: seconds for which a face may be lost and still keep its track.
+        options: options for `s3fd.load`, such as ``attributes=("gender",)``.
 
     Raises:
-        ModuleNotFoundError: what ``pip install 's3fd[video]'`` brings is missing.
-        TypeError: both a detector and options of one.
+        ModuleNotFoundError: a package of ``pip install 's3fd[video]'`` is missing.
+        TypeError: both a detector and options for one are given.
         ValueError: `every`, `delay` or `gap` is out of range.
-        VideoError: the video cannot be read; if it is cut off or damaged, after its last frame.
+        VideoError: the video cannot be read. If it is truncated or damaged, this is raised after its last
+            frame.
     """
     if detector is not None and options:
         raise TypeError(f"a detector is given: {', '.join(options)} would do nothing")
@@ -150,7 +154,7 @@ def track(
 
 
 def _check_installed(name: str) -> None:
-    """Say how to install a package that is missing: the name of its distribution may be another."""
+    """Raise an error that says how to install a missing module, whose distribution may have another name."""
     try:
         import_module(name)
     except ModuleNotFoundError as error:
@@ -161,21 +165,21 @@ def _check_installed(name: str) -> None:
 def _track(
     source: str | os.PathLike[str] | int, detector: Detector, following: Following
 ) -> Generator[TrackedFrame, None, None]:
-    """Open the source and follow its faces."""
+    """Open the source and track its faces."""
     with open_video(source) as video:
         yield from follow(video, detector, following)
 
 
 def open_video(source: str | os.PathLike[str] | int) -> AbstractContextManager[Video]:
-    """Open a video file, or a camera by its number; raises VideoError if it cannot be read."""
+    """Open a video file, or a camera by its number. Raises VideoError if it cannot be read."""
     return Camera(source) if isinstance(source, int) else VideoFile(source)
 
 
 def follow(video: Video, detector: Detector, following: Following) -> Generator[TrackedFrame, None, None]:
-    """Follow the faces of an open video; every frame comes once and in order.
+    """Track the faces in an open video; yield every frame once and in order.
 
     Raises:
-        VideoError: once all frames are given out, if the video is cut off or damaged.
+        VideoError: the video is truncated or damaged; raised after all frames have been yielded.
     """
     follower = Follower(detector, video.format, following)
     with closing(_decoded(video)) as frames:
@@ -188,12 +192,12 @@ def follow(video: Video, detector: Detector, following: Following) -> Generator[
 
 
 def _decoded(video: Video) -> Generator[Frame | Exception, None, None]:
-    """The frames of a video; a file's are decoded ahead in a thread, while a camera's would grow old."""
+    """Yield the frames, decoded ahead in a thread for files only: a camera's frames would be outdated."""
     return _ended(video) if isinstance(video, Camera) else ahead(_ended(video), DECODED_AHEAD)
 
 
 def _ended(video: Iterable[Frame]) -> Generator[Frame | Exception, None, None]:
-    """The frames of a video, and what it raises as the last item, since earlier ones are still in use."""
+    """Yield the frames of a video, and its error as the last item, since earlier frames are still in use."""
     try:
         yield from video
     except ValueError as error:
@@ -201,10 +205,10 @@ def _ended(video: Iterable[Frame]) -> Generator[Frame | Exception, None, None]:
 
 
 class Follower:
-    """Follows faces through frames that it is given one by one, and gives them back some moments later."""
+    """Tracks faces through frames that are added one by one, and returns the frames after a delay."""
 
     def __init__(self, detector: Detector, video: VideoFormat, following: Following) -> None:
-        """Prepare for frames of a format."""
+        """Prepare for frames of the format `video`."""
         self._min_score, self._min_probability = detector.min_score, detector.min_probability
         least = detector.min_score if following.hiding else GOES_ON * detector.min_score
         self._detector = replace(detector, min_score=least)
@@ -222,7 +226,7 @@ class Follower:
         self._waiting: deque[Frame] = deque()
 
     def add(self, frame: Frame) -> Generator[TrackedFrame, None, None]:
-        """Take the next frame; yield those for which enough is known by now."""
+        """Add the next frame; yield the frames for which enough is known by now."""
         self._waiting.append(frame)
         if frame.number % self._following.every == 0:
             self._look(frame)
@@ -231,16 +235,16 @@ class Follower:
             yield self._give(self._waiting.popleft())
 
     def rest(self) -> Generator[TrackedFrame, None, None]:
-        """Yield the frames that are left, when no more will come."""
+        """Yield the remaining frames after the last one was added."""
         while self._waiting:
             yield self._give(self._waiting.popleft())
 
     def _due(self, frame: Frame) -> bool:
-        """Whether what comes after a frame has been seen for long enough."""
+        """Whether enough of the video after a frame has been processed."""
         return self._seen_until - frame.time >= self._following.delay
 
     def _look(self, frame: Frame) -> None:
-        """Detect the faces of a frame, and join them to tracks."""
+        """Detect the faces in a frame, and assign them to tracks."""
         picture = Picture(frame.pixels, width=frame.pixels.shape[1], height=frame.pixels.shape[0])
         faces = self._detector.find_probabilities(picture)
         tracks, self._confirmed = self._tracker.update(faces.boxes)
@@ -253,7 +257,7 @@ class Follower:
         self._seen_until = frame.time
 
     def _give(self, frame: Frame) -> TrackedFrame:
-        """A frame with its faces; what is no longer needed is forgotten."""
+        """Return a frame with its faces, and forget what is no longer needed."""
         moment = self._timeline.at(frame.time)
         counts = np.array([self._counts(key) for key in moment.tracks.tolist()], dtype=bool)
         if self._following.hiding:
@@ -270,10 +274,10 @@ class Follower:
         )
 
     def _counts(self, key: int) -> bool:
-        """Whether a track is one to report: seen twice in a row, and once with the score that begins one.
+        """Whether to report a track: it was seen twice in a row, and once with a score that starts a track.
 
-        In the very first update nothing can have been seen twice. One that is hidden need not be seen twice
-        if it is `SURE`.
+        In the first update, no track can have been seen twice, so one detection is enough. For hiding, two
+        detections, or one that scores above `SURE`, are enough.
         """
         if self._following.hiding:
             return self._times_seen[key] > 1 or self._best[key] > SURE
@@ -281,14 +285,14 @@ class Follower:
         return seen_twice and self._best[key] > self._min_score
 
     def _number(self, key: int) -> int:
-        """The number under which a track is known outside; a new one gets the next."""
+        """Return the public number of a track; a new track gets the next one."""
         if key not in self._numbers:
             self._given += 1
             self._numbers[key] = self._given
         return self._numbers[key]
 
     def _forget(self, time: float) -> None:
-        """Forget what no frame after `time` needs."""
+        """Forget everything that no frame after `time` needs."""
         self._timeline.forget(time, self._tracker.alive)
         for key in [key for key in self._best if key not in self._timeline]:
             del self._best[key], self._times_seen[key]

@@ -1,4 +1,4 @@
-"""What a video gives: frames with their times, and the format they are in."""
+"""Video frames with their times, and their format."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from s3fd.inference.pictures import Pixels
 MILLISECONDS = Fraction(1, 1000)
 
 CUT_OFF = 0.5
-"""Seconds of pictures by which a file may fall short of the length that it declares."""
+"""Seconds by which the pictures of a file may fall short of its declared length."""
 
 EXACT = 0x2 | 0x2000 | 0x40000
-"""Flags of FFmpeg's converter of colours: bilinear, colour at full width, exact rounding. Its own choice
-turns a grey of 90 into (86, 89, 87) on the way to a file and back, and further with every copy of a copy."""
+"""Flags for FFmpeg's colour converter: bilinear, full chroma resolution, accurate rounding. Its defaults turn
+a grey of 90 into (86, 89, 87) on the way to a file and back, and change it further with every copy of a
+copy."""
 
 
 class VideoError(UnusableError):
-    """A video that cannot be read or written; the message is one line.
+    """Raised for a video that cannot be read or written; the message is one line.
 
     Attributes:
         name: the file or camera.
@@ -34,8 +35,8 @@ class Frame:
 
     Attributes:
         pixels: (H, W, 3) uint8 BGR, upright.
-        number: from 0, in the order of display.
-        time: at which it is shown, in seconds from the first frame.
+        number: frame number, from 0, in display order.
+        time: display time in seconds since the first frame.
     """
 
     pixels: Pixels
@@ -48,13 +49,13 @@ class VideoFormat:
     """How the frames of a video are stored.
 
     Attributes:
-        width: of the upright frames in pixels.
-        height: of the upright frames in pixels.
-        rate: frames a second, on average where they come at uneven times.
-        time_base: the unit in seconds in which frames are timed.
+        width: width of the upright frames in pixels.
+        height: height of the upright frames in pixels.
+        rate: frames per second; the average if the frame rate varies.
+        time_base: unit of the frames' timestamps, in seconds.
         start: time of the first frame on the clock that it shares with the sound, in seconds.
-        matrix: how colours are coded, as FFmpeg counts `AVColorSpace`; 2 where the file does not say.
-        aspect: width of a pixel over its height.
+        matrix: colour space as a value of FFmpeg's `AVColorSpace`; 2 if the file does not specify it.
+        aspect: ratio of a pixel's width to its height.
     """
 
     width: int
@@ -67,15 +68,15 @@ class VideoFormat:
 
 
 def full_name(path: str | os.PathLike[str]) -> str:
-    """The name by which FFmpeg opens a file: a relative one, such as ``http:a.mp4``, may be a URL to it.
+    """Return the absolute path of a file, since FFmpeg may take a relative one for a URL (``http:a.mp4``).
 
-    What is no file stays as it is.
+    A name that is not an existing file is returned unchanged.
     """
     return os.path.abspath(path) if os.path.lexists(path) else os.fspath(path)  # noqa: PTH100 (leaves links alone)
 
 
 def cut_off(end: float, missing: float) -> str | None:
-    """Say that a video ends at `end` with so many seconds missing; None if these are none too many."""
+    """Describe a video that ends at `end`, `missing` seconds too early; None if within `CUT_OFF`."""
     if missing <= CUT_OFF:
         return None
     return f"cut off after {end:.1f} of {end + missing:.1f} seconds"

@@ -1,4 +1,4 @@
-"""The whole way from a video to its annotated or anonymised copy; encoding overlaps the network."""
+"""Make an annotated or anonymised copy of a video; encoding runs in parallel with the network."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from s3fd.video.summary import Summary, Track
 from s3fd.video.writing import VideoWriter, video_name
 
 ENCODED_BEHIND = 4
-"""Frames that wait to be drawn and encoded while the network goes on."""
+"""Maximum number of frames that wait to be drawn and encoded while the network continues."""
 
 MISSING = "videos need  pip install 's3fd[video]'"
 
 
 @dataclass(frozen=True)
 class VideoRecord(Record):
-    """What became of one video.
+    """The result for one video.
 
     Attributes:
-        tracks: the faces, and when they were hidden.
-        frames: how many were written.
+        tracks: tracks of the faces, with the times at which they were hidden.
+        frames: number of frames written.
         sound: whether the copy has sound.
     """
 
@@ -44,11 +44,11 @@ class VideoRecord(Record):
 
     @property
     def found(self) -> int:
-        """How many faces were followed."""
+        """Number of tracks."""
         return len(self.tracks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON-ready record: `faces` has one entry a track."""
+        """Return a JSON-ready dict; its `faces` has one entry per track."""
         record: dict[str, Any] = {"path": self.path, "out": self.out}
         record |= {"width": self.width, "height": self.height, "frames": self.frames, "sound": self.sound}
         record |= {"faces": [track.to_dict() for track in self.tracks]}
@@ -56,21 +56,22 @@ class VideoRecord(Record):
 
 
 Change = Callable[[TrackedFrame], Pixels]
-"""From a frame to the pixels that are written, which are a copy."""
+"""Function from a frame to the pixels to write; it must return a copy."""
 
 
 def drawn(frame: TrackedFrame) -> Pixels:
-    """A frame with its faces marked: see `s3fd.inference.draw.draw`."""
+    """Return a frame's pixels with its faces marked; see `s3fd.inference.draw.draw`."""
     return draw.draw(frame.pixels, frame.faces)
 
 
 def rewrite(
     video: Video, detector: Detector, following: Following, writer: VideoWriter, change: Change
 ) -> Generator[TrackedFrame, None, None]:
-    """Follow the faces of an open video, and write what `change` makes of each frame in a thread.
+    """Track the faces in an open video, and write each frame as changed by `change`, in a thread.
 
     Raises:
-        VideoError: the copy cannot be written; or, once it is complete, the video is cut off or damaged.
+        VideoError: the copy cannot be written; or the video is truncated or damaged, which is raised once the
+            copy is complete.
     """
     damage = None
     with writer, Behind(ENCODED_BEHIND) as behind, closing(follow(video, detector, following)) as frames:
@@ -94,9 +95,9 @@ def _write(frame: TrackedFrame, writer: VideoWriter, change: Change) -> None:
 def anonymize_video(
     source: Source, folder: Path, detector: Detector, style: Style, *, every: int, sound: bool
 ) -> Iterator[Record | None]:
-    """Write a copy of a video with its faces made unrecognisable; yield None a frame, and its record.
+    """Write a copy of a video with unrecognisable faces; yield None after each frame, and then a record.
 
-    The copy of a video that is cut off or damaged holds what could be decoded, and the record says so.
+    If the video is truncated or damaged, the copy holds what could be decoded, and the record has an error.
     """
     copy = folder / video_name(source.relative)
     if copy.exists() and Path(source.path).exists() and copy.samefile(source.path):
@@ -114,7 +115,7 @@ def anonymize_video(
 def _anonymize(
     path: str, copy: Path, detector: Detector, style: Style, every: int, sound: bool
 ) -> Iterator[Record | None]:
-    """Write the copy; raise VideoError where there is none."""
+    """Write the copy. Raises VideoError if it cannot be made."""
 
     def hidden(frame: TrackedFrame) -> Pixels:
         return hide(frame.pixels, frame.faces.boxes, style)

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 USUAL_RATE = Fraction(25)
-"""Frames a second of a file that does not say."""
+"""Frame rate, in frames per second, of a file that does not specify one."""
 
 MICROSECONDS = 1_000_000
-"""`AV_TIME_BASE`, in which FFmpeg gives the length of a file."""
+"""`AV_TIME_BASE`, the unit in which FFmpeg gives the length of a file."""
 
 
 class VideoFile:
-    """A video file, open in a ``with`` block: its `format`, and its frames when iterated over, once.
+    """A video file, used in a ``with`` block. It has a `format`, and yields its frames once.
 
-    Frames are turned upright as the file's display matrix says, and have the size of the first. Colours
-    become 8 bits; transparency is left out. Damaged stretches are skipped, and named by an error at the end.
+    Frames are rotated upright by the file's display matrix, and resized to the size of the first. Colours are
+    converted to 8 bits; transparency is dropped. Damaged parts are skipped, and reported by an error at the
+    end.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -37,7 +38,7 @@ class VideoFile:
 
         Raises:
             ModuleNotFoundError: PyAV is not installed.
-            VideoError: there is no such file, or it holds no video that can be decoded.
+            VideoError: there is no such file, or it contains no video that can be decoded.
         """
         import av
 
@@ -57,7 +58,7 @@ class VideoFile:
         self.format = _format(self._stream, first)
 
     def __enter__(self) -> VideoFile:
-        """Begin."""
+        """Return the video itself."""
         return self
 
     def __exit__(
@@ -67,10 +68,10 @@ class VideoFile:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames in the order of display.
+        """Yield the frames in display order.
 
         Raises:
-            VideoError: after the last frame: the file is cut off, or parts of it are damaged.
+            VideoError: the file is truncated, or parts of it are damaged; raised after the last frame.
         """
         size = self._first.width, self._first.height
         frame: VideoFrame | None = self._first
@@ -83,7 +84,7 @@ class VideoFile:
         self._check_end(latest + 1 / float(self.format.rate))
 
     def _decode(self) -> Iterator[VideoFrame]:
-        """Decode all that can be, and count the packets that cannot."""
+        """Decode all packets that can be decoded, and count those that cannot."""
         import av
 
         packets = self._container.demux(self._stream)
@@ -100,17 +101,17 @@ class VideoFile:
                     return
 
     def _time(self, frame: VideoFrame, number: int, latest: float) -> float:
-        """Seconds from the first frame to this one; where the file has no time for it, a frame later."""
+        """Return the seconds since the first frame; one frame after the last if the file has no timestamp."""
         step = 1 / float(self.format.rate)
         if frame.pts is None or frame.time_base is None:
             return latest + step if number else 0.0
         return max(float(frame.pts * frame.time_base) - self.format.start, latest)
 
     def _check_end(self, end: float) -> None:
-        """Raise VideoError if damaged packets were skipped, or the pictures end before the file says.
+        """Raise VideoError if damaged packets were skipped, or the pictures end before their declared end.
 
-        MP4, MOV and AVI say how many frames there are. Matroska and WebM say how long the longest of their
-        streams is, which tells where there is but one. Other kinds say nothing.
+        MP4, MOV and AVI declare the number of frames. Matroska and WebM declare the length of their longest
+        stream, which is conclusive only if it is the only one. Other formats declare neither.
         """
         if self._damaged:
             raise VideoError(self.name, f"{self._damaged} damaged parts were left out")
@@ -126,7 +127,7 @@ class VideoFile:
 
 
 def _pictures_of(container: InputContainer, name: str) -> VideoStream:
-    """The stream of pictures in a file; raises VideoError if there is none, as in a file of sound."""
+    """Return the video stream in a file. Raises VideoError if there is none, as in a sound file."""
     stream = container.streams.best("video")
     if stream is None or stream not in container.streams.video:
         container.close()
@@ -137,7 +138,7 @@ def _pictures_of(container: InputContainer, name: str) -> VideoStream:
 
 
 def _format(stream: VideoStream, first: VideoFrame) -> VideoFormat:
-    """The format of a stream, from its header and its first frame."""
+    """Return the format of a stream, from its header and its first frame."""
     turned = _quarter_turns(first) % 2 == 1
     aspect = stream.sample_aspect_ratio or Fraction(1)
     start = 0.0 if first.pts is None or first.time_base is None else float(first.pts * first.time_base)
@@ -153,18 +154,18 @@ def _format(stream: VideoStream, first: VideoFrame) -> VideoFormat:
 
 
 def _quarter_turns(frame: VideoFrame) -> int:
-    """Quarter turns against the clock that bring a frame upright, from its display matrix."""
+    """Return the anticlockwise quarter turns that rotate a frame upright, from its display matrix."""
     return round(frame.rotation / 90) % 4
 
 
 def _upright(frame: VideoFrame, width: int, height: int) -> Pixels:
-    """The pixels of a frame that has, or is brought to, so many before it is turned."""
+    """Return the pixels of a frame, resized to `width` × `height` and then rotated upright."""
     pixels = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=EXACT)
     return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)), dtype=np.uint8)
 
 
 def _reason(error: Exception) -> str:
-    """One line that says what FFmpeg's error means."""
+    """Describe an FFmpeg error in one line."""
     text = getattr(error, "strerror", None) or str(error)
     return {
         "Invalid data found when processing input": "not a video that can be decoded",

@@ -1,4 +1,4 @@
-"""A line a track: when a face was there, and what was told of it in the end."""
+"""Summaries of tracks: when each face was visible, and its final attributes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from s3fd.video.follow import TrackedFrame
 
 @dataclass(frozen=True)
 class Track:
-    """One face, from where it came to where it was last there.
+    """One face, from its first frame to its last.
 
     Attributes:
-        number: as in the frames.
-        first: number of the first frame with it.
-        last: number of the last frame with it.
-        start: time of the first frame in seconds.
-        end: time of the last frame in seconds.
-        frames: how many frames show it, with those between detections.
-        detections: how many times it was detected.
-        score: its best.
-        box: (left, top, right, bottom) in pixels where it scored best.
-        best: number of the frame where it scored best.
-        attributes: name and probability of each, of the whole track.
+        number: track number, as in the frames.
+        first: number of its first frame.
+        last: number of its last frame.
+        start: time of its first frame in seconds.
+        end: time of its last frame in seconds.
+        frames: number of frames with the face, including those where its box was filled in.
+        detections: number of detections.
+        score: best score.
+        box: (left, top, right, bottom) in pixels in the frame with the best score.
+        best: number of the frame with the best score.
+        attributes: name and probability of each attribute, averaged over the whole track.
     """
 
     number: int
@@ -40,7 +40,7 @@ class Track:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON-ready track."""
+        """Return a JSON-ready dict."""
         return {
             "track": self.number,
             "first": self.first,
@@ -57,15 +57,15 @@ class Track:
 
 
 class Summary:
-    """Puts the tracks of successive frames together; only those that may go on are remembered."""
+    """Collects tracks from successive frames; only tracks that may continue are kept in memory."""
 
     def __init__(self, gap: float) -> None:
-        """Begin; a track is over once it was not there for `gap` seconds."""
+        """Start without tracks; a track ends when it is missing for more than `gap` seconds."""
         self._gap = gap
         self._open: dict[int, Track] = {}
 
     def add(self, frame: TrackedFrame) -> list[Track]:
-        """Take the next frame; return the tracks that are over by now, in the order of their numbers."""
+        """Add the next frame; return the tracks that have ended by now, in the order of their numbers."""
         for face in frame.faces.to_dicts():
             number, box, detected = face.pop("track"), face.pop("box"), face.pop("detected")
             score = face.pop("score")
@@ -87,9 +87,9 @@ class Summary:
         return self._take([n for n, track in self._open.items() if frame.time - track.end > self._gap])
 
     def rest(self) -> list[Track]:
-        """Return the tracks that are left, when no more frames come."""
+        """Return the remaining tracks after the last frame."""
         return self._take(list(self._open))
 
     def _take(self, numbers: list[int]) -> list[Track]:
-        """Take these tracks out, sorted."""
+        """Remove and return these tracks, sorted by number."""
         return [self._open.pop(number) for number in sorted(numbers)]

@@ -1,4 +1,4 @@
-"""Where each face is at any moment: at the detections, between them, and a little before and after."""
+"""Positions of faces over time: at detections, between them, and shortly before and after them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Moment(NamedTuple):
 
     Attributes:
         tracks: (N,) the track of each face.
-        boxes: (N, 4) float32, xyxy in pixels; they may lie partly outside the frame.
-        scores: (N,) float32; between two detections, the mean of theirs by time.
-        detected: (N,) bool: whether the detector saw the face at this very moment.
+        boxes: (N, 4) float32, xyxy in pixels; they may extend beyond the frame.
+        scores: (N,) float32; linearly interpolated over time between two detections.
+        detected: (N,) bool, whether the face was detected at exactly this moment.
     """
 
     tracks: NDArray[np.intp]
@@ -31,15 +31,16 @@ class Moment(NamedTuple):
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a detection reaches in time, and how boxes grow where nothing was seen.
+    """How far detections extend in time, and how boxes grow where a face is not detected.
 
     Attributes:
-        between: longest gap between two detections of a face that is filled, in seconds. What lies between
-            two successive updates is filled in any case.
-        before: seconds for which a face is taken to have been there before it is first seen, at its place.
-        after: the same after it is last seen. Until the next update it is taken to be there in any case.
-        growth: parts of its sides by which a box grows on each side, for every second to the nearest
-            detection.
+        between: longest gap between two detections of a face that is filled, in seconds. The time between two
+            successive updates is always filled.
+        before: seconds before its first detection for which a face is assumed to be in the same place.
+        after: seconds after its last detection for which a face is assumed to be in the same place. Until the
+            next update, it is always assumed to be there.
+        growth: fraction of its width and height by which a box grows on each side, for every second to the
+            nearest detection.
     """
 
     between: float
@@ -50,7 +51,7 @@ class Reach:
 
 @dataclass
 class _Seen:
-    """The detections of one track, in the order of time."""
+    """The detections of one track, ordered by time."""
 
     times: list[float] = field(default_factory=list)
     boxes: list[FloatArray] = field(default_factory=list)
@@ -58,20 +59,20 @@ class _Seen:
 
 
 class Timeline:
-    """Remembers the detections of the last moments, by track, and answers where faces are."""
+    """Keeps recent detections by track, and returns the positions of faces at any time."""
 
     def __init__(self, reach: Reach) -> None:
-        """Begin with nothing seen."""
+        """Start without detections."""
         self._reach = reach
         self._updates: list[float] = []
         self._seen: dict[int, _Seen] = {}
 
     def __contains__(self, track: int) -> bool:
-        """Whether a track is still remembered."""
+        """Whether a track has not been forgotten."""
         return track in self._seen
 
     def add(self, time: float, tracks: Iterable[int], boxes: FloatArray, scores: FloatArray) -> None:
-        """Add the detections of an update, which comes after all others; there may be none."""
+        """Add the detections of an update, which may be empty. Updates must be added in the order of time."""
         self._updates.append(time)
         for track, box, score in zip(tracks, boxes, scores, strict=True):
             seen = self._seen.setdefault(int(track), _Seen())
@@ -80,7 +81,7 @@ class Timeline:
             seen.scores.append(float(score))
 
     def at(self, time: float) -> Moment:
-        """The faces at a time that is not over: see `forget`."""
+        """Return the faces at a time that has not been forgotten (see `forget`)."""
         found = [(track, *face) for track, seen in self._seen.items() if (face := self._face(seen, time))]
         return Moment(
             np.array([track for track, *_ in found], dtype=np.intp),
@@ -90,7 +91,7 @@ class Timeline:
         )
 
     def forget(self, time: float, alive: Collection[int]) -> None:
-        """Forget what no moment after `time` needs, and tracks that reach no further and are not `alive`."""
+        """Forget detections not needed after `time`, and ended tracks: out of reach and not `alive`."""
         del self._updates[: max(0, bisect_right(self._updates, time) - 1)]
         for track, seen in list(self._seen.items()):
             past = bisect_right(seen.times, time) - 1
@@ -101,7 +102,7 @@ class Timeline:
                 del self._seen[track]
 
     def _face(self, seen: _Seen, time: float) -> tuple[FloatArray, float, bool] | None:
-        """Box and score of a track at a time, and whether it was seen just then; None if it is not there."""
+        """Return a track's box, score and whether it was detected at a time; None if it is absent."""
         i = bisect_left(seen.times, time)
         if i < len(seen.times) and seen.times[i] == time:
             return seen.boxes[i], seen.scores[i], True
@@ -120,7 +121,10 @@ class Timeline:
     def _between(
         self, seen: _Seen, following: int, share: float, nearest: float
     ) -> tuple[FloatArray, float, bool]:
-        """Box and score a `share` of the way to a detection from the one before, `nearest` seconds off."""
+        """Interpolate box and score a `share` of the way from the detection before to `following`.
+
+        The nearest detection is `nearest` seconds away.
+        """
         box = seen.boxes[following - 1] + np.float32(share) * (
             seen.boxes[following] - seen.boxes[following - 1]
         )
@@ -128,11 +132,11 @@ class Timeline:
         return self._grown(box, nearest), score, False
 
     def _updates_in(self, start: float, end: float) -> int:
-        """How many updates came after `start`, up to and with `end`."""
+        """Count the updates after `start`, up to and including `end`."""
         return bisect_right(self._updates, end) - bisect_right(self._updates, start)
 
     def _grown(self, box: FloatArray, seconds: float) -> FloatArray:
-        """A box that has grown for some seconds."""
+        """Return a box that has grown for some seconds."""
         if not self._reach.growth:
             return box
         margin = self._reach.growth * seconds * (box[2:] - box[:2])

@@ -1,4 +1,4 @@
-"""Which detection belongs to which face: a Kalman filter and overlap, by the library norfair."""
+"""Tracking by a Kalman filter and box overlap, with the library norfair."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from norfair import TrackedObject
 
 SCALE = 640
-"""Pixels that the longer side of a video counts in the tracker. Norfair's filter expects noise of some
-pixels; like this it does the same at every resolution."""
+"""Length in pixels to which the longer side of a video is scaled in the tracker. Norfair's filter expects
+noise of a few pixels; with a fixed scale, it behaves the same at every resolution."""
 
 LEAST_OVERLAP = 0.2
-"""Intersection over union from which a box may be of the face that was expected there. Those that overlap
-most are joined first, so that a low bound matters only where nothing better is left."""
+"""Minimum IoU between a box and the predicted box of a track for the two to match. Pairs that overlap most
+are matched first, so the low bound matters only if there is no better match."""
 
 CONFIRMED_AFTER = 1
-"""Detections after the first that make a track: what is seen once and never again is mostly no face."""
+"""Detections after the first that confirm a track: a single detection is mostly a false positive."""
 
 
 class Tracker:
-    """Joins the detections of successive frames to tracks, each known by a number from 1."""
+    """Links the detections in successive frames into tracks, which are numbered from 1."""
 
     def __init__(self, longest_side: int, patience: int) -> None:
-        """Prepare for frames with a longest side of so many pixels.
+        """Prepare for frames whose longer side is `longest_side` pixels.
 
-        A track ends when it was not seen in more than `patience` updates in a row, at least 2.
+        A track ends when it was not seen in more than `patience` (at least 2) updates in a row.
         """
         from norfair import Tracker as Norfair
         from norfair import VectorizedDistance
@@ -44,20 +44,20 @@ class Tracker:
             initialization_delay=CONFIRMED_AFTER,
             past_detections_length=0,
         )
-        # norfair's own overlap warns of every box that the filter, while it predicts, turns inside out.
+        # norfair's own IoU warns about every box that the filter's prediction has turned inside out.
         self._tracker.distance_function = VectorizedDistance(_distance)
         self._update = 0
 
     @property
     def alive(self) -> set[int]:
-        """The tracks that may still be seen again."""
+        """The tracks that may still continue."""
         return {_number(track) for track in self._tracker.tracked_objects if track.hit_counter_is_positive}
 
     def update(self, found: FloatArray) -> tuple[NDArray[np.intp], set[int]]:
-        """Take the boxes (N, 4) of the next frame, in pixels of the video.
+        """Add the boxes (N, 4) in the next frame, in pixels of the video.
 
         Returns:
-            The track of each box, (N,), and the tracks that were seen twice in a row at least.
+            The track of each box, (N,), and the tracks that were seen at least twice in a row.
         """
         from norfair import Detection
 
@@ -80,10 +80,10 @@ class Tracker:
 
 
 def _number(track: TrackedObject) -> int:
-    """The number that norfair gives a track when it is first seen."""
+    """Return the number that norfair assigns to a track when it is first seen."""
     return int(track.initializing_id or 0)
 
 
 def _distance(candidates: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One minus the overlap of each pair of boxes, (N, M)."""
+    """Return one minus the IoU of each pair of boxes, (N, M)."""
     return 1.0 - boxes.iou(candidates, expected)  # type: ignore[arg-type, return-value]

@@ -1,4 +1,4 @@
-"""Video files, encoded by FFmpeg through PyAV, with the sound of another file."""
+"""Video files, encoded by FFmpeg through PyAV, with sound copied from another file."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 CONTAINERS = {".m4v": "mp4", ".mkv": "matroska", ".mov": "mov", ".mp4": "mp4"}
-"""Kinds of file that are written, as FFmpeg calls them, by suffix: those that hold H.264."""
+"""FFmpeg's names of the containers that can be written, by suffix: those that can hold H.264."""
 
 ENCODERS = (
     ("libx264", {"preset": "veryfast", "crf": "20"}),
     ("mpeg4", {"qscale": "3"}),
 )
-"""Encoders and their options, best first; the second is for an FFmpeg that was built without x264."""
+"""Encoders and their options, best first; the second is for an FFmpeg built without x264."""
 
 UNKNOWN_MATRIX = 2
-"""`AVCOL_SPC_UNSPECIFIED`: how colours are coded is left for the player to guess."""
+"""`AVCOL_SPC_UNSPECIFIED`: the player has to guess the colour space."""
 
 MATRICES = frozenset({1, 4, 5, 6, 7, 9})
-"""Codings of colour, as FFmpeg counts `AVColorSpace`, that its converter knows."""
+"""Colour spaces that FFmpeg's converter supports, as values of `AVColorSpace`."""
 
 
 def video_name(relative: Path) -> Path:
-    """Name of a written copy of a video: the same, with ``.mp4`` after it if its kind is not written.
+    """Return the name for a copy of a video, with ``.mp4`` appended if its format cannot be written.
 
-    Lest ``a.avi`` and ``a.avi.mp4`` share a name, the second has another ``.mp4`` after it too.
+    The name ``a.avi.mp4`` gets another ``.mp4``, so that it does not collide with the copy of ``a.avi``.
     """
     appended = relative.suffix.lower() == ".mp4" and Path(relative.stem).suffix.lower() in VIDEO_SUFFIXES
     if relative.suffix.lower() in CONTAINERS and not appended:
@@ -52,13 +52,14 @@ def video_name(relative: Path) -> Path:
 class VideoWriter:
     """Writes frames as H.264 to a file that appears once it is complete; used in a ``with`` block.
 
-    The file holds pictures and, where `sound` names a file, that file's sound as it is, unless its coding
-    does not fit into this kind of file (`has_sound` tells). Nothing else is taken over: no metadata,
-    subtitles, cover pictures or tracks of data. A side with an odd number of pixels gains one, since common
-    H.264 has even sides.
+    The file holds pictures and, if `sound` names a file, an unchanged copy of that file's sound, unless the
+    container does not support its codec (see `has_sound`). Nothing else is copied: no metadata, subtitles,
+    cover pictures or data tracks. A side with an odd number of pixels gains one, since common H.264 has even
+    sides.
 
-    It is written under a temporary name beside `path`. After an error nothing is left. If the user ends the
-    run, or whoever iterates over the frames ends early, what was written so far stays if `keep`.
+    The file is written under a temporary name beside `path`. After an error, nothing is left. If the user
+    interrupts the run, or the frames are not iterated to the end, what was written so far is kept if `keep`
+    is set.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class VideoWriter:
         sound: str | os.PathLike[str] | None = None,
         keep: bool = False,
     ) -> None:
-        """Prepare to write frames of a format to `path`, in a folder that exists.
+        """Prepare to write frames of the format `video` to `path`, in an existing folder.
 
         Raises:
             ModuleNotFoundError: PyAV is not installed.
@@ -84,7 +85,7 @@ class VideoWriter:
         self._video, self._keep = video, keep
         options = {} if suffix == ".mkv" else {"movflags": "+faststart"}
         with _told(self._path):
-            whole = str(self._temporary.absolute())  # a relative name may be a URL to FFmpeg
+            whole = str(self._temporary.absolute())  # FFmpeg may take a relative name for a URL
             self._container = av.open(whole, "w", format=CONTAINERS[suffix], options=options)
             self._stream = _add_pictures(self._container, video)
             self._sound = _Sound(sound, self._container) if sound is not None else None
@@ -96,10 +97,10 @@ class VideoWriter:
         return self._sound is not None and bool(self._sound.streams)
 
     def write(self, pixels: Pixels, time: float) -> None:
-        """Write a frame (H, W, 3) BGR, shown `time` seconds after the first.
+        """Write a frame (H, W, 3) BGR, to be shown `time` seconds after the first.
 
         Raises:
-            VideoError: the frame cannot be encoded, or the file not written.
+            VideoError: the frame cannot be encoded, or the file cannot be written.
         """
         import av
 
@@ -115,13 +116,13 @@ class VideoWriter:
                 self._sound.copy(until=clock)
 
     def __enter__(self) -> VideoWriter:
-        """Begin."""
+        """Return the writer itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the file its name, or remove it."""
+        """Finish the file and give it its name, or remove it."""
         complete = kind is None or (self._keep and not issubclass(kind, Exception))
         try:
             with _told(self._path):
@@ -139,10 +140,10 @@ class VideoWriter:
 
 
 class _Sound:
-    """The sound of a file, copied packet by packet; damaged sound ends early."""
+    """The sound of a file, copied packet by packet up to the first damage."""
 
     def __init__(self, path: str | os.PathLike[str], container: OutputContainer) -> None:
-        """Add the streams of sound that a container can hold to it."""
+        """Add the audio streams that a container supports to it."""
         import av
 
         self._file, self._container = av.open(full_name(path)), container
@@ -155,18 +156,18 @@ class _Sound:
         self._next = next(self._packets, None)
 
     def copy(self, until: float = math.inf) -> None:
-        """Copy what is heard up to a time in seconds on the clock that sound and pictures share."""
+        """Copy the sound up to a time in seconds, on the clock that sound and pictures share."""
         while (packet := self._next) is not None and _seconds(packet) <= until:
             packet.stream = self.streams[packet.stream.index]
             self._container.mux(packet)
             self._next = next(self._packets, None)
 
     def close(self) -> None:
-        """Close the file of the sound."""
+        """Close the sound file."""
         self._file.close()
 
     def _demux(self) -> Iterator[Packet[Any]]:
-        """Packets of sound, in the order of the file."""
+        """Yield the audio packets in file order."""
         import av
 
         if self.streams:
@@ -177,12 +178,12 @@ class _Sound:
 
 
 def _seconds(packet: Packet[Any]) -> float:
-    """When a packet is decoded."""
+    """Return the decoding time of a packet in seconds."""
     return float((packet.dts or 0) * (packet.time_base or 0))
 
 
 def _add_pictures(container: OutputContainer, video: VideoFormat) -> VideoStream:
-    """Add a stream of pictures to a file, with the best encoder there is."""
+    """Add a video stream to a file, with the best available encoder."""
     import av
 
     name, options = next((encoder for encoder in ENCODERS if encoder[0] in av.codecs_available), ENCODERS[-1])
@@ -196,12 +197,12 @@ def _add_pictures(container: OutputContainer, video: VideoFormat) -> VideoStream
 
 
 def _matrix(video: VideoFormat) -> int | None:
-    """How colours are coded, if FFmpeg's converter knows it."""
+    """Return the colour space of a video, or None if FFmpeg's converter does not support it."""
     return video.matrix if video.matrix in MATRICES else None
 
 
 def _even(pixels: Pixels) -> Pixels:
-    """Pixels with even sides: the last column or row is repeated where one is missing."""
+    """Make the sides even, by repeating the last column or row where needed."""
     height, width = pixels.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return pixels
@@ -210,7 +211,7 @@ def _even(pixels: Pixels) -> Pixels:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Turn FFmpeg's errors into a `VideoError` that names the file."""
+    """Convert FFmpeg's errors to a `VideoError` that names the file."""
     import av
 
     try:
