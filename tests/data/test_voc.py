@@ -73,3 +73,9 @@ def test_a_set_of_other_objects_is_told_of(root: Path) -> None:
     assert [str(p) for p in voc.read(root, root).problems] == [
         f"{root}:0: no usable object called face: 1 pictures without a face"
     ]
+
+
+@pytest.mark.parametrize("label", ["Face", " FACE "])
+def test_the_case_of_the_label_does_not_matter(root: Path, label: str) -> None:
+    found, expected = voc.read(root, root, label), voc.read(root, root)
+    np.testing.assert_array_equal(found.samples[0].boxes, expected.samples[0].boxes)

@@ -42,13 +42,17 @@ def _refuse_entity(*_: object) -> None:
     raise ValueError("XML entity declarations are not accepted")
 
 
+def _same(name: str, label: str) -> bool:
+    """Whether an object's name is `label`, whatever their case."""
+    return name.strip().casefold() == label.strip().casefold()
+
+
 def read(annotations: Location, images: Location, label: str = "face") -> Dataset:
     """Read every XML file below `annotations`; its ``filename`` is the path of the picture below `images`.
 
-    Only objects called `label` count. `label` must be in lower case; the case of names in the files does not
-    matter. Objects marked ``difficult`` are ignored in training. A data set without any objects called
-    `label` is reported as a problem. VOC counts pixels from 1 and includes the last one, so a box
-    (1, 1, 10, 10) covers the first ten pixels.
+    Only objects called `label` count, in upper or lower case. Objects marked ``difficult`` are ignored in
+    training. A data set without any objects called `label` is reported as a problem. VOC counts pixels from 1
+    and includes the last one, so a box (1, 1, 10, 10) covers the first ten pixels.
 
     Raises:
         ValueError: an XML file is not well-formed, or an object has no box of four numbers.
@@ -64,7 +68,7 @@ def read(annotations: Location, images: Location, label: str = "face") -> Datase
         except OSError as error:
             found.problems.append(Problem(file, 1, str(error)))
             continue
-        named = (item for item in root.iter("object") if item.findtext("name", "").strip().lower() == label)
+        named = (item for item in root.iter("object") if _same(item.findtext("name", ""), label))
         sample, problems = make_sample(path, size, [_box(file, item) for item in named], file)
         found.samples.append(sample)
         found.problems.extend(problems)
