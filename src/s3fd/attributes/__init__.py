@@ -1,1 +1,1 @@
-"""What a detected face is like: gender, mask and other attributes. Training needs PyTorch."""
+"""Attributes of detected faces, such as gender or a mask. Training needs PyTorch."""

@@ -1,4 +1,4 @@
-"""The stream of composed training pictures: labelled faces of many sizes (`s3fd.training.composition`)."""
+"""A stream of training pictures composed of labelled faces of many sizes (`s3fd.training.composition`)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from s3fd.training.targets import label_anchors
 
 
 class ComposedStream:
-    """Pictures composed of the faces of `items`; number n is a function of the seed and n alone."""
+    """Pictures composed of the faces of `items`; picture n depends only on the seed and n."""
 
     def __init__(self, items: Sequence[LabelledPicture], column: str, policy: Composition, seed: int) -> None:
-        """Compose `items`; raises ValueError as `s3fd.training.composer.Composer` does."""
+        """Compose `items`; raise ValueError in the same cases as `s3fd.training.composer.Composer`."""
         self.column = column
         self.seed = seed
         self._compose = Composer(items, [column], policy)
@@ -36,7 +36,7 @@ class ComposedStream:
             yield Batch(stacked, targets, [name for _, _, names in made for name in names], left_out)
 
     def _example(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[str]]:
-        """Picture number `n` (S, S, 3), the targets (A,) of its anchors, and the files it is made of."""
+        """Return picture `n` (S, S, 3), the targets (A,) of its anchors, and the files it is composed of."""
         made, names = self._compose(None, np.random.default_rng((self.seed, n)))
         targets = label_anchors(made.boxes, made.ignored, made.labels[self.column], self._anchors)
         return made.picture, targets, names

@@ -1,4 +1,4 @@
-"""What a fine-tuning run is: one YAML file, or one of the presets that come with the package."""
+"""Configuration of a fine-tuning run: a YAML file, or one of the presets included in the package."""
 
 from __future__ import annotations
 
@@ -18,81 +18,90 @@ from s3fd.training.config import (
 )
 
 PRESETS = Path(__file__).with_name("presets")
-"""Where the configurations that come with the package lie: ``recipe`` is the published exercise."""
+"""Folder of the presets included in the package; ``recipe`` is the published exercise."""
 
 
 class InitialHeadConfig(HeadConfig):
-    """The head that is added to the detector."""
+    """The head to add to the detector."""
 
     initial: Literal["copy", "random", "kept"] = Field(
         "copy",
-        description="copy: every class starts as the layer's face classifier, and a branch with the features "
-        "of a branch of the same layers and depth, if the weights have one; kept: from the head of that name",
+        description="copy: the classes of a head of kind `layers` start as copies of the layer's face "
+        "classifier, and a branch starts from the features of another branch with the same layers and depth, "
+        "if the weights have one; random: the head starts untrained; kept: training continues from the "
+        "existing head of that name",
     )
 
 
 class JointConfig(StrictConfig):
-    """The detector's coarser stages learn with a branch, see `s3fd.training.distillation`."""
+    """Joint training of a branch and the detector's coarser stages, see `s3fd.training.distillation`."""
 
-    weight: float = Field(2.0, gt=0, description="of the loss that holds the detector to what it said")
-    rate: float = Field(0.5, gt=0, le=1, description="of the stages, as a share of the branch's")
-    others: int = Field(4, ge=0, description="pictures without labels a step, on which it is held as well")
+    weight: float = Field(2.0, gt=0, description="weight of the loss that holds the detector to its teacher")
+    rate: float = Field(0.5, gt=0, le=1, description="learning rate of the stages, relative to the branch's")
+    others: int = Field(
+        4, ge=0, description="unlabelled pictures per step, on which the detector is held to its teacher too"
+    )
     first_stage: int = Field(
         2,
         ge=1,
         le=2,
-        description="first of the stages that learn: 2 is that at stride 16, 1 that at stride 8",
+        description="first stage that learns: 1 is the stage at stride 8, 2 the one at stride 16",
     )
 
 
 class FinetuneConfig(StrictConfig):
-    """A whole fine-tuning run; the defaults are the published exercise's."""
+    """A complete fine-tuning run; the defaults are those of the published exercise."""
 
     head: InitialHeadConfig = InitialHeadConfig()
     loss: Literal["cross_entropy", "binary"] = "cross_entropy"
     min_face_score: float = Field(
-        0.05, ge=0, le=1, description="cells with a lower face score are not trained"
+        0.05, ge=0, le=1, description="cells with a lower face score do not count in the loss"
     )
-    balanced: bool = Field(False, description="every picture counts as much, however many cells it has")
+    balanced: bool = Field(False, description="every picture counts equally, however many cells it has")
     compose: bool = Field(
         False,
-        description="training pictures are composed of labelled faces at all sizes; the detector finds those "
-        "of pictures that are labelled as a whole",
+        description="training pictures are composed of labelled faces at all sizes; in pictures that are "
+        "labelled as a whole, the detector locates the face",
     )
     single: bool = Field(
         False,
-        description="training pictures show one labelled face each, as often a large one as a small one, "
-        "which composed pictures do not; `size` and `face_sizes` are then those of s3fd.attributes.single",
+        description="training pictures show one labelled face each, large faces as often as small ones, "
+        "unlike composed pictures; s3fd.attributes.single then sets the sizes, not `size` and `face_sizes`",
     )
     size: int = Field(320, ge=128, multiple_of=32, description="side of the training pictures in pixels")
     batch: int = Field(8, ge=1)
     epochs: float = Field(20, gt=0)
-    least_steps: int = Field(1, ge=1, description="for tables so small that the epochs have fewer")
+    least_steps: int = Field(1, ge=1, description="minimum, for tables so small that the epochs have fewer")
     flip: bool = Field(
-        True, description="every second face is mirrored: not for labels that tell left and right"
+        True, description="mirror half of the faces; turn off if the label depends on left and right"
     )
     distort: bool = True
-    held_out: float = Field(0.1, ge=0, lt=1, description="share of the pictures that is kept for testing")
-    joint: JointConfig | None = Field(None, description="else the detector is frozen; only with a branch")
-    face_sizes: FaceSizes = Field((16, 400), description="pixels, in composed pictures")
+    held_out: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the pictures, or of the groups if there is a --group, held out for testing",
+    )
+    joint: JointConfig | None = Field(None, description="only with a branch; if null, the detector is frozen")
+    face_sizes: FaceSizes = Field((16, 400), description="range in pixels, in composed pictures")
     tilt: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="probability that a face is turned by up to 20°, in composed pictures or single",
+        description="probability that a face is rotated by up to 20°, in composed or single pictures",
     )
     hide: float = Field(
-        0.0, ge=0, le=1, description="probability that a part of a face is hidden, in composed pictures"
+        0.0, ge=0, le=1, description="probability that a part of a face is covered, in composed pictures"
     )
     frozen_statistics: bool = Field(
         False,
-        description="batches are normalised by the statistics that the kept head came with, as in use, not "
-        "by each batch's own; the detector's never change",
+        description="normalise batches by the kept head's own statistics, as at inference, instead of each "
+        "batch's; the detector's statistics never change",
     )
-    ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0 is the last")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0: no average")
     seed: Seed = 0
     precision: Literal["bf16", "fp32"] = "fp32"
-    checkpoint_every: int = Field(500, ge=1, description="steps")
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
 
     @model_validator(mode="after")
@@ -113,14 +122,14 @@ class FinetuneConfig(StrictConfig):
 
 
 def presets() -> list[str]:
-    """Names of the configurations that come with the package."""
+    """Return the names of the presets included in the package."""
     return preset_names(PRESETS)
 
 
 def load_config(name: str) -> FinetuneConfig:
-    """Read a preset by its name, or a YAML file.
+    """Read a preset by name, or a YAML file.
 
     Raises:
-        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+        ConfigError: `name` is neither a preset nor a file, the file is not YAML, or a field is not valid.
     """
     return read_preset(name, PRESETS, FinetuneConfig)

@@ -1,4 +1,4 @@
-"""Fine-tuning: an attribute head on a detector that stays what it is. Read it from `finetune` down."""
+"""Fine-tune an attribute head on a frozen detector, or jointly with it. Start reading at `finetune`."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ from s3fd.training.trainer import TrainingError, freeze_statistics
 
 @dataclass(frozen=True)
 class Step:
-    """What one step saw.
+    """Metrics of one training step.
 
     Attributes:
-        number: of the step, from 1.
-        loss: mean over the cells that counted, or over their pictures where these count as much each; NaN
-            if there was none.
-        cells: how many anchors counted.
-        accuracy: share of them whose most probable class is right; NaN if there was none.
-        without_face: pictures in which the detector saw no face, which taught nothing.
-        held: loss that holds the detector to what it said, a picture; 0 where it cannot change.
-        gradient_norm: before it was clipped; NaN if nothing was learnt.
-        learning_rate: of the head.
-        left_out: of pictures that cannot be used, which and why.
+        number: the step's number, from 1.
+        loss: mean over the cells that counted, or over their pictures if the configuration is ``balanced``;
+            NaN if no cell counted.
+        cells: number of anchors that counted.
+        accuracy: share of them whose most probable class is right; NaN if no cell counted.
+        without_face: number of pictures without a cell that counted, such as those in which the detector
+            found no face; they taught nothing.
+        held: loss per picture that holds the detector to its teacher; 0 if the detector is frozen.
+        gradient_norm: norm before clipping; NaN if nothing was learnt.
+        learning_rate: learning rate of the head.
+        left_out: which pictures could not be used, and why.
     """
 
     number: int
@@ -60,7 +61,7 @@ class Step:
     left_out: Sequence[str] = ()
 
     def figures(self, name: str) -> dict[str, float]:
-        """What is recorded of it for the attribute `name`."""
+        """Return the metrics to record for the attribute `name`."""
         return {
             f"loss/{name}": self.loss,
             "loss/held": self.held,
@@ -77,10 +78,10 @@ def split(
 ) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
     """Split pictures into those to train on and a `share` to test on.
 
-    With `group`, a column such as a person's name, no value of it is both learnt and tested: a picture that
-    shows somebody held out is tested, the labels of all others in it forgotten. Who has no name is somebody
-    else in every picture. Where there is a share to test on and something to choose from, at least one is
-    held out.
+    `group` is a column such as a person's name. With it, a `share` of the column's values is held out, and no
+    value is used for both training and testing: a picture that shows a held-out person is tested, and the
+    labels of everyone else in it are dropped. Faces without a name count as a different person in every
+    picture. If `share` is not 0 and there are at least two pictures or people, at least one is held out.
     """
     keys = [_people(item, group) for item in items]
     names = sorted({key for of_picture in keys for key in of_picture})
@@ -99,16 +100,16 @@ def split(
 
 
 def _people(item: LabelledPicture, group: str | None) -> list[str]:
-    """Who is in a picture by the column `group`; who has no name there, or all without one, by its path."""
+    """Return the keys to split a picture by: the names in its column `group`, or else the picture's path."""
     names = item.extra[group] if group else [""]
     return [str(item.path) if name.lower() in UNSURE else name for name in names]
 
 
 def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> nn.Module:
-    """Freeze `network` and give it a head for `target`, called `name`; only the head can still learn.
+    """Freeze `network` and add a trainable head for `target`, called `name`.
 
     Raises:
-        ValueError: layers or kind of head that do not fit the network; no such head to be kept.
+        ValueError: the layers or the kind of head do not fit the network, or there is no such head to keep.
     """
     torch.manual_seed(config.seed)
     network.requires_grad_(False)
@@ -126,7 +127,7 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
 
 
 def _kept(network: S3FD, attribute: Attribute) -> nn.Module:
-    """The head that `network` has for `attribute`, ready to learn, its temperature forgotten."""
+    """Return the existing head for `attribute`, made trainable and with its temperature reset to 1."""
     network.calibrate(attribute.name, 1.0)
     if attribute not in network.attributes:
         raise ValueError(f"the weights have no head {attribute.name} of this kind to go on from")
@@ -144,14 +145,16 @@ def finetune(
     hold: S3FD | None = None,
     journal: Journal | None = None,
 ) -> S3FD:
-    """Train a head for `target` on `items` and return `network` with it; `on_step` hears of every step.
+    """Train a head for `target` on `items` and return `network` with it.
 
-    Folders of `others` have pictures without labels, on which a detector that learns as well is held to what
-    `hold`, or else it itself, says before. What `journal` has of a run that was killed is continued.
+    `on_step` is called after every step, with the step and the total number of steps. In joint training, a
+    loss holds the detector to its teacher, on `items` and on the unlabelled pictures below the folders
+    `others`. The teacher is `hold`, or by default the detector as it was before training. If `journal`
+    contains an interrupted run, training resumes from its checkpoint.
 
     Raises:
-        ValueError: no picture, a configuration that does not fit the network, `others` or `hold` of a
-            detector that is frozen, or a journal that does not fit.
+        ValueError: there is no picture, the configuration does not fit the network, `others` or `hold` is
+            given for a frozen detector, or the journal does not fit.
         TrainingError: the gradient is not finite.
     """
     if not items:
@@ -186,7 +189,7 @@ def finetune(
 def _changing(
     learner: Frozen | Joint, optimisers: Sequence[tuple[Optimizer, float]], average: WeightAverage | None
 ) -> dict[str, Part]:
-    """All that a step changes."""
+    """Collect everything that a step changes, for the checkpoint."""
     parts: dict[str, Part] = {f"learning {i}": part for i, (part, _) in enumerate(learner.parts())}
     parts |= {f"optimiser {i}": optimiser for i, (optimiser, _) in enumerate(optimisers)}
     return parts if average is None else {**parts, "average": average.module}
@@ -200,7 +203,7 @@ def _advance(
     optimisers: Sequence[tuple[Optimizer, float]],
     config: FinetuneConfig,
 ) -> Step:
-    """Learn from the batch of step `number`, from 0, of so many."""
+    """Learn from the batch of step `number`, counted from 0, out of `steps`."""
     rate = learning_rate(number, steps, config.optimiser)
     if not len(batch.pictures):
         return Step(number + 1, math.nan, 0, math.nan, 0, 0.0, math.nan, rate, batch.left_out)
@@ -230,9 +233,9 @@ def _advance(
 def _learn(
     loss: Tensor, optimisers: Sequence[tuple[Optimizer, float]], rate: float, config: FinetuneConfig
 ) -> float:
-    """One step of every optimiser, at its share of `rate`; returns the gradient's norm, which may be any.
+    """Take one step with every optimiser, each at its share of `rate`, and return the gradient norm.
 
-    If it is not finite, nothing is changed.
+    If the norm is not finite, the weights do not change.
     """
     for optimiser, share in optimisers:
         optimiser.zero_grad(set_to_none=True)
@@ -250,7 +253,7 @@ def _learn(
 def _stream(
     items: Sequence[LabelledPicture], column: str, config: FinetuneConfig
 ) -> LabelledStream | ComposedStream | SingleStream:
-    """Pictures as they are, composed of their faces, or of one face each."""
+    """Return the stream that `config` selects: whole pictures, composed pictures, or one face per picture."""
     if config.single:
         return SingleStream(
             items, column, config.seed, tilt=config.tilt, flip=config.flip, distort=config.distort

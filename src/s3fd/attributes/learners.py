@@ -1,4 +1,4 @@
-"""What learns when an attribute is trained: the head alone, or stages of the detector with it."""
+"""The parts that learn when an attribute is trained: the head alone, or also stages of the detector."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from s3fd.training.distillation import Distillation
 
 
 class Compared(NamedTuple):
-    """What one step is judged by.
+    """The network's outputs and targets from which a step's loss is computed.
 
     Attributes:
-        logits: (B, A, classes) of the attribute.
-        targets: (B, A) int64, the class that each anchor should tell, -1 where it does not count.
-        held: loss that holds the detector to what it said; 0 where it cannot change.
+        logits: (B, A, classes) logits of the attribute.
+        targets: (B, A) int64, the class that each anchor should predict; -1 for anchors that do not count.
+        held: loss that holds the detector to its teacher; 0 if the detector is frozen.
     """
 
     logits: Tensor
@@ -36,7 +36,7 @@ class Compared(NamedTuple):
 
 
 class Frozen:
-    """The head learns; the detector is frozen."""
+    """Trains the head alone; the detector is frozen."""
 
     def __init__(self, network: S3FD, name: str, config: FinetuneConfig) -> None:
         """Train the head `name` of `network`."""
@@ -46,11 +46,11 @@ class Frozen:
         self._config = config
 
     def parts(self) -> list[tuple[nn.Module, float]]:
-        """What learns, each at its share of the learning rate."""
+        """Return the modules that learn, each with its share of the learning rate."""
         return [(self._head, 1.0)]
 
     def compare(self, batch: Batch, step: int) -> Compared:
-        """Let the network look at a batch."""
+        """Run the network on a batch; anchors below `min_face_score` do not count."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
             logits, scores = self._look(normalise(batch.pictures))
         targets = batch.targets
@@ -59,7 +59,7 @@ class Frozen:
         return Compared(logits, targets, torch.zeros(()))
 
     def _look(self, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits of the attribute, and face scores (B, A) where they matter: they take half of the time."""
+        """Return the attribute's logits, and face scores (B, A) if needed: they take half of the time."""
         backbone = self._network.backbone
         if not self._config.min_face_score and isinstance(self._head, AttributeBranch):
             assert isinstance(backbone, Slim)
@@ -71,9 +71,10 @@ class Frozen:
 
 
 class Joint:
-    """A branch and the detector's coarser stages learn together; the detector is held to what it said.
+    """Trains a branch and the detector's coarser stages together, and holds the detector to its teacher.
 
-    The statistics by which the detector normalises stay, so that it is the same in training and in use.
+    The detector's batch-normalisation statistics stay fixed, so that it behaves the same in training and at
+    inference.
     """
 
     def __init__(
@@ -84,13 +85,14 @@ class Joint:
         others: Sequence[Path] = (),
         hold: S3FD | None = None,
     ) -> None:
-        """Train the branch `name` of `network`, and hold it on pictures below the folders `others` as well.
+        """Train the branch `name` of `network` jointly with the detector's coarser stages.
 
-        What it is held to is what `hold` says, or the network itself before it learns.
+        The detector is held to its teacher on the training pictures and on those below the folders `others`.
+        The teacher is `hold`, or by default the network as it is now.
 
         Raises:
-            ValueError: no branch; `min_face_score`, as scores are not computed; a folder without a picture;
-                another detector in `hold`.
+            ValueError: the head is not a branch, `min_face_score` is not 0 (joint training computes no face
+                scores), a folder has no pictures, or the first stages of `hold` differ from the network's.
         """
         head, joint = network.attribute_heads[name], config.joint
         assert joint is not None
@@ -108,11 +110,11 @@ class Joint:
         self._distance.learning().requires_grad_(True)
 
     def parts(self) -> list[tuple[nn.Module, float]]:
-        """What learns, each at its share of the learning rate."""
+        """Return the modules that learn, each with its share of the learning rate."""
         return [(self._head, 1.0), (self._distance.learning(), self._joint.rate)]
 
     def compare(self, batch: Batch, step: int) -> Compared:
-        """Let the network look at a batch, and at pictures without labels."""
+        """Run the network on a batch and on unlabelled pictures."""
         pictures = torch.cat([batch.pictures, self._others.draw(step, self._joint.others)])
         with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
             stages = self._backbone.bottom_up(normalise(pictures))
@@ -122,7 +124,7 @@ class Joint:
 
 
 def _teacher(backbone: Slim, hold: S3FD | None, first: int) -> Slim | None:
-    """The backbone of `hold`; raises ValueError if its stages before the `first` are not `backbone`'s."""
+    """Return the backbone of `hold`; raise ValueError if its stages before `first` are not `backbone`'s."""
     if hold is None:
         return None
     if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone, first):
@@ -131,7 +133,7 @@ def _teacher(backbone: Slim, hold: S3FD | None, first: int) -> Slim | None:
 
 
 def _same_start(a: Slim, b: Slim, first: int) -> bool:
-    """Whether two backbones have the same stem and stages before the `first`."""
+    """Whether two backbones have the same stem and the same stages before stage `first`."""
     pairs = [(a.stem, b.stem), *zip(list(a.stages)[:first], list(b.stages)[:first], strict=True)]
     return all(
         torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""Where the faces of pictures are that are labelled as a whole, for training that needs to know."""
+"""Locate the faces of pictures that are labelled as a whole, for training that needs boxes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError
 
 NO_FACE = "no face was found in it"
-"""Why a picture is left out though it can be read."""
+"""Why a readable picture is left out."""
 
 Around = Callable[[Iterable[Faces | PictureError], int], Iterable[Faces | PictureError]]
-"""Put around what is found in so many pictures as it comes, to show how far it is."""
+"""Wraps an iterable of detections, given the number of pictures, to show progress."""
 
 
 def locate(
     items: Sequence[LabelledPicture], detector: Detector, on_pictures: Around = lambda found, count: found
 ) -> tuple[list[LabelledPicture], list[str]]:
-    """Return `items` in order, those labelled as a whole with the box of the face by which they are tested.
+    """Add a box to each of the `items` that is labelled as a whole: that of the face it is evaluated by.
 
-    A picture that cannot be read or in which `detector` finds no face is left out: second come lines that
-    say so. `on_pictures` is put around the search.
+    `on_pictures` wraps the iteration over detections, to show progress.
+
+    Returns:
+        The items in order, without the pictures that cannot be read or in which `detector` finds no face;
+        and for each of those, a line that says why.
     """
     whole = [item for item in items if item.boxes is None]
     found = iter(on_pictures(detector.many(item.path for item in whole), len(whole)))

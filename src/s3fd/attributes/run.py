@@ -1,4 +1,4 @@
-"""A fine-tuning run from files to files: labels and a detector in, weights, a model and a report out."""
+"""A complete fine-tuning run: reads labels and a detector, writes weights, a model and a report."""
 
 from __future__ import annotations
 
@@ -29,29 +29,31 @@ from s3fd.weights.network_file import load_network
 from s3fd.weights.run_result import write_result
 
 ENOUGH_TO_CALIBRATE = 50
-"""Held-out faces from which a temperature is fitted; fewer would make probabilities worse."""
+"""Minimum number of held-out faces to fit a temperature; fewer would make probabilities worse."""
 
 
 UNCALIBRATED = f"probabilities are not calibrated, which takes {ENOUGH_TO_CALIBRATE} held-out faces"
-"""What a run says where there are fewer."""
+"""What a report says if there are fewer."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did.
+    """Results of a run.
 
     Attributes:
-        attribute: its name.
-        classes: what it tells.
-        trained: pictures trained on.
-        held_out: pictures tested.
-        not_found: labelled faces in these that the detector did not find; they count in nothing else.
-        unread: of these, those that cannot be read, and why.
-        not_located: pictures to train on whose face had to be found and was not, and why.
-        without_face: times that a training picture had no cell where the detector saw a face.
-        summary: of the faces found in the tested pictures; None where there were none.
-        seconds: of training.
-        backbone_sha256: of the weights it started from.
+        attribute: name of the attribute.
+        classes: classes that the head predicts.
+        trained: number of training pictures.
+        held_out: number of test pictures.
+        not_found: labelled faces in the test pictures that the detector did not find, including those in
+            unreadable pictures; no other figure counts them.
+        unread: why each unreadable test picture could not be read.
+        not_located: why each training picture was left out whose face had to be located and was not.
+        without_face: how often a training picture had no cell that counted, such as when the detector found
+            no face in it.
+        summary: summary of the faces found in the test pictures; None if there were none.
+        seconds: training time in seconds.
+        backbone_sha256: SHA-256 of the weights that the run started from.
     """
 
     attribute: str
@@ -67,7 +69,7 @@ class Report:
     backbone_sha256: str
 
     def text(self) -> str:
-        """Return a few lines for a person."""
+        """Return the report as a few lines of text."""
         lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
         if self.without_face:
             lines.append(f"{self.without_face} times a picture had no face to learn from")
@@ -91,11 +93,11 @@ class Report:
 
 
 def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labels:
-    """Read the labels of one target, and check that there is a column `group` where one is asked for.
+    """Read the labels of one target; if `group` is given, check that the table has that column.
 
     Raises:
-        ValueError: see `s3fd.data.labels.read`; or no column `group`.
-        OSError: a file that cannot be read.
+        ValueError: see `s3fd.data.labels.read`; or there is no column `group`.
+        OSError: a file cannot be read.
     """
     labels = label_files.read(csv, images, [parse_target(target)])
     (column,) = labels.targets
@@ -107,7 +109,7 @@ def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labe
 
 
 def detector_weights(weights: str) -> Path:
-    """The file of a detector: the bundled ones by name, or any."""
+    """Return the file of a detector, given the name of bundled weights or any path."""
     bundled = BUNDLED / f"{weights}.safetensors"
     return bundled if bundled.is_file() else Path(weights)
 
@@ -124,20 +126,20 @@ def run(
     hold: Path | None = None,
     on_pictures: Around = lambda found, count: found,
 ) -> Report:
-    """Train a head called `name` for the one target of `labels`; calibrate and test it on held-out pictures.
+    """Train a head called `name` for the only target of `labels`; calibrate and test it on held-out pictures.
 
-    Where training pictures are to be composed, the detector looks first for the faces of pictures that are
-    labelled as a whole (`s3fd.attributes.location`); `on_pictures` is put around that search.
-    Folders of `others` have pictures without labels, and `hold` is a detector that a jointly trained one is
-    held to: see `s3fd.attributes.finetune.finetune`.
+    If training pictures are composed or show single faces, the detector first locates the faces of pictures
+    that are labelled as a whole (`s3fd.attributes.location`); `on_pictures` wraps that search, to show
+    progress. `others` are folders of unlabelled pictures, and `hold` is the teacher of a jointly trained
+    detector; see `s3fd.attributes.finetune.finetune`.
 
-    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``; while the run goes on, a
-    checkpoint, from which it is continued if it was killed, and ``metrics.jsonl``.
+    The run writes ``weights.safetensors``, ``model.onnx`` and ``report.json`` to `folder`. During training it
+    also writes ``metrics.jsonl`` and a checkpoint, from which an interrupted run resumes.
 
     Raises:
-        ValueError: weights, labels or configuration that do not fit, a folder with another run, or no picture
-            that taught anything.
-        OSError: a file that cannot be read or written.
+        ValueError: the weights, labels or configuration do not fit, the folder belongs to another run, or no
+            picture taught anything.
+        OSError: a file cannot be read or written.
         TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
@@ -186,16 +188,16 @@ def run(
 
 
 def calibrate(network: S3FD, name: str, observations: Observations) -> float:
-    """Fit the temperature of the attribute `name` to what the network said of held-out faces, and return it.
+    """Fit the temperature of the attribute `name` to `observations` of held-out faces, and return it.
 
     Raises:
-        ValueError: fewer than `ENOUGH_TO_CALIBRATE` faces.
+        ValueError: there are fewer than `ENOUGH_TO_CALIBRATE` faces.
     """
     if len(observations) < ENOUGH_TO_CALIBRATE:
         raise ValueError(
             f"{len(observations)} labelled faces were found; a temperature needs {ENOUGH_TO_CALIBRATE}"
         )
-    logits = np.log(observations.probabilities.clip(1e-6))  # a softmax forgets what they differ by
+    logits = np.log(observations.probabilities.clip(1e-6))  # logits up to a constant, which a softmax ignores
     (before,) = (a.temperature for a in network.attributes if a.name == name)
     temperature = before * fit_temperature(logits, observations.labels)
     network.calibrate(name, temperature)
@@ -203,7 +205,7 @@ def calibrate(network: S3FD, name: str, observations: Observations) -> float:
 
 
 def _names(folders: Sequence[Path]) -> str:
-    """SHA-256 of the names of the pictures below `folders`."""
+    """Return the SHA-256 of the names of the pictures below `folders`."""
     names = [[path.name for path in found] for found in pictures_below(folders)]
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
@@ -211,7 +213,7 @@ def _names(folders: Sequence[Path]) -> str:
 def _need_every_class(
     learning: Sequence[LabelledPicture], testing: Sequence[LabelledPicture], target: Target
 ) -> None:
-    """Raise ValueError unless every class has a picture to learn from."""
+    """Raise ValueError unless every class has a training picture."""
     learnt, tested = (
         {int(label) for item in items for label in item.labels[target.column]}
         for items in (learning, testing)

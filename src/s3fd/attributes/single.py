@@ -1,4 +1,4 @@
-"""The stream of training pictures with one face each: step n is a function of the seed and n alone."""
+"""A stream of training pictures with one face each; step n depends only on the seed and n."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from s3fd.training.dataset import shuffled
 from s3fd.training.targets import label_anchors
 
 SIDE = 272
-"""Side of a cut-out in pixels: a face has 136 there."""
+"""Side of a cut-out in pixels; the longer side of the face takes 136 of them."""
 
 MAX_ENLARGEMENT = 3
 """A face is enlarged at most this much: beyond it there is only blur to learn from."""
 
 OFF_CENTRE = 32.0
-"""Pixels by which a face may lie off the middle, in each direction, where there is room."""
+"""Maximum offset of a face from the centre of its window, in pixels along each axis, if there is room."""
 
 
 class Window(NamedTuple):
-    """Training pictures of one size.
+    """The format of training pictures of one size.
 
     Attributes:
-        side: in pixels.
-        faces: least and greatest geometric mean side of a face in them; the size drawn is log-uniform.
-        source: pixels that a face needs in its own picture to be shown in them.
-        share: one of so many of a batch's pictures is made; large ones take long.
+        side: side of the pictures in pixels.
+        faces: least and greatest geometric mean side of a face in pixels; sizes are drawn log-uniformly.
+        source: least geometric mean side, in pixels of its own picture, of a face to show.
+        share: the batch size is divided by this and rounded up, because large pictures take long.
     """
 
     side: int
@@ -52,19 +52,20 @@ class Window(NamedTuple):
 
 
 WINDOWS = (Window(128, (22, 80), 0), Window(224, (64, 200), 48), Window(416, (160, 400), 80, share=4))
-"""Taken in turn, a step each: where faces are small, the room for large ones would be computed in vain."""
+"""Used in turn, one per step. Small faces get a small window: room for large ones would be wasted work."""
 
 
 CENTRAL = 0.3
-"""Sides of a face by which the middle of an anchor that learns from it may lie off its middle, in each
-direction. Those further out answer for it as well, but are hardly ever the ones that are asked."""
+"""Maximum distance between the centre of a face and that of an anchor that learns from it, along each axis,
+as a share of the face's side. Anchors further out match the face as well, but are hardly ever the ones whose
+prediction is used."""
 
 SPACE = 0.55
-"""Sides of a face from its middle to the window's edge, at least, where the window has so many."""
+"""Minimum distance from the centre of a face to the window's edge, in sides of the face, if it has room."""
 
 
 class _Show(NamedTuple):
-    """The faces that are shown in windows of a size, by picture and number, and the anchors (A, 4) there."""
+    """A window, the faces shown in it as (picture, face) indices, and its anchors (A, 4)."""
 
     window: Window
     faces: list[tuple[int, int]]
@@ -72,10 +73,11 @@ class _Show(NamedTuple):
 
 
 class SingleStream:
-    """Labelled faces at many sizes, each by itself over a piece of another's picture.
+    """Labelled faces at many sizes, one per picture, each over a part of another face's picture.
 
-    Of composed pictures (`s3fd.attributes.composed`) few have room for a face of 100 pixels and more. Here
-    two steps of three are of such. A face is cut out when it is shown first, and stays in memory, 20 kB each.
+    Few composed pictures (`s3fd.attributes.composed`) have room for a face of 100 pixels or more. Here, two
+    steps in three show large faces. Each face is cut out the first time it is shown and then stays in memory
+    (20 kB).
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class SingleStream:
         """Stream the faces of `items` that have a label in `column`.
 
         Raises:
-            ValueError: labels of whole pictures, which do not say where the face is; no label.
+            ValueError: the labels are of whole pictures, which do not locate the face, or there is no label.
         """
         self._items, self._column, self._seed = items, column, seed
         self._tilt, self._flip, self._distort = tilt, flip, distort
@@ -103,9 +105,10 @@ class SingleStream:
         self._left_out: list[str] = []
 
     def batches(self, start: int, stop: int, batch: int) -> Iterator[Batch]:
-        """Yield the batches of steps `start` to `stop`; a face whose picture cannot be read is left out.
+        """Yield the batches of steps `start` to `stop`, without faces whose picture cannot be read.
 
-        So a batch may have fewer pictures, and even none; it has fewer where the window's `share` says so.
+        A batch may therefore have fewer than `batch` pictures, or none. The window's `share` reduces their
+        number as well.
         """
         for step in range(start, stop):
             which, turn = step % len(self._shows), step // len(self._shows)
@@ -120,14 +123,14 @@ class SingleStream:
             yield side_by_side(examples, window.side, len(anchors), left_out)
 
     def _in(self, window: Window) -> _Show:
-        """What is shown in the windows of a size."""
+        """Select the faces that are large enough for `window`."""
         faces = [(i, j) for i, j in self._faces if _side(self._items[i], j) >= window.source]
         return _Show(window, faces, anchor_ops.anchors(anchor_ops.map_sizes(window.side, window.side)))
 
     def _example(
         self, picture: int, face: int, window: Window, anchors: FloatArray, rng: np.random.Generator
     ) -> Example | None:
-        """A face in a window with `anchors`; None if it, or what is to lie around it, cannot be read."""
+        """Make the example of a face in a window; None if the face or its background cannot be read."""
         item = self._items[picture]
         cut, other = self._of(picture).get(face), self._any(rng)
         if cut is None or other is None:
@@ -137,12 +140,12 @@ class SingleStream:
         return shown, targets, str(item.path)
 
     def _any(self, rng: np.random.Generator) -> CutOut | None:
-        """A face to be seen a piece of."""
+        """Draw a random face as a background; None if it cannot be read."""
         picture, face = self._faces[int(rng.integers(len(self._faces)))]
         return self._of(picture).get(face)
 
     def _of(self, picture: int) -> dict[int, CutOut]:
-        """The faces of a picture by their number in the table; none if it cannot be read."""
+        """Return the faces of a picture by their row in its labels; empty if it cannot be read."""
         if picture not in self._cut:
             self._cut[picture] = self._read(self._items[picture])
         return self._cut[picture]
@@ -163,7 +166,7 @@ class SingleStream:
     def _show(
         self, cut: CutOut, other: CutOut, window: Window, most: float, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], FloatArray]:
-        """A face of at most `most` pixels over a piece of another's picture (S, S, 3), and its box (1, 4)."""
+        """Draw a face of at most `most` pixels over a part of `other`: picture (S, S, 3) and box (1, 4)."""
         least, greatest = np.log(window.faces)
         face = min(math.exp(rng.uniform(least, greatest)), most)
         scale = face / cut.side
@@ -192,7 +195,10 @@ class SingleStream:
 
 
 def _targets(box: FloatArray, label: NDArray[np.int64], anchors: FloatArray) -> NDArray[np.int64]:
-    """The label (1,) of the face in `box` (1, 4), for those of `anchors` (A, 4) that are asked for it."""
+    """Give the `label` (1,) of the face in `box` (1, 4) to matching `anchors` (A, 4); return targets (A,).
+
+    Only matching anchors near the centre of the face get it (`CENTRAL`), or all that match if none is near.
+    """
     targets = label_anchors(box, np.zeros(1, bool), label, anchors)
     off = np.abs(anchors[:, :2] + anchors[:, 2:] - box[:, :2] - box[:, 2:]) / 2
     central = (off <= CENTRAL * (box[:, 2:] - box[:, :2])).all(axis=1)
@@ -201,10 +207,10 @@ def _targets(box: FloatArray, label: NDArray[np.int64], anchors: FloatArray) -> 
 
 
 def _labelled(item: LabelledPicture, column: str) -> list[int]:
-    """Numbers of the faces of a picture that have a label.
+    """Return the indices of the faces of a picture that have a label and a valid box.
 
     Raises:
-        ValueError: labels of whole pictures.
+        ValueError: the labels are of whole pictures.
     """
     if item.boxes is None:
         raise ValueError("single faces need labels of boxes (columns x1, y1, x2, y2)")
@@ -213,15 +219,15 @@ def _labelled(item: LabelledPicture, column: str) -> list[int]:
 
 
 def _side(item: LabelledPicture, face: int) -> float:
-    """Geometric mean of the sides of a face's box, in pixels of its own picture."""
+    """Return the geometric mean of the sides of a face's box, in pixels of its own picture."""
     assert item.boxes is not None
     return math.sqrt(float(box_ops.area(item.boxes[face : face + 1])[0]))
 
 
 def _piece(other: CutOut, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A corner (side, side, 3) of a cut-out: hair, clothes and walls more than the face.
+    """Return a random corner (side, side, 3) of a cut-out, mostly hair, clothes and walls rather than face.
 
-    Where the cut-out is smaller, it is all of it.
+    If `side` is larger than the cut-out, the whole cut-out is enlarged.
     """
     pixels = other.decode()
     if side > SIDE:

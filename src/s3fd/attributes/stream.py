@@ -1,4 +1,4 @@
-"""The stream of labelled pictures for fine-tuning: entry n is a function of the seed and n alone."""
+"""A stream of labelled pictures for fine-tuning; entry n depends only on the seed and n."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from s3fd.training.dataset import shuffled
 from s3fd.training.targets import label_anchors
 
 LOOSEST = 1.5
-"""Side of what a training picture shows, at most, in longer sides of the picture; beyond it is grey."""
+"""Maximum side of a training window, relative to the longer side of the picture; outside it, all is grey."""
 
 
 class Batch(NamedTuple):
-    """Training pictures side by side.
+    """A batch of training pictures.
 
     Attributes:
         pictures: (B, 3, S, S) uint8 BGR.
-        targets: (B, A) int64: the class that each anchor should tell, -1 for none.
-        names: their files.
-        left_out: of pictures that cannot be used, which and why.
+        targets: (B, A) int64: the class that each anchor should predict, -1 for none.
+        names: the files of the pictures.
+        left_out: which pictures could not be used, and why.
     """
 
     pictures: Tensor
@@ -45,7 +45,7 @@ Example = tuple[NDArray[np.uint8], NDArray[np.int64], str]
 
 
 def side_by_side(examples: Sequence[Example], size: int, anchors: int, left_out: list[str]) -> Batch:
-    """Put pictures of `size` × `size` with so many `anchors` into a batch, which may be empty."""
+    """Stack pictures of `size` × `size` pixels with `anchors` anchors each into a batch; it may be empty."""
     pixels = np.zeros((len(examples), size, size, 3), np.uint8)
     targets = np.zeros((len(examples), anchors), np.int64)
     for i, (shown, told, _) in enumerate(examples):
@@ -55,10 +55,10 @@ def side_by_side(examples: Sequence[Example], size: int, anchors: int, left_out:
 
 
 class LabelledStream:
-    """Labelled pictures as squares, over and over, in an order that is new every epoch.
+    """An endless stream of labelled pictures as squares, in a new order every epoch.
 
-    A label of the whole picture goes to all its anchors, of which the trainer takes those where the detector
-    sees a face; labels of boxes go to the anchors that answer for the box.
+    The label of a whole picture goes to all its anchors, of which the trainer uses those where the detector
+    finds a face. The label of a box goes to the anchors that match the box.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LabelledStream:
         flip: bool,
         distort: bool,
     ) -> None:
-        """Stream `items` with their labels of `column` as squares of `size` pixels."""
+        """Stream `items` with their labels of `column` as squares of `size` × `size` pixels."""
         self.items = items
         self.column = column
         self.size = size
@@ -81,9 +81,9 @@ class LabelledStream:
         self._anchors = anchor_ops.anchors(anchor_ops.map_sizes(size, size))
 
     def batches(self, start: int, stop: int, batch: int) -> Iterator[Batch]:
-        """Yield the batches of steps `start` to `stop`; a picture that cannot be read is left out of its own.
+        """Yield the batches of steps `start` to `stop`, without pictures that cannot be used.
 
-        So a batch may have fewer pictures, and even none.
+        A batch may therefore have fewer than `batch` pictures, or none.
         """
         for step in range(start, stop):
             examples, left_out = [], []
@@ -95,10 +95,10 @@ class LabelledStream:
             yield side_by_side(examples, self.size, len(self._anchors), left_out)
 
     def _example(self, n: int) -> Example:
-        """Picture number `n` (S, S, 3), the targets of its anchors, and its file.
+        """Return picture `n` (S, S, 3), the targets (A,) of its anchors, and its file.
 
         Raises:
-            PictureError: it cannot be read, or none of its labelled boxes lies in it.
+            PictureError: the picture cannot be read, or none of its labelled boxes lies inside it.
         """
         item = self.items[shuffled(n, len(self.items), self.seed)]
         rng = np.random.default_rng((self.seed, n))
@@ -123,6 +123,6 @@ class LabelledStream:
         return pixels, targets, str(item.path)
 
     def _window(self, width: int, height: int, rng: np.random.Generator) -> Window:
-        """A square that shows the whole picture, at a random size and place."""
+        """Draw a square window that contains the whole picture, at a random size and position."""
         side = max(width, height) * float(rng.uniform(1, LOOSEST))
         return Window(float(rng.uniform(width - side, 0)), float(rng.uniform(height - side, 0)), side, side)

@@ -1,4 +1,4 @@
-"""Pictures without labels, on which a detector that learns is held to what it said before."""
+"""Unlabelled pictures, on which a jointly trained detector is held to its teacher."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from s3fd.training.augmentation import Labelled, Picture, cut, distort, flip, pa
 
 
 def pictures_below(folders: Sequence[Path]) -> list[list[Path]]:
-    """The pictures below each of `folders`; raises ValueError for one without any."""
+    """Return the pictures below each of `folders`; raise ValueError for a folder without pictures."""
     each = []
     for folder in folders:
         found = [Path(source.path) for source in sources([str(folder)]) if source.error is None]
@@ -27,13 +27,13 @@ def pictures_below(folders: Sequence[Path]) -> list[list[Path]]:
 
 
 class UnlabelledStream:
-    """Square windows of pictures; those of a step are a function of the seed and the step alone."""
+    """A stream of square windows of pictures; those of a step depend only on the seed and the step."""
 
     def __init__(self, folders: Sequence[Path], size: int, seed: int) -> None:
-        """Draw windows of `size` pixels from the pictures below `folders`, from each folder as often.
+        """Draw windows of `size` × `size` pixels from pictures below `folders`, each folder equally often.
 
         Raises:
-            ValueError: a folder without a picture.
+            ValueError: a folder has no pictures.
         """
         self.size = size
         self.seed = seed
@@ -41,7 +41,7 @@ class UnlabelledStream:
         self._unreadable: set[Path] = set()
 
     def draw(self, step: int, count: int) -> Tensor:
-        """Draw the pictures (count, 3, S, S), uint8 BGR, of a step; none where there is no folder."""
+        """Draw the pictures of a step, (count, 3, S, S) uint8 BGR; none if there are no folders."""
         rng = np.random.default_rng((self.seed, step))
         made = [self._window(rng) for _ in range(count if self._folders else 0)]
         shape = (0, self.size, self.size, 3)
@@ -52,7 +52,7 @@ class UnlabelledStream:
         while True:
             folder = self._folders[rng.integers(len(self._folders))]
             path = folder[rng.integers(len(folder))]
-            if path in self._unreadable:  # it stays in the draw, which must not depend on earlier steps
+            if path in self._unreadable:  # still drawn, as draws must not depend on earlier steps
                 continue
             try:
                 picture = pictures.read(path)

@@ -1,1 +1,1 @@
-"""Teaching a detector to tell people apart: an embedding beside its frozen network."""
+"""Training of an embedding that distinguishes people, on top of a frozen detector."""

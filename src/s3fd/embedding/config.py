@@ -1,4 +1,4 @@
-"""What a training run of an embedding is: one YAML file, or one of the presets that come with the package."""
+"""Configuration of an embedding's training run: a YAML file, or one of the presets in the package."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from s3fd.network.embedding import Embedding
 from s3fd.training.config import OptimiserConfig, Seed, StrictConfig, preset_names, read_preset
 
 PRESETS = Path(__file__).with_name("presets")
-"""Where the configurations that come with the package lie."""
+"""Folder of the presets included in the package."""
 
 
 class TrunkConfig(StrictConfig):
-    """The shape of the trunk, see `s3fd.network.embedding`."""
+    """Shape of the trunk, see `s3fd.network.embedding`."""
 
     dimension: int = Field(128, ge=2)
     layers: tuple[int, ...] = Field((2, 3, 4), description="detection layers with an embedding, from 2 on")
@@ -24,51 +24,53 @@ class TrunkConfig(StrictConfig):
 
     @property
     def embedding(self) -> Embedding:
-        """The shape."""
+        """The shape as the network takes it."""
         return Embedding(self.dimension, self.layers, self.width, self.depth)
 
 
 class LikenessConfig(StrictConfig):
-    """What the teacher says of a face beside all the others, see `s3fd.embedding.loss`."""
+    """The loss on a face's similarities to all other faces, see `s3fd.embedding.loss`."""
 
     temperature: float = Field(0.07, gt=0, description="cosines are divided by it")
-    weight: float = Field(1.0, ge=0, description="of this loss beside that of the vectors themselves")
+    weight: float = Field(1.0, ge=0, description="relative to the loss of the vectors themselves")
 
 
 class MarginConfig(StrictConfig):
-    """The loss of faces whose person is known, see `s3fd.embedding.loss`."""
+    """The loss on faces whose person is known, see `s3fd.embedding.loss`."""
 
     kind: Literal["cosface", "arcface"] = "cosface"
-    margin: float = Field(0.35, ge=0, description="taken from the cosine, or added to the angle in radians")
+    margin: float = Field(
+        0.35, ge=0, description="subtracted from the cosine, or added to the angle in radians"
+    )
     scale: float = Field(30.0, gt=0, description="cosines are multiplied by it")
-    weight: float = Field(1.0, ge=0, description="of this loss beside the teacher's")
+    weight: float = Field(1.0, ge=0, description="relative to the loss of the vectors themselves")
 
 
 class EmbedConfig(StrictConfig):
-    """A whole run."""
+    """A complete run."""
 
     trunk: TrunkConfig = TrunkConfig()
     likeness: LikenessConfig = LikenessConfig()
     margin: MarginConfig = MarginConfig()
-    needs_teacher: bool = Field(False, description="the command is refused without --teacher")
-    batch: int = Field(128, ge=8, description="faces of a step")
+    needs_teacher: bool = Field(False, description="refuse to run without --teacher")
+    batch: int = Field(128, ge=8, description="faces per step")
     epochs: float = Field(20, gt=0)
-    held_out: float = Field(0.05, ge=0, lt=1, description="share of the pictures to test on")
+    held_out: float = Field(0.05, ge=0, lt=1, description="share of the pictures held out for testing")
     seed: Seed = 0
     precision: Literal["bf16", "fp32"] = "bf16"
-    checkpoint_every: int = Field(500, ge=1, description="steps")
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     optimiser: OptimiserConfig = OptimiserConfig(rate=3e-3, warmup=200, weight_decay=0.05)
 
 
 def presets() -> list[str]:
-    """Names of the configurations that come with the package."""
+    """Return the names of the presets included in the package."""
     return preset_names(PRESETS)
 
 
 def load_config(name: str) -> EmbedConfig:
-    """Read a preset by its name, or a YAML file.
+    """Read a preset by name, or a YAML file.
 
     Raises:
-        ConfigError: neither a preset nor a file, no YAML, or a field that does not fit.
+        ConfigError: `name` is neither a preset nor a file, the file is not YAML, or a field is not valid.
     """
     return read_preset(name, PRESETS, EmbedConfig)

@@ -1,4 +1,4 @@
-"""The faces that an embedding is trained on: each cut out once, with its person and a teacher's vector."""
+"""Faces for training an embedding: each is cut out once, with its person and a teacher's vector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from s3fd.training.cutouts import CutOut
 from s3fd.weights.digest import sha256
 
 SIDE = 176
-"""Side of a cut-out in pixels: a face has 88 there, about as many as in LFW's own pictures."""
+"""Side of a cut-out in pixels; the longer side of the face takes 88 of them, about as in LFW's pictures."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,8 @@ class Face(CutOut):
     """A face to train on, cut out with a side of `SIDE` pixels.
 
     Attributes:
-        person: number of its person, or `NOT_KNOWN`.
-        vector: (D,) of length 1, what a teacher says of it; None where there is none.
+        person: index of the person, or `NOT_KNOWN`.
+        vector: (D,) of length 1, the teacher's vector of the face; None if there is none.
     """
 
     person: int
@@ -37,12 +37,12 @@ class Face(CutOut):
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """What a recogniser said of faces.
+    """Vectors that a recogniser computed for faces.
 
     Attributes:
-        vectors: by the path of the picture and the box in whole pixels.
-        dimension: of the vectors.
-        sha256: of the file that they are from.
+        vectors: the vectors by the path of the picture and the box in whole pixels, see `face_key`.
+        dimension: dimension of the vectors.
+        sha256: SHA-256 of the file that they are from.
     """
 
     vectors: dict[tuple[str, tuple[int, ...]], FloatArray]
@@ -50,18 +50,22 @@ class Teacher:
     sha256: str
 
     def of(self, path: Path, box: FloatArray) -> FloatArray | None:
-        """The vector of a face; None if the teacher did not see it."""
+        """Return the vector of a face; None if the teacher has none."""
         return self.vectors.get(face_key(path, box))
 
 
 def read_teacher(file: Path, images: Path) -> Teacher:
-    """Read an archive of `images` (N,), paths below the folder `images`, `boxes` (N, 4), `vectors` (N, D).
+    """Read a NumPy archive of a teacher's vectors.
 
-    What all its vectors have in common, their mean, tells nobody apart: it is taken from each.
+    The mean of all vectors, which does not distinguish people, is subtracted from each.
+
+    Args:
+        file: archive with the arrays ``images`` (N,), ``boxes`` (N, 4) and ``vectors`` (N, D).
+        images: folder that the paths in ``images`` are relative to.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no such archive.
+        OSError: the file cannot be read.
+        ValueError: the file is not such an archive.
     """
     try:
         with np.load(file, allow_pickle=False) as archive:
@@ -76,12 +80,12 @@ def read_teacher(file: Path, images: Path) -> Teacher:
 
 
 def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | None) -> Iterable[list[Face]]:
-    """Yield the faces of each picture; those of whom neither person nor vector is known are left out.
+    """Yield the faces of each picture, without those for which neither person nor vector is known.
 
-    A picture that cannot be read has none.
+    For a picture that cannot be read, the list is empty.
 
     Raises:
-        ValueError: a picture without boxes.
+        ValueError: a picture has no boxes.
     """
     for item in items:
         if item.boxes is None:
@@ -99,7 +103,7 @@ def _cut(
     vectors: Sequence[FloatArray | None],
     wanted: Sequence[int],
 ) -> list[Face]:
-    """The `wanted` faces of one picture."""
+    """Cut out the `wanted` faces of one picture."""
     try:
         picture = pictures.read(path)
     except PictureError:
@@ -112,5 +116,5 @@ def _cut(
 
 
 def face_key(path: Path, box: FloatArray) -> tuple[str, tuple[int, ...]]:
-    """What a face is found again by."""
+    """Return the key of a face: its picture's path and its box in whole pixels."""
     return str(path), tuple(round(float(v)) for v in box)

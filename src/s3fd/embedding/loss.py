@@ -1,4 +1,4 @@
-"""What an embedding is punished for: vectors that are not the teacher's, and people who are not apart."""
+"""Losses of an embedding: distance from a teacher's vectors, and a margin between people."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from s3fd.data.labels import NOT_KNOWN
 
 
 class MarginLoss(nn.Module):
-    """Softmax over cosines with the directions of all people, the right one made harder by a margin.
+    """Softmax over the cosines with each person's direction, with a margin against the right one.
 
-    CosFace (Wang et al., CVPR 2018) takes the margin from the cosine, ArcFace (Deng et al., CVPR 2019) adds
-    it to the angle.
+    CosFace (Wang et al., CVPR 2018) subtracts the margin from the cosine; ArcFace (Deng et al., CVPR 2019)
+    adds it to the angle.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class MarginLoss(nn.Module):
         margin: float = 0.35,
         scale: float = 30.0,
     ) -> None:
-        """Give each of `people` a random direction in `dimension` numbers."""
+        """Give each of `people` persons a random direction in `dimension` dimensions."""
         super().__init__()
         self.directions = nn.Parameter(torch.randn(people, dimension))
         self.kind, self.margin, self.scale = kind, margin, scale
 
     def forward(self, vectors: Tensor, persons: Tensor) -> Tensor:
-        """Mean loss of `vectors` (B, D) of length 1, of `persons` (B,); 0 if no person is known."""
+        """Return the mean loss of `vectors` (B, D) of length 1 of `persons` (B,); 0 if no person is known."""
         known = persons != NOT_KNOWN
         if not known.any():
             return vectors.sum() * 0
@@ -42,7 +42,7 @@ class MarginLoss(nn.Module):
         harder = cosines - self.margin
         if self.kind == "arcface":
             angles = torch.acos(cosines.clamp(-1 + 1e-6, 1 - 1e-6))
-            # Past π the cosine would rise again; the line goes on down as ArcFace's authors let it.
+            # Past π the cosine would rise again; like ArcFace's authors, continue downwards with a line.
             harder = torch.where(
                 angles + self.margin < math.pi,
                 torch.cos(angles + self.margin),
@@ -52,7 +52,10 @@ class MarginLoss(nn.Module):
 
 
 def teacher_loss(vectors: Tensor, taught: Tensor) -> Tensor:
-    """Mean of 1 - cosine of `vectors` with the teacher's, (B, D) of length 1 each; a row of zeros is none."""
+    """Return the mean of 1 - cosine between `vectors` and the teacher's, both (B, D) of length 1.
+
+    A row of zeros in `taught` marks a face without a teacher's vector, which does not count.
+    """
     known = taught.any(dim=1)
     if not known.any():
         return vectors.sum() * 0
@@ -60,11 +63,12 @@ def teacher_loss(vectors: Tensor, taught: Tensor) -> Tensor:
 
 
 def likeness_loss(vectors: Tensor, taught: Tensor, others: Tensor, temperature: float) -> Tensor:
-    """Mean cross-entropy of how alike faces are to `others` (N, D), by `vectors`, with what the teacher says.
+    """Return the mean cross-entropy of similarities to `others` (N, D), with the teacher's as targets.
 
-    Vectors that only come near the teacher's may all say what most faces have in common. Here a face has to
-    be found among the faces that the teacher knows, itself among them (SEED, Fang et al., ICLR 2021). A row
-    of zeros of `taught` (B, D) is none.
+    Vectors that are merely close to the teacher's may encode only what most faces have in common. This loss
+    compares each face with all faces that the teacher knows, itself included, and requires the same
+    distribution of similarities that the teacher's vector has (SEED, Fang et al., ICLR 2021). A row of zeros
+    in `taught` (B, D) marks a face without a teacher's vector, which does not count.
     """
     known = taught.any(dim=1)
     if not known.any():

@@ -1,4 +1,4 @@
-"""A run from files to files: labelled faces and a detector in; weights, a model and a report out."""
+"""A complete run: reads labelled faces and a detector, writes weights, a model and a report."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from s3fd.weights.network_file import load_network
 from s3fd.weights.run_result import write_result
 
 Around = Callable[[Iterable[list[Face]], int], Iterable[list[Face]]]
-"""Put around the faces of so many pictures as they come, to show how far it is."""
+"""Wraps an iterable of each picture's faces, given the number of pictures, to show progress."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did.
+    """Results of a run.
 
     Attributes:
-        faces: trained on.
-        people: of how many people some of them are; the others are of people whom nobody knows.
-        taught: how many of them a teacher had a vector of.
-        held_out: faces that were kept for testing.
-        agreement: mean cosine with the teacher's vectors of these; None without a teacher.
-        recognised: share of these whose vector is nearer to the teacher's of their own face than to that of
-            any other of them; None without a teacher.
-        seconds: of training.
-        backbone_sha256: of the weights it started from.
+        faces: number of training faces.
+        people: number of known people among them; the other faces are of unknown people.
+        taught: number of training faces with a teacher's vector.
+        held_out: number of faces held out for testing.
+        agreement: mean cosine between the vectors of held-out faces and the teacher's; None if the teacher
+            has none of them.
+        recognised: share of these faces whose vector is nearer to the teacher's vector of the same face than
+            to that of any other; None if the teacher has none of them.
+        seconds: training time in seconds.
+        backbone_sha256: SHA-256 of the weights that the run started from.
     """
 
     faces: int
@@ -51,7 +52,7 @@ class Report:
     backbone_sha256: str
 
     def text(self) -> str:
-        """Return a few lines for a person."""
+        """Return the report as a few lines of text."""
         lines = [
             f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} people known, "
             f"{self.taught} faces with a teacher's vector"
@@ -65,11 +66,11 @@ class Report:
 
 
 def read_faces(csv: Path, images: Path, target: str) -> Labels:
-    """Read the table of faces; `target` is the column of people's names, empty where nobody knows.
+    """Read the table of faces; `target` is the column of people's names, empty for unknown people.
 
     Raises:
         ValueError: see `s3fd.data.labels.read`.
-        OSError: a file that cannot be read.
+        OSError: a file cannot be read.
     """
     return label_files.read(csv, images, [target])
 
@@ -83,15 +84,16 @@ def run(
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     on_pictures: Around = lambda items, count: items,
 ) -> Report:
-    """Teach the detector of `weights` an embedding; test it on held-out faces.
+    """Train an embedding for the detector of `weights` and test it on held-out faces.
 
-    `folder` receives ``weights.safetensors``, ``model.onnx`` and ``report.json``; while the run goes on, a
-    checkpoint, from which it is continued if it was killed, and ``metrics.jsonl``. `on_pictures` is put
-    around the cutting out of faces, and `on_step` hears of every step.
+    The run writes ``weights.safetensors``, ``model.onnx`` and ``report.json`` to `folder`. During training it
+    also writes ``metrics.jsonl`` and a checkpoint, from which an interrupted run resumes. `on_pictures` wraps
+    the cutting out of faces, to show progress, and `on_step` is called after every step.
 
     Raises:
-        ValueError: weights, labels, teacher or configuration that do not fit, or a folder with another run.
-        OSError: a file that cannot be read or written.
+        ValueError: the weights, labels, teacher or configuration do not fit, or the folder belongs to another
+            run.
+        OSError: a file cannot be read or written.
         TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
@@ -129,9 +131,13 @@ def run(
 
 @torch.no_grad()
 def test(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, float] | tuple[None, None]:
-    """Mean cosine of the network's vectors with the teacher's; share of those nearest to their own of these.
+    """Compare the network's vectors of `faces` with the teacher's, which all of them must have.
 
-    The faces are seen as in training, at random sizes and places. None and None if there is none.
+    The faces are shown as in training, at random sizes and positions.
+
+    Returns:
+        The mean cosine between the two vectors of a face, and the share of faces whose vector is nearest to
+        the teacher's vector of the same face. Both are None if there are no faces.
     """
     trunk = network.embedding_trunk
     assert trunk is not None
@@ -154,6 +160,6 @@ def _faces(
     teacher: Teacher | None,
     on_pictures: Around,
 ) -> list[Face]:
-    """The faces of pictures, cut out."""
+    """Cut out the faces of all pictures."""
     found = on_pictures(cut_out(items, column, teacher), len(items))
     return [face for faces in found for face in faces]

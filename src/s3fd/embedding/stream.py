@@ -1,4 +1,4 @@
-"""The stream of training pictures: entry n is a function of the seed and n alone."""
+"""A stream of training pictures; the batch of a step depends only on the seed and the step."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from s3fd.training.cutouts import blur
 from s3fd.training.dataset import shuffled
 
 STRIDE, ANCHOR = STRIDES[FIRST_LAYER], ANCHOR_SIZES[FIRST_LAYER]
-"""Of the layer that faces are shown for; to the others a picture is halved until they see the same."""
+"""Stride and anchor size of the layer that training pictures are made for. For each coarser layer, the
+network halves the picture, so that a face of that layer's size looks the same."""
 
 WINDOW = 7 * STRIDE
 """Side of a training picture in pixels."""
 
 OCTAVES = (-1.0, 0.0, 0.5)
-"""Faces have the size of the anchor times 2 to the power of what lies between the first and the last of
-these, most often near the second. The finest layer answers for smaller faces too."""
+"""A face's size is that of the anchor times 2 to a power drawn from a triangular distribution with this
+minimum, mode and maximum. Smaller faces are included because the finest layer handles them too."""
 
 OFF_CENTRE = 0.5
-"""Cells by which a face's centre may lie off the middle, in each direction: the network's answers move with
-the face from cell to cell, but not within one."""
+"""Maximum offset of a face's centre from the middle of the picture, in cells along each axis. The network's
+output moves with the face from cell to cell, but not within a cell."""
 
 MISPLACED = 0.04
-"""Standard deviation of what is taken for the centre, in parts of the face: boxes are not exact."""
+"""Standard deviation of the error in a face's centre, as a share of the face's side: boxes are not exact."""
 
 TURN = 10.0
-"""Degrees by which a face may be turned, either way."""
+"""Maximum rotation of a face in either direction, in degrees."""
 
 
 class Batch(NamedTuple):
-    """Faces to learn from.
+    """A batch of training faces.
 
     Attributes:
         pictures: (B, 3, `WINDOW`, `WINDOW`) uint8 BGR.
-        centres: (B, 2) float32, x and y in pixels, of the boxes.
-        persons: (B,) int64, numbers of people, `NOT_KNOWN` where nobody knows.
-        vectors: (B, D) float32, what the teacher says; zero where it says nothing.
+        centres: (B, 2) float32, x and y in pixels, the centres of the boxes.
+        persons: (B,) int64, indices of people, `NOT_KNOWN` for unknown people.
+        vectors: (B, D) float32, the teacher's vectors; zero where there is none.
     """
 
     pictures: Tensor
@@ -56,10 +57,10 @@ class Batch(NamedTuple):
 
 
 class FaceStream:
-    """Faces at random sizes and places, over and over, in an order that is new every epoch."""
+    """An endless stream of faces at random sizes and positions, in a new order every epoch."""
 
     def __init__(self, faces: Sequence[Face], dimension: int, batch: int, seed: int) -> None:
-        """Stream `faces`, `batch` of them at a time, with the teacher's vectors of so many numbers."""
+        """Stream `faces` in batches of `batch`, with the teacher's vectors of `dimension` numbers."""
         self.faces, self.batch, self.seed = faces, batch, seed
         self._blank = np.zeros(dimension, np.float32)
 
@@ -80,7 +81,7 @@ class FaceStream:
 
 
 def show(face: Face, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """A face (`WINDOW`, `WINDOW`, 3) as it may be seen, and where its centre (2,) seems to be."""
+    """Return a random view (`WINDOW`, `WINDOW`, 3) of a face, and its centre (2,) with a random error."""
     scale = ANCHOR * 2 ** rng.triangular(*OCTAVES) / face.side
     place = WINDOW / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * STRIDE
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-TURN, TURN), scale)

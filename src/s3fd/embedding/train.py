@@ -1,4 +1,4 @@
-"""Training an embedding beside a frozen detector. Read it from `train` down."""
+"""Train an embedding on top of a frozen detector. Start reading at `train`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from s3fd.training.trainer import TrainingError
 
 @dataclass(frozen=True)
 class Step:
-    """What one step saw.
+    """Metrics of one training step.
 
     Attributes:
-        number: of the step, from 1.
-        loss: that was learnt from.
-        agreement: mean cosine with the teacher; NaN if it says nothing of the batch.
-        likeness: loss of how alike faces are, before it is weighted.
-        margin: loss of the faces whose person is known, before it is weighted.
-        gradient_norm: of the trunk, before it was clipped.
-        learning_rate: of the step.
+        number: the step's number, from 1.
+        loss: total loss, with weights applied.
+        agreement: mean cosine with the teacher's vectors; NaN if it has none for the batch.
+        likeness: loss on similarities to other faces, before weighting.
+        margin: loss on the faces whose person is known, before weighting.
+        gradient_norm: norm of the trunk's gradient before clipping.
+        learning_rate: learning rate of the step.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Step:
     learning_rate: float
 
     def figures(self) -> dict[str, float]:
-        """What is recorded of it."""
+        """Return the metrics to record."""
         return {
             "loss/total": self.loss,
             "loss/likeness": self.likeness,
@@ -68,13 +68,15 @@ def train(
     on_step: Callable[[Step, int], None] = lambda step, steps: None,
     journal: Journal | None = None,
 ) -> S3FD:
-    """Give `network` an embedding and train it on `faces` of so many `people`; `on_step` hears of every step.
+    """Add an embedding to `network` and train it on `faces`; `people` is the number of known people.
 
-    The detector is frozen, and finds what it found. What `journal` has of a run that was killed is continued.
+    The detector is frozen, so its detections do not change. `on_step` is called after every step, with the
+    step and the total number of steps. If `journal` contains an interrupted run, training resumes from its
+    checkpoint.
 
     Raises:
-        ValueError: no face; a backbone without stages to begin with; a teacher of another dimension; a
-            journal that does not fit.
+        ValueError: there is no face, the backbone lacks the stages that an embedding starts from, the
+            teacher's vectors have another dimension, or the journal does not fit.
         TrainingError: the gradient is not finite.
     """
     if not faces:
@@ -103,10 +105,10 @@ def train(
 
 
 class Task:
-    """What is learnt: the teacher's vectors, how alike faces are to others, and who is who."""
+    """The training objective: the teacher's vectors, similarities to other faces, and identities."""
 
     def __init__(self, faces: Sequence[Face], people: int, config: EmbedConfig) -> None:
-        """Prepare to learn `faces` of so many `people`."""
+        """Prepare to learn from `faces` of `people` known people."""
         taught = [face.vector for face in faces if face.vector is not None]
         self.others = torch.from_numpy(np.stack(taught)) if taught else torch.zeros(0, config.trunk.dimension)
         margin = config.margin
@@ -118,7 +120,7 @@ class Task:
     def advance(
         self, trunk: EmbeddingTrunk, batch: Batch, number: int, rate: float, optimiser: Optimizer
     ) -> Step:
-        """Learn from a batch in step `number`, from 0.
+        """Learn from the batch of step `number`, counted from 0.
 
         Raises:
             TrainingError: the gradient is not finite.
@@ -141,11 +143,11 @@ class Task:
 
 
 def read(trunk: EmbeddingTrunk, batch: Batch, precision: str = "fp32") -> Tensor:
-    """Vectors (B, D) of length 1 of the faces of a batch, read as `s3fd.identity.reading` does."""
+    """Return vectors (B, D) of length 1 of a batch's faces, read as in `s3fd.identity.reading`."""
     pictures = normalise(batch.pictures).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         cells = trunk.finest(pictures).float()
-    # grid_sample counts from -1 to 1 between the outer edges of the outer cells.
+    # grid_sample's coordinates run from -1 to 1 between the outer edges of the outermost cells.
     size = torch.tensor([cells.shape[-1], cells.shape[-2]]) * STRIDE
     places = (2 * batch.centres / size - 1)[:, None, None]
     vectors = F.grid_sample(cells, places, mode="bilinear", padding_mode="border", align_corners=False)

@@ -1,1 +1,1 @@
-"""How good the results are: test protocols, and the scores that others publish."""
+"""Evaluation of results: test protocols, and metrics comparable with published ones."""

@@ -1,4 +1,4 @@
-"""From labelled pictures and a detector to what it says of the labelled faces it finds."""
+"""Run a detector on labelled pictures and match its predictions with the labelled faces."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError
 
 SAME_FACE = 0.4
-"""IoU from which a detection is the labelled face: those who label frame faces in many ways."""
+"""Minimum IoU of a detection with the labelled face; it is low because annotators draw boxes differently."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a detector says of labelled faces.
+    """A detector's predictions for labelled faces.
 
     Attributes:
-        observations: of the faces with a label that it found.
-        missed: labelled faces that it did not find, or whose picture cannot be read.
-        unread: of pictures that cannot be read, the line of the table and why.
+        observations: predictions and labels of the labelled faces that were found.
+        missed: number of labelled faces that were not found, or whose picture cannot be read.
+        unread: for each picture that cannot be read, its line in the table and the reason.
     """
 
     observations: Observations
@@ -41,10 +41,10 @@ def observe(
     column: str,
     groups: Sequence[str] = (),
 ) -> Found:
-    """Ask `detector` for `attribute` of the faces that `items` label in `column`.
+    """Predict `attribute` with `detector` for the faces that `items` label in `column`.
 
-    A label of a whole picture is that of its largest face. Faces without a label are left out. `groups` are
-    columns of the table that the observations keep.
+    The label of a whole picture is taken as that of its largest detected face. Faces without a label are left
+    out. The observations keep the columns `groups` of the table.
     """
     probabilities: list[FloatArray] = []
     labels: list[int] = []
@@ -81,7 +81,7 @@ def observe(
 
 
 def faces_of(item: LabelledPicture, rows: np.ndarray, faces: Faces) -> list[int | None]:
-    """The detected face that each labelled one is, None for one that was not found."""
+    """Return the index of the detected face for each labelled face in `rows`; None for one not found."""
     if not len(faces):
         return [None] * len(rows)
     if item.boxes is None:

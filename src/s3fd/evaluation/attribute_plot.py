@@ -1,4 +1,4 @@
-"""Accuracy of attributes by group as a picture. Importing this raises ImportError without Matplotlib."""
+"""Plot attribute accuracy by group. Importing this module without Matplotlib raises ImportError."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ except ImportError as error:
 PANELS_ACROSS = 3
 
 PANEL_WIDTH, ROW_HEIGHT = 4.6, 4.2
-"""Inches; a row is higher if one of its panels has many groups."""
+"""In inches; a row is higher if one of its panels has many groups."""
 
 GROUP_HEIGHT, MAX_GROUP_HEIGHT = 0.28, 0.64
-"""Inches that a group takes in its panel, at least and at most."""
+"""Minimum and maximum height of a group in its panel, in inches."""
 
 MARGIN = 1.0
-"""Inches of a row for titles and axes."""
+"""Height of a row that titles and axes take, in inches."""
 
 
 def plot(sections: Mapping[str, Mapping[str, Summary]], reliability: Reliability, path: Path) -> None:
-    """Draw accuracy with its 95 % interval by group, a panel a section, and a reliability diagram.
+    """Plot accuracy with 95 % intervals by group, one panel per section, and a reliability diagram.
 
     Args:
-        sections: summaries by group, by the section to show them in, such as size, age or skin. A group
-            without predictions keeps its line, without a mark.
-        reliability: what `s3fd.evaluation.attributes.reliability` returned for all faces.
-        path: file to write; its suffix is the format, such as ``.png`` or ``.svg``.
+        sections: summaries by section, such as size, age or skin, and by group within it. A group without
+            predictions has an empty line.
+        reliability: the result of `s3fd.evaluation.attributes.reliability` for all faces.
+        path: file to write; its suffix selects the format, such as ``.png`` or ``.svg``.
 
     Raises:
-        ValueError: a suffix that Matplotlib has no format for; it has the `FORMATS` of
+        ValueError: Matplotlib has no format for the suffix; it always has the `FORMATS` of
             `s3fd.evaluation.plot`.
         OSError: the file cannot be written.
     """
@@ -50,7 +50,7 @@ def plot(sections: Mapping[str, Mapping[str, Summary]], reliability: Reliability
     groups = [*(len(section) for section in sections.values()), 0]
     rows = [groups[i : i + across] for i in range(0, count, across)]
     heights = [max(ROW_HEIGHT, GROUP_HEIGHT * max(row) + MARGIN) for row in rows]
-    # A figure of its own rather than pyplot's: no window system, and no state left behind.
+    # Not a pyplot figure: it needs no window system and leaves no global state.
     figure = Figure(
         figsize=(PANEL_WIDTH * across, sum(heights)), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
     )
@@ -66,20 +66,20 @@ def plot(sections: Mapping[str, Mapping[str, Summary]], reliability: Reliability
 
 
 def _lowest(sections: Mapping[str, Mapping[str, Summary]]) -> float:
-    """Where the accuracy axes begin: the tenth under the lowest interval, so that panels can be compared."""
+    """Return the start of all accuracy axes, shared for comparison: the lowest bound, floored to a tenth."""
     lows = [summary.accuracy_interval[0] for groups in sections.values() for summary in groups.values()]
     return min((floor(10 * low) / 10 for low in lows if not isnan(low)), default=0.0)
 
 
 def _draw_groups(axes: Axes, title: str, groups: Mapping[str, Summary], lowest: float, room: float) -> None:
-    """A line a group in room for `room`, the first on top: a dot for accuracy, a bar for its interval."""
+    """Draw one line per group, top down, with room for `room` of them: accuracy as dot, interval as bar."""
     for line, summary in enumerate(groups.values()):
         if isnan(summary.accuracy):
             continue
         low, high = summary.accuracy_interval
         axes.plot([low, high], [line, line], color=COLOURS[0], linewidth=2, solid_capstyle="butt")
         axes.plot(summary.accuracy, line, "o", color=COLOURS[0], markersize=6, clip_on=False)
-    # Dollar signs would start a formula.
+    # Matplotlib would take dollar signs for formulas.
     names = [f"{name or '–'} ({summary.count:,})".replace("$", r"\$") for name, summary in groups.items()]
     axes.set_yticks(range(len(groups)), names)
     axes.tick_params(axis="y", length=0)
@@ -91,7 +91,7 @@ def _draw_groups(axes: Axes, title: str, groups: Mapping[str, Summary], lowest: 
 
 
 def _draw_reliability(axes: Axes, reliability: Reliability) -> None:
-    """Accuracy over confidence beside the diagonal, and the share of the faces in each bin."""
+    """Draw accuracy over confidence with the diagonal, and the share of faces in each bin."""
     bins, used = len(reliability.count), reliability.count > 0
     left = np.arange(bins) / bins
     share = reliability.count / max(int(reliability.count.sum()), 1)
@@ -101,7 +101,7 @@ def _draw_reliability(axes: Axes, reliability: Reliability) -> None:
     axes.plot(confidence, accuracy, "o-", color=COLOURS[1], linewidth=1.8, markersize=5, label="accuracy")
     error = reliability.calibration_error
     title = "reliability" if isnan(error) else f"reliability (calibration error {100 * error:.1f} %)"
-    # Of two classes the more probable has ½ or more: the empty half is not shown.
+    # With two classes, the more probable one has at least ½: do not show the empty half.
     axes.set(title=title, xlabel="confidence", xlim=(left[used].min(initial=0.9), 1), ylim=(0, 1))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))

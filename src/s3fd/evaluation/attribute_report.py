@@ -1,4 +1,4 @@
-"""An attribute's figures, from files: labels, pictures and weights in, sections of summaries out."""
+"""Evaluate an attribute: read labels, pictures and weights, and summarise its accuracy by group."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ from s3fd.inference.runtime import open_runtime
 
 @dataclass(frozen=True, eq=False)
 class AttributeReport:
-    """How right an attribute is.
+    """Accuracy of an attribute.
 
     Attributes:
-        attribute: its name.
-        found: labelled faces that the detector found.
-        missed: labelled faces that it did not find; they count in nothing else.
-        sections: summaries by group, under ``all faces``, ``face size`` and each column asked for.
-        reliability: confidence beside accuracy.
-        problems: rows of the table that were skipped, and those whose picture cannot be read.
+        attribute: name of the attribute.
+        found: number of labelled faces that the detector found.
+        missed: number of labelled faces that it did not find, including those in unreadable pictures; no
+            other figure counts them.
+        sections: summaries by group, for the sections ``all faces``, ``face size`` and each requested column.
+        reliability: confidence and accuracy in bins.
+        problems: rows of the table that were skipped, and rows whose picture cannot be read.
     """
 
     attribute: str
@@ -47,7 +48,7 @@ class AttributeReport:
     problems: Sequence[Problem]
 
     def text(self) -> str:
-        """Return the tables for a person to read."""
+        """Return the report as readable tables."""
         parts = [f"{self.attribute}: {self.found} labelled faces found, {self.missed} not"]
         for title, rows in self.sections.items():
             parts.append(f"by {title}" if title != ALL else "")
@@ -55,7 +56,7 @@ class AttributeReport:
         return "\n\n".join(part for part in parts if part)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON: what cannot be known is null."""
+        """Return the figures as JSON-serialisable values; undefined figures are null."""
         sections = {
             title: {group: _plain(asdict(summary)) for group, summary in rows.items()}
             for title, rows in self.sections.items()
@@ -81,8 +82,8 @@ def evaluate(
     """Measure the attribute `name` of `weights` on the labels of `csv`, as ``s3fd eval attribute`` does.
 
     Raises:
-        ValueError: labels, weights, size or columns that cannot be used, or no face found at all.
-        OSError: a file that cannot be read.
+        ValueError: the labels, weights, size or columns cannot be used, or no face is found at all.
+        OSError: a file cannot be read.
     """
     labels = label_files.read(csv, images, [parse_target(target)])
     (column,) = labels.targets
@@ -106,7 +107,7 @@ def evaluate(
 
 
 def check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
-    """Raise ValueError unless the classes of the labels are those of the weights, in their order."""
+    """Raise ValueError unless the labels have the same classes as the weights, in the same order."""
     if tuple(told) != tuple(asked):
         hint = ",".join(f"VALUE={label}" for label in told)
         raise ValueError(
@@ -116,7 +117,7 @@ def check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Replace NaN, which JSON does not have, by None."""
+    """Replace NaN, which JSON lacks, by None, and tuples by lists."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple):

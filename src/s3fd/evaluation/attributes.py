@@ -1,4 +1,4 @@
-"""How right predicted attributes of faces are, how far their probabilities can be trusted, and for whom."""
+"""Accuracy and calibration of predicted face attributes, overall and by group."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 SIZE_EDGES = (16, 32, 64, 128)
-"""Where the groups of `by_size` meet: geometric mean of a face's width and height in pixels."""
+"""Boundaries between the groups of `by_size`: geometric mean of a face's width and height in pixels."""
 
 BINS = 15
-"""Bins of equal width that confidences are sorted into (Guo et al., 2017)."""
+"""Number of equal-width confidence bins (Guo et al., 2017)."""
 
 Z_95 = 1.959964
-"""Standard deviations either side of a normal distribution's mean that hold 95 % of it."""
+"""Number of standard deviations on either side of the mean that contain 95 % of a normal distribution."""
 
 ROUNDING = 1e-5
-"""By how much float32 may take a probability past 1."""
+"""Amount by which float32 rounding may push a probability over 1."""
 
 TEMPERATURES = (0.05, 20.0)
-"""Range that `fit_temperature` looks in."""
+"""Range that `fit_temperature` searches."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What was predicted of N faces, and what is right.
+    """Predictions and labels of N faces.
 
     Attributes:
-        probabilities: (N, C) float32 in 0–1, of each class.
-        labels: (N,) int64, the right class of each.
+        probabilities: (N, C) float32 in 0–1, the predicted probability of each class.
+        labels: (N,) int64, the true class of each face.
         sizes: (N,) float32, geometric mean of each face's width and height in pixels.
-        groups: further texts by name, such as age or skin, (N,) each.
+        groups: further columns of text by name, such as age or skin, (N,) each.
     """
 
     probabilities: FloatArray
@@ -52,8 +52,8 @@ class Observations:
         """Check that the columns agree.
 
         Raises:
-            ValueError: a column whose shape does not fit, a probability outside 0–1, a label that is no
-                class, a size that is negative or not finite.
+            ValueError: the shape of a column does not fit, a probability is outside 0–1, a label is not a
+                class, or a size is negative or not finite.
         """
         if self.probabilities.ndim != 2 or self.probabilities.shape[1] == 0:
             raise ValueError(f"probabilities must be (N, C), not {self.probabilities.shape}")
@@ -80,16 +80,17 @@ class Observations:
 
 @dataclass(frozen=True)
 class Summary:
-    """How right the predictions of some faces are; all fractions are 0–1, NaN where nothing was predicted.
+    """Accuracy of the predictions for a set of faces; all fractions are 0–1, NaN where nothing was predicted.
 
     Attributes:
-        count: number of faces, those abstained from among them.
-        accuracy: fraction of the predictions that are right.
-        balanced_accuracy: mean over the classes present of the fraction of their faces told rightly.
-        accuracy_interval: lowest and highest accuracy in 95 % confidence (Wilson's score interval).
-        calibration_error: mean distance of confidence and accuracy, see `Reliability.calibration_error`.
-        abstained: fraction of the faces whose best class is less probable than the threshold: they count
-            nowhere else but in `count`.
+        count: number of faces, including those with abstentions.
+        accuracy: fraction of the predictions that are correct.
+        balanced_accuracy: mean recall over the classes present.
+        accuracy_interval: lower and upper bound of the accuracy's 95 % confidence interval (Wilson's score
+            interval).
+        calibration_error: expected calibration error, see `Reliability.calibration_error`.
+        abstained: fraction of the faces whose best class is less probable than the threshold; apart from
+            `count`, no other figure includes them.
     """
 
     count: int
@@ -102,12 +103,12 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Confidence, the probability of the best class, beside accuracy in bins of equal width from 0 to 1.
+    """Confidence, which is the probability of the best class, and accuracy in B equal-width bins from 0 to 1.
 
     Attributes:
-        confidence: (B,) mean confidence in each bin, NaN where no face is.
-        accuracy: (B,) fraction of right predictions in each bin, NaN where no face is.
-        count: (B,) faces in each bin.
+        confidence: (B,) mean confidence in each bin, NaN in empty bins.
+        accuracy: (B,) fraction of correct predictions in each bin, NaN in empty bins.
+        count: (B,) number of faces in each bin.
     """
 
     confidence: Doubles
@@ -116,9 +117,9 @@ class Reliability:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error: mean over the faces of how far accuracy and confidence are apart.
+        """Expected calibration error: gap between accuracy and confidence, averaged over bins by face count.
 
-        0 is perfect, NaN stands for no faces.
+        0 is perfect; NaN means that there are no faces.
         """
         used = self.count > 0
         if not used.any():
@@ -128,7 +129,7 @@ class Reliability:
 
 
 def summarise(observations: Observations, min_probability: float = 0.0) -> Summary:
-    """Sum up predictions, abstaining where the best class is less probable than `min_probability`."""
+    """Summarise predictions, abstaining where the best class is less probable than `min_probability`."""
     judged = _judged(observations, min_probability)
     right = judged.probabilities.argmax(axis=1) == judged.labels
     recalls = [right[judged.labels == label].mean() for label in np.unique(judged.labels)]
@@ -143,9 +144,9 @@ def summarise(observations: Observations, min_probability: float = 0.0) -> Summa
 
 
 def by_size(observations: Observations, min_probability: float = 0.0) -> dict[str, Summary]:
-    """Sum up the faces under, between and over the `SIZE_EDGES`, small to large.
+    """Summarise the faces under, between and over the `SIZE_EDGES`, from small to large.
 
-    A size on an edge belongs to the larger group. Every group is there, also one without faces.
+    A size on an edge belongs to the larger group. The result has every group, even one without faces.
     """
     low, high = SIZE_EDGES[0], SIZE_EDGES[-1]
     names = [f"under {low}", *(f"{a}–{b}" for a, b in pairwise(SIZE_EDGES)), f"over {high}"]
@@ -154,10 +155,10 @@ def by_size(observations: Observations, min_probability: float = 0.0) -> dict[st
 
 
 def by_group(observations: Observations, column: str, min_probability: float = 0.0) -> dict[str, Summary]:
-    """Sum up the faces of each text in one of the groups: numbers first and by size, then texts by letter.
+    """Summarise the faces by value of a group column: numbers first in ascending order, then other texts.
 
     Raises:
-        KeyError: no such group.
+        KeyError: there is no such column.
     """
     if column not in observations.groups:
         raise KeyError(f"no group {column!r}; there are {', '.join(observations.groups) or 'none'}")
@@ -167,7 +168,7 @@ def by_group(observations: Observations, column: str, min_probability: float = 0
 
 
 def reliability(observations: Observations, min_probability: float = 0.0, bins: int = BINS) -> Reliability:
-    """Compare confidence and accuracy in `bins` bins, over the faces that are not abstained from."""
+    """Compare confidence and accuracy in `bins` bins, leaving out abstentions."""
     judged = _judged(observations, min_probability)
     confidence = judged.probabilities.max(axis=1).astype(np.float64)
     right = judged.probabilities.argmax(axis=1) == judged.labels
@@ -183,32 +184,34 @@ def reliability(observations: Observations, min_probability: float = 0.0, bins: 
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """95 % confidence interval of a fraction, `right` of `count`; NaN for none.
+    """Return the 95 % confidence interval of the fraction `right` of `count`; NaN if `count` is 0.
 
-    Wilson's holds for few faces and for fractions near 0 and 1, where ± deviations leave the range.
+    Wilson's interval is valid for few faces and for fractions near 0 and 1, where mean ± standard errors
+    leaves the range 0–1.
     """
     if count == 0:
         return math.nan, math.nan
     fraction, z2 = right / count, Z_95**2
     centre = (fraction + z2 / (2 * count)) / (1 + z2 / count)
     half = Z_95 / (1 + z2 / count) * math.sqrt(fraction * (1 - fraction) / count + z2 / (4 * count**2))
-    # Rounding must not part the interval from its fraction.
+    # Despite rounding, the interval must contain the fraction.
     return max(min(centre - half, fraction), 0.0), min(max(centre + half, fraction), 1.0)
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> float:
-    """Find the T for which softmax(logits / T) gives the labels the greatest likelihood.
+    """Find the T that maximises the likelihood of the labels under softmax(logits / T).
 
     Args:
-        logits: (N, C), N ≥ 1, of faces that were not trained on.
-        labels: (N,) the right class of each.
+        logits: (N, C), N ≥ 1, of faces that were not used for training.
+        labels: (N,) the true class of each face.
 
     Returns:
-        T within `TEMPERATURES`: over 1 where the logits are too sure, towards the range's lower end where
+        T within `TEMPERATURES`: over 1 if the logits are overconfident, near the lower end of the range if
         they are never wrong.
 
     Raises:
-        ValueError: no faces, shapes that do not fit, a label that is no class, a logit that is not finite.
+        ValueError: there are no faces, the shapes do not fit, a label is not a class, or a logit is not
+            finite.
     """
     if logits.ndim != 2 or len(logits) == 0 or labels.shape != (len(logits),):
         raise ValueError(f"logits must be (N, C) and labels (N,), not {logits.shape} and {labels.shape}")
@@ -223,7 +226,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> floa
         inverse = math.exp(-log_temperature)
         return float(np.mean(np.log(np.exp(scores * inverse).sum(axis=1)) - of_label * inverse))
 
-    # The loss is convex in 1 / T, hence falls and then rises in log T: golden sections find its lowest point.
+    # The loss is convex in 1 / T, hence unimodal in log T: golden-section search finds its minimum.
     low, high = (math.log(t) for t in TEMPERATURES)
     golden = (math.sqrt(5) - 1) / 2
     while high - low > 1e-5:
@@ -236,9 +239,9 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> floa
 
 
 def format_table(rows: Mapping[str, Summary]) -> str:
-    """Write summaries by group as a Markdown table with aligned columns, in percent; – stands for none.
+    """Format summaries by group as an aligned Markdown table, in percent; – marks undefined values.
 
-    The column of faces abstained from is there where there are any.
+    The table has the column of abstentions only if there are any.
     """
     header = ("group", "faces", "accuracy [95 %]", "balanced accuracy", "calibration error", "abstained")
     cells = [header, *((name.replace("|", r"\|"), *_cells(summary)) for name, summary in rows.items())]

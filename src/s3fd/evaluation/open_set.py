@@ -1,7 +1,7 @@
-"""Is it one of ours, and who? Open-set identification, where most faces may be of strangers.
+"""Open-set identification: is a face of somebody in the gallery, and of whom? Most may be strangers.
 
 Phillips, Grother and Micheals, "Evaluation methods in face recognition" (Handbook of Face Recognition, 2011),
-section 21.3: the detection and identification rate over the rate of false identifications.
+section 21.3: detection and identification rate over false identification rate.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class OpenSetCurve:
-    """What a gallery gets right of its people, over the strangers it takes for them.
+    """Share of gallery people identified correctly, over the share of strangers identified as somebody.
 
     Both rise as the threshold falls.
 
     Attributes:
-        thresholds: (T,), falling; a score at or over one names somebody.
-        false_identifications: (T,) share of strangers' faces that are taken for somebody.
+        thresholds: (T,), descending; a face is identified if its score is at or over the threshold.
+        false_identifications: (T,) share of strangers' faces that are identified as somebody.
         identifications: (T,) share of faces of people in the gallery that are given the right name.
     """
 
@@ -30,7 +30,7 @@ class OpenSetCurve:
     identifications: NDArray[np.float64]
 
     def at(self, false_identifications: float) -> float:
-        """Largest share of right names with no more than these `false_identifications` (0–1)."""
+        """Return the largest share of right names at a share of at most `false_identifications` (0–1)."""
         allowed = self.false_identifications <= false_identifications
         return float(self.identifications[allowed].max(initial=0))
 
@@ -38,15 +38,15 @@ class OpenSetCurve:
 def open_set(
     scores: NDArray[np.floating[Any]], right: NDArray[np.bool_], strangers: NDArray[np.floating[Any]]
 ) -> OpenSetCurve:
-    """The curve of faces of people in the gallery and of strangers.
+    """Compute the open-set curve from faces of people in the gallery and of strangers.
 
     Args:
-        scores: (N,) of the person most like each face of somebody in the gallery.
-        right: (N,) whether that is who it is.
-        strangers: (M,) of the person most like each face of a stranger.
+        scores: (N,) score of the most similar person for each face of somebody in the gallery.
+        right: (N,) whether that person is the right one.
+        strangers: (M,) score of the most similar person for each face of a stranger.
 
     Raises:
-        ValueError: no face of one kind.
+        ValueError: there are no faces of people in the gallery, or none of strangers.
     """
     if not len(scores) or not len(strangers):
         raise ValueError("an open-set curve needs faces of people in the gallery, and of strangers")

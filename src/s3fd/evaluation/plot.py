@@ -1,4 +1,4 @@
-"""Precision-recall curves as a picture. Importing this module raises ImportError without Matplotlib."""
+"""Plot precision-recall curves. Importing this module without Matplotlib raises ImportError."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ except ImportError as error:
     raise ImportError("plots need Matplotlib: pip install 's3fd[eval]'") from error
 
 FORMATS = (".pdf", ".png", ".svg")
-"""Suffixes of the formats that every build of Matplotlib writes."""
+"""Suffixes of the formats that every build of Matplotlib supports."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+"""Okabe and Ito's palette, whose colours colour-blind readers can distinguish."""
 
 STYLES = ("-", "--", "-.", ":")
 
 
 def plot(result_sets: Mapping[str, Mapping[str, Curve]], path: Path) -> None:
-    """Draw the curves of one or more result sets, a panel a setting, average precisions in the legends.
+    """Plot the curves of one or more result sets, one panel per setting, with average precision in legends.
 
     Args:
-        result_sets: what `s3fd.evaluation.wider.evaluate` returned, by the name to show for it.
-        path: file to write; its suffix is the format, such as ``.png`` or ``.svg``.
+        result_sets: results of `s3fd.evaluation.wider.evaluate`, by the name to show for each.
+        path: file to write; its suffix selects the format, such as ``.png`` or ``.svg``.
 
     Raises:
-        ValueError: a suffix that Matplotlib has no format for; it has the `FORMATS`.
+        ValueError: Matplotlib has no format for the suffix; it always has the `FORMATS`.
         OSError: the file cannot be written.
     """
-    looks = dict(zip(result_sets, zip(cycle(COLOURS), cycle(STYLES)), strict=False))  # 28 in all
-    # A figure of its own rather than pyplot's: no window system, and no state left behind.
+    looks = dict(zip(result_sets, zip(cycle(COLOURS), cycle(STYLES)), strict=False))  # 28 combinations
+    # Not a pyplot figure: it needs no window system and leaves no global state.
     figure = Figure(figsize=(13.5, 4.8), layout="constrained")
     for setting, axes in zip(SETTINGS, figure.subplots(1, len(SETTINGS), sharey=True), strict=True):
         ranked = sorted(result_sets, key=lambda name: -result_sets[name][setting].average_precision)

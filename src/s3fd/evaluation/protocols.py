@@ -1,6 +1,6 @@
-"""Test protocols: at which sizes a picture is looked at, and how what was found becomes one result.
+"""Test protocols: the sizes at which a picture is processed, and how the detections become one result.
 
-An average precision says little without its protocol: more passes find more, and take longer.
+An average precision means little without its protocol: more passes find more faces, and take longer.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from s3fd.inference.runtime import Runtime
 from s3fd.inference.voting import vote
 
 Protocol = Callable[[Runtime, Pixels], Faces]
-"""From a network and a picture (H, W, 3) uint8 BGR to its faces in the picture's pixels, best score first."""
+"""Maps a network and a picture (H, W, 3) uint8 BGR to faces in the picture's pixels, best score first."""
 
 MIN_SCORE = 0.02
-"""Low enough for the whole curve; the value with which SCRFD, RetinaFace and YuNet are evaluated."""
+"""Low enough for the whole curve; SCRFD, RetinaFace and YuNet are evaluated with the same value."""
 
 PAPER_MIN_SCORE = 0.05
-"""Of S³FD's own WIDER FACE evaluation."""
+"""Minimum score in S³FD's own WIDER FACE evaluation."""
 
 PUBLISHED_IOU = 0.3
-"""Overlap over which the weaker of two boxes of a pass goes, in S³FD's own evaluation."""
+"""IoU over which non-maximum suppression drops the weaker box of a pass, in S³FD's own evaluation."""
 
 MAX_PIXELS = 2_500_000
-"""Most pixels of a pass of `multiscale`, which bounds its memory and time."""
+"""Maximum number of pixels of a `multiscale` pass, to bound memory and time."""
 
 PAPER_MAX_PIXELS = 3_720_000
-"""Most pixels of a pass of `paper`: what the authors' Caffe could hold."""
+"""Maximum number of pixels of a `paper` pass: what fitted into the authors' Caffe."""
 
 MIDDLE = 100.0
-"""Pixels that part the faces taken from enlarged and from shrunk passes (S³FD's evaluation)."""
+"""Size in pixels that separates the faces taken from enlarged and from shrunk passes (S³FD's evaluation)."""
 
 PAPER_LARGE = 30.0
-"""Pixels over which the authors take faces from shrunk passes."""
+"""Size in pixels over which S³FD's authors take faces from shrunk passes."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One look at a picture.
+    """One pass of the network over a picture.
 
     Attributes:
-        scale: of the picture that the network sees.
+        scale: scale at which the network sees the picture.
         flipped: whether it sees the mirror image.
-        over: faces are taken whose longer side is over this, in pixels of the picture.
-        under: faces are taken whose shorter side is under this.
+        over: only faces whose longer side is over this are taken, in pixels of the picture.
+        under: only faces whose shorter side is under this are taken, in pixels of the picture.
     """
 
     scale: float
@@ -62,28 +62,28 @@ class Pass:
 
 
 def vga(runtime: Runtime, picture: Pixels) -> Faces:
-    """One pass with the longest side at 640, enlarging smaller pictures: the setting of SCRFD's tables."""
+    """Run one pass with the longest side at 640, enlarging smaller pictures, as in SCRFD's tables."""
     return _single(runtime, picture, VGA)
 
 
 def single(runtime: Runtime, picture: Pixels) -> Faces:
-    """One pass at the picture's own size."""
+    """Run one pass at the picture's own size."""
     return _single(runtime, picture, "original")
 
 
 def auto(runtime: Runtime, picture: Pixels) -> Faces:
-    """The detector's own size ``auto``: several scales, in tiles where a picture is large."""
+    """Use the detector's size ``auto``: several scales, in tiles if the picture is large."""
     return _single(runtime, picture, "auto")
 
 
 def multiscale(runtime: Runtime, picture: Pixels) -> Faces:
-    """The picture, its mirror image, and both at twice and half the size, merged by box voting."""
+    """Merge passes over the picture and its mirror image, at full, half and twice the size, by box voting."""
     passes = multiscale_passes(picture.shape[1], picture.shape[0])
     return vote(_look(runtime, picture, passes, MIN_SCORE))[:AFTER_NMS]
 
 
 def paper(runtime: Runtime, picture: Pixels) -> Faces:
-    """S³FD's own multi-scale test, which drops every box that no other box agreed with."""
+    """Run S³FD's own multi-scale test, which drops every box that no other box confirms."""
     passes = paper_passes(picture.shape[1], picture.shape[0])
     return vote(_look(runtime, picture, passes, PAPER_MIN_SCORE), drop_singletons=True)[:AFTER_NMS]
 
@@ -95,14 +95,14 @@ PROTOCOLS: dict[str, Protocol] = {
     "multiscale": multiscale,
     "paper": paper,
 }
-"""The protocols by name."""
+"""All protocols by name."""
 
 
 def multiscale_passes(width: int, height: int) -> list[Pass]:
-    """Passes of `multiscale` over a picture of `width` × `height` pixels, none over `MAX_PIXELS`.
+    """Return the passes of `multiscale` over a picture of `width` × `height` pixels, none over `MAX_PIXELS`.
 
-    Small faces are taken from the enlarged passes and large faces from the shrunk ones: a pass is best at the
-    sizes of its anchors. A picture that is too large to be enlarged goes without.
+    Small faces are taken from the enlarged passes and large faces from the shrunk ones, because a network is
+    best at the sizes of its anchors. A picture that is too large to be enlarged has no enlarged passes.
     """
     largest = _largest_scale(width, height, MAX_PIXELS)
     base = min(1.0, largest)
@@ -113,10 +113,12 @@ def multiscale_passes(width: int, height: int) -> list[Pass]:
 
 
 def paper_passes(width: int, height: int) -> list[Pass]:
-    """Passes of `paper` over a picture of `width` × `height` pixels.
+    """Return the passes of `paper` over a picture of `width` × `height` pixels.
 
-    The picture and its mirror image; half the size; and enlarged by 2, 4, … up to the largest that fits, from
-    which only faces under 100 pixels are taken.
+    These are the picture and its mirror image; the picture at half size; and the picture enlarged by 2, 4, …
+    and by the largest scale that fits, from which only faces under 100 pixels are taken. A picture that is
+    too large to be enlarged is shrunk until it fits, and has a second shrunk pass in place of the enlarged
+    ones.
     """
     largest = _largest_scale(width, height, PAPER_MAX_PIXELS)
     base = min(1.0, largest)
@@ -132,23 +134,23 @@ def paper_passes(width: int, height: int) -> list[Pass]:
 
 
 def _single(runtime: Runtime, picture: Pixels, size: Size) -> Faces:
-    """Use the detector itself, so that what is scored is what users get."""
+    """Run the detector itself, so that the evaluation scores what users get."""
     return Detector(runtime, size, MIN_SCORE)(picture)
 
 
 def _largest_scale(width: int, height: int, pixels: int) -> float:
-    """Scale at which a picture has `pixels` pixels."""
+    """Return the scale at which a picture has `pixels` pixels."""
     return float((pixels / (width * height)) ** 0.5)
 
 
 def _look(runtime: Runtime, picture: Pixels, passes: Sequence[Pass], min_score: float) -> Faces:
-    """All that several passes find, each suppressed by itself."""
+    """Return the detections of several passes, with non-maximum suppression within each."""
     found = [_run(runtime, picture, one, min_score) for one in passes]
     return Faces(np.concatenate([f.boxes for f in found]), np.concatenate([f.scores for f in found]))
 
 
 def _run(runtime: Runtime, picture: Pixels, one: Pass, min_score: float) -> Faces:
-    """What one pass finds, in pixels of the picture."""
+    """Return the detections of one pass, in pixels of the picture."""
     height, width = picture.shape[:2]
     seen = max(1, int(width * one.scale)), max(1, int(height * one.scale))
     pixels = resize(picture, *seen)

@@ -1,8 +1,8 @@
 """Result folders in the layout of WIDER FACE's evaluation: ``EVENT/NAME.txt`` for each picture.
 
-Line 1 is the picture's name, line 2 the number of detections, then comes a line a detection: left, top,
-width, height in pixels of the original picture, and score. In memory a result set maps ``EVENT/NAME`` to
-`Faces`.
+Line 1 is the picture's name and line 2 the number of detections. Then there is one line per detection: left,
+top, width and height in pixels of the original picture, and score. In memory, a result set maps
+``EVENT/NAME`` to `Faces`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from s3fd.faces import Faces
 
 COLUMNS = 5
-"""Left, top, width, height, score; what detectors write after them (landmarks) is not read."""
+"""Left, top, width, height, score; further columns, such as landmarks, are not read."""
 
 
 def write(folder: Path, name: str, faces: Faces) -> None:
@@ -33,11 +33,12 @@ def write(folder: Path, name: str, faces: Faces) -> None:
 def read(path: Path) -> Faces:
     """Read one result file: boxes (N, 4) xyxy in pixels and scores (N,), in the file's order.
 
-    Scores may have any range and any notation of numbers. The first line is not looked at: some write the
-    picture's folder and suffix, some do not. Columns after the fifth and blank lines are passed over.
+    Scores may have any range and any notation of numbers. The first line is ignored, because some detectors
+    write the picture's folder and suffix there and some do not. Columns after the fifth and blank lines are
+    ignored.
 
     Raises:
-        ValueError: a line that is not what the layout asks for, as ``file:line: what is wrong``.
+        ValueError: a line does not follow the format; the message is ``file:line: what is wrong``.
         OSError: the file cannot be read.
     """
     try:
@@ -57,10 +58,10 @@ def read(path: Path) -> Faces:
 
 
 def read_all(folder: Path, names: Iterable[str]) -> dict[str, Faces]:
-    """Read the result files of the pictures `names` (``EVENT/NAME``); those without a file are left out.
+    """Read the result files of the pictures `names` (``EVENT/NAME``), without those that have no file.
 
     Raises:
-        ValueError: a malformed file.
+        ValueError: a file is malformed.
         OSError: a file cannot be read.
     """
     paths = {name: _path(folder, name) for name in names}
@@ -68,18 +69,18 @@ def read_all(folder: Path, names: Iterable[str]) -> dict[str, Faces]:
 
 
 def write_all(folder: Path, results: Mapping[str, Faces]) -> None:
-    """Write a whole result set, picture by picture."""
+    """Write a whole result set, one file per picture."""
     for name, faces in results.items():
         write(folder, name, faces)
 
 
 def _path(folder: Path, name: str) -> Path:
-    """Where the result of ``EVENT/NAME`` lies; a name may hold dots, so no suffix is replaced."""
+    """Return the result file of ``EVENT/NAME``; names may contain dots, so no suffix is replaced."""
     return folder / f"{name}.txt"
 
 
 def _count(path: Path, line: int, fields: list[str]) -> int:
-    """The number of detections, from the fields of its line."""
+    """Parse the number of detections from the fields of its line."""
     try:
         (text,) = fields
         count = float(text)
@@ -91,7 +92,7 @@ def _count(path: Path, line: int, fields: list[str]) -> int:
 
 
 def _detection(path: Path, line: int, fields: list[str]) -> list[float]:
-    """Left, top, width, height and score, from the fields of a line."""
+    """Parse left, top, width, height and score from the fields of a line."""
     try:
         values = [float(field) for field in fields[:COLUMNS]]
     except ValueError:

@@ -1,7 +1,7 @@
-"""Are two pictures of the same person? The protocol of Labeled Faces in the Wild, view 2.
+"""Face verification by the protocol of Labeled Faces in the Wild, view 2: do two pictures show one person?
 
-Huang et al., "Labeled Faces in the Wild" (2007), section 4: in each fold, the threshold is the one that is
-best on all other folds; the figure is the mean accuracy of the folds and its standard error.
+Huang et al., "Labeled Faces in the Wild" (2007), section 4: each fold uses the threshold that is best on all
+other folds; the result is the mean accuracy over the folds and its standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from s3fd.data.sample import read_text
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures, each a person's name and the number of the picture, and the fold they belong to."""
+    """Two pictures, each given by a person's name and the picture's number, and the fold of the pair."""
 
     first: tuple[str, int]
     second: tuple[str, int]
@@ -27,35 +27,35 @@ class Pair:
 
     @property
     def same(self) -> bool:
-        """Whether both show one person."""
+        """Whether both pictures show the same person."""
         return self.first[0] == self.second[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """True against false accepts; both rise from 0 to 1, as the threshold falls.
+    """True accepts over false accepts; both rise from 0 to 1 as the threshold falls.
 
     Attributes:
-        false_accepts: (T,) share of pairs of different people at or over the threshold.
-        true_accepts: (T,) share of pairs of one person.
+        false_accepts: (T,) share of pairs of different people with a score at or over the threshold.
+        true_accepts: (T,) share of pairs of the same person with a score at or over the threshold.
     """
 
     false_accepts: NDArray[np.float64]
     true_accepts: NDArray[np.float64]
 
     def at(self, false_accepts: float) -> float:
-        """Largest share of true accepts with no more than these `false_accepts` (0–1)."""
+        """Return the largest share of true accepts at a share of at most `false_accepts` (0–1)."""
         return float(self.true_accepts[self.false_accepts <= false_accepts].max())
 
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The figures of the protocol.
+    """Results of the protocol.
 
     Attributes:
-        accuracies: (K,) of each fold, with the threshold of the others.
-        thresholds: (K,) used in each fold.
-        roc: of all pairs.
+        accuracies: (K,) accuracy on each fold, with the threshold chosen on the other folds.
+        thresholds: (K,) threshold used on each fold.
+        roc: ROC curve of all pairs.
     """
 
     accuracies: NDArray[np.float64]
@@ -64,20 +64,24 @@ class Verification:
 
     @property
     def accuracy(self) -> float:
-        """Mean of the folds."""
+        """Mean accuracy over the folds."""
         return float(self.accuracies.mean())
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean, from the spread of the folds."""
+        """Standard error of the mean accuracy, from its spread over the folds."""
         return float(self.accuracies.std(ddof=1) / math.sqrt(len(self.accuracies)))
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Read a file of pairs: ``FOLDS SIZE``, then in each fold SIZE lines of one person and SIZE of two.
+    """Read a file of pairs in the format of LFW's ``pairs.txt``.
+
+    The first line is ``FOLDS SIZE``. Each fold then has SIZE lines with pairs of the same person and SIZE
+    lines with pairs of different people.
 
     Raises:
-        ValueError: not UTF-8, or a line that does not fit the layout, as ``file:line: what is wrong``.
+        ValueError: the file is not UTF-8, or does not follow the format; the message is
+            ``file:line: what is wrong``.
         OSError: the file cannot be read.
     """
     lines = [line.split() for line in read_text(path).splitlines()]
@@ -111,25 +115,26 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def roc(scores: NDArray[np.floating[Any]], same: NDArray[np.bool_]) -> Roc:
-    """Rates of accepting at every threshold; equal scores (N,) are accepted together.
+    """Compute the ROC curve of pairs with `scores` (N,); equal scores are accepted together.
 
     Raises:
-        ValueError: no pair of one person, or none of two.
+        ValueError: there are no pairs of the same person, or none of different people.
     """
     if not same.any() or same.all():
         raise ValueError("a ROC needs pairs of one person and of two")
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], same[order]
-    last = np.append(ranked[1:] != ranked[:-1], True)  # of those with an equal score
+    last = np.append(ranked[1:] != ranked[:-1], True)  # last of each run of equal scores
     true = np.append(0, np.cumsum(right)[last]) / same.sum()
     false = np.append(0, np.cumsum(~right)[last]) / (~same).sum()
     return Roc(false, true)
 
 
 def best_threshold(scores: NDArray[np.floating[Any]], same: NDArray[np.bool_]) -> float:
-    """The threshold with the most right answers, where a score at or over it says "same".
+    """Return the threshold with the most correct decisions, where a score at or over it means "same".
 
-    It lies half-way between two scores; of equally good ones it is the highest.
+    It lies half-way between two scores, or 1 outside their range. Of equally good thresholds, it is the
+    highest.
     """
     values = np.unique(scores).astype(np.float64)
     between = (values[1:] + values[:-1]) / 2
@@ -144,10 +149,15 @@ def best_threshold(scores: NDArray[np.floating[Any]], same: NDArray[np.bool_]) -
 def verify(
     scores: NDArray[np.floating[Any]], same: NDArray[np.bool_], folds: NDArray[np.integer[Any]]
 ) -> Verification:
-    """Judge the `scores` (N,) of pairs that show the `same` person or not, in their `folds` (N,).
+    """Evaluate pairs by the protocol.
+
+    Args:
+        scores: (N,) similarity of each pair.
+        same: (N,) whether the pair shows the same person.
+        folds: (N,) fold of each pair.
 
     Raises:
-        ValueError: fewer than two folds, or pairs all of one kind.
+        ValueError: there are fewer than two folds, or all pairs are of one kind.
     """
     numbers = np.unique(folds)
     if len(numbers) < 2:
@@ -162,5 +172,5 @@ def verify(
 
 
 def _layout(same: bool) -> str:
-    """What a line of a fold's first or second half has."""
+    """Describe a line of a fold's first half (`same`) or second half."""
     return "a name and two numbers" if same else "a name, a number, a name and a number"

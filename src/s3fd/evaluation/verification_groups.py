@@ -1,4 +1,4 @@
-"""Errors of verification by group of people, such as perceived gender."""
+"""Verification errors by group of people, such as perceived gender."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from s3fd.evaluation.verification_pictures import Judged
 
 @dataclass(frozen=True)
 class GroupErrors:
-    """What goes wrong with pairs of two people, or two pictures, of one group.
+    """Error rates of the pairs within one group.
 
     Attributes:
-        same: pairs of one person.
-        different: pairs of two people.
-        false_rejects: share of `same` that is told to be two people.
-        false_accepts: share of `different` that is told to be one person.
+        same: number of pairs of the same person.
+        different: number of pairs of different people.
+        false_rejects: share of the `same` pairs that are rejected.
+        false_accepts: share of the `different` pairs that are accepted.
     """
 
     same: int
@@ -32,11 +32,16 @@ class GroupErrors:
 
 
 def read_groups(table: Path, column: str, person: str = "Person") -> dict[str, str]:
-    """The group of each person of a table with these columns; empty cells say nothing.
+    """Read the group of each person from a CSV table; empty cells are ignored.
+
+    Args:
+        table: the CSV file.
+        column: column of groups.
+        person: column of people's names. The first row with a group counts.
 
     Raises:
-        ValueError: it is not in UTF-8, or has no such column.
-        OSError: it cannot be read.
+        ValueError: the table is not UTF-8, or has no such column.
+        OSError: the table cannot be read.
     """
     groups: dict[str, str] = {}
     reader = csv.DictReader(io.StringIO(read_text(table), newline=""))
@@ -51,9 +56,10 @@ def read_groups(table: Path, column: str, person: str = "Person") -> dict[str, s
 
 
 def by_group(judged: Judged, groups: Mapping[str, str]) -> dict[str, GroupErrors]:
-    """Errors of the pairs within each group, at the threshold of each pair's fold.
+    """Return the errors of the pairs within each group, at the threshold of each pair's fold.
 
-    Strangers of two groups are easier to tell apart, and are in none.
+    Pairs across two groups, which are easier to tell apart, count in neither. Groups without pairs of the
+    same person or without pairs of different people are left out.
     """
     numbers = sorted({pair.fold for pair in judged.pairs})
     thresholds = dict(zip(numbers, judged.result.thresholds, strict=True))

@@ -1,4 +1,4 @@
-"""From a file of pairs and a folder of pictures to what a recogniser says of the pairs."""
+"""Find the pictures of pairs and compare their faces with a recogniser."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from s3fd.inference.pictures import PictureError, read
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 NO_FACE = -1.0
-"""Score of a pair in one of whose pictures no face is found: it counts as two people."""
+"""Score of a pair with a picture in which no face is found: it counts as different people."""
 
 Name = tuple[str, int]
-"""A person, and the number of the picture."""
+"""A person's name and the number of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a recogniser says of pairs.
+    """Pairs as scored by a recogniser.
 
     Attributes:
-        pairs: in the file's order.
-        scores: (N,) cosines; `NO_FACE` where there is none.
-        result: the protocol's figures.
+        pairs: the pairs in the order of their file.
+        scores: (N,) cosine similarities; `NO_FACE` where a picture has no face.
+        result: results of the protocol.
         without_face: pictures in which no face was found.
     """
 
@@ -42,10 +42,12 @@ class Judged:
 
 
 def find_pictures(pairs: Iterable[Pair], images: Path) -> dict[Name, Path]:
-    """The files of all pictures of `pairs`, ``NAME_0001.jpg`` in `images` or in folders of people's names.
+    """Find the files of all pictures of `pairs`.
+
+    They are called ``NAME_0001.jpg``, and lie in `images` or in one folder per person below it.
 
     Raises:
-        FileNotFoundError: one that is not there.
+        FileNotFoundError: a picture is missing.
     """
     found: dict[Name, Path] = {}
     for pair in pairs:
@@ -56,7 +58,7 @@ def find_pictures(pairs: Iterable[Pair], images: Path) -> dict[Name, Path]:
 
 
 def _find(name: str, number: int, images: Path) -> Path:
-    """The file of one picture."""
+    """Find the file of one picture."""
     stem = f"{name}_{number:04d}"
     for folder in (images, images / name):
         for suffix in SUFFIXES:
@@ -66,7 +68,7 @@ def _find(name: str, number: int, images: Path) -> Path:
 
 
 def vector_of(reader: Reader, path: Path) -> FloatArray | None:
-    """The vector (D,) of the face in the middle of a picture; None if there is no face, or no picture."""
+    """Return the vector (D,) of a picture's `middle` face; None if it has no face or cannot be read."""
     try:
         picture = read(path)
     except PictureError:
@@ -80,7 +82,7 @@ def vector_of(reader: Reader, path: Path) -> FloatArray | None:
 
 
 def middle(faces: Faces, width: int, height: int) -> int:
-    """The face that a portrait of `width` × `height` pixels is of: large, and near its middle."""
+    """Return the index of the main face of a `width` × `height` portrait: large and near the centre."""
     centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     off = np.linalg.norm(centres - (width / 2, height / 2), axis=1)
     return int((faces.sizes - off).argmax())
@@ -92,10 +94,10 @@ def judge(
     files: Mapping[Name, Path],
     around: Callable[[Iterable[Name], int], Iterable[Name]] = lambda names, count: names,
 ) -> Judged:
-    """Compare the faces of all `pairs`, whose pictures are `files`; `around` shows how far it is.
+    """Compare the faces of all `pairs`, whose pictures are `files`; `around` wraps them to show progress.
 
     Raises:
-        ValueError: fewer than two folds, or pairs all of one kind.
+        ValueError: there are fewer than two folds, or all pairs are of one kind.
     """
     vectors = {name: vector_of(reader, files[name]) for name in around(files, len(files))}
     scores = np.array([_score(vectors[pair.first], vectors[pair.second]) for pair in pairs])
@@ -106,5 +108,5 @@ def judge(
 
 
 def _score(first: FloatArray | None, second: FloatArray | None) -> float:
-    """How alike two faces are."""
+    """Return the cosine similarity of two faces; `NO_FACE` if one is missing."""
     return NO_FACE if first is None or second is None else float(first @ second)

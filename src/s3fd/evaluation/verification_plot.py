@@ -1,4 +1,4 @@
-"""ROC curves of verification as a picture. Importing this module raises ImportError without Matplotlib."""
+"""Plot ROC curves of verification. Importing this module without Matplotlib raises ImportError."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ except ImportError as error:
     raise ImportError("plots need Matplotlib: pip install 's3fd[eval]'") from error
 
 FEWEST = 1e-3
-"""Least rate of false accepts that is shown: 1,500 pairs of two people cannot tell less from 0."""
+"""Lowest false accept rate shown: with 1,500 pairs of different people, lower rates cannot be told from 0."""
 
 
 def plot(results: Mapping[str, Verification], path: Path) -> None:
-    """Draw true over false accepts, on a logarithmic axis, of results by the name to show for each.
+    """Plot true over false accept rates, the latter on a logarithmic axis.
+
+    Args:
+        results: results by the name to show for each.
+        path: file to write; its suffix selects the format.
 
     Raises:
-        ValueError: a suffix that Matplotlib has no format for.
+        ValueError: Matplotlib has no format for the suffix.
         OSError: the file cannot be written.
     """
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")

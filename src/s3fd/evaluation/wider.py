@@ -1,8 +1,8 @@
 """The WIDER FACE protocol: average precision on the easy, medium and hard faces of the validation set.
 
-A setting (easy, medium, hard) is a list of faces of each picture that must be found. The other faces are
-ignored: a detection of one is neither right nor wrong. The details follow the official evaluation code of
-WIDER FACE (Yang et al., CVPR 2016; ``eval_tools`` on its site), so that figures stand beside published ones:
+A setting (easy, medium, hard) lists the faces of each picture that must be found. The other faces are
+ignored: detecting one is neither right nor wrong. The details follow the official evaluation code of WIDER
+FACE (Yang et al., CVPR 2016; ``eval_tools`` on its site), so that results are comparable with published ones:
 scores normalised over all pictures, 1,000 thresholds, overlaps that count the pixel at the far edge.
 """
 
@@ -23,16 +23,16 @@ Flags = NDArray[np.bool_]
 Doubles = NDArray[np.float64]
 
 SETTINGS = ("easy", "medium", "hard")
-"""Faces over 50, over 30 and over 10 pixels high, roughly; each setting holds the ones before it."""
+"""Faces over roughly 50, 30 and 10 pixels high; each setting includes the ones before it."""
 
 MIN_IOU = 0.5
-"""Overlap from which a detection counts as one of a face (official evaluation)."""
+"""Minimum IoU for a detection to match a face (official evaluation)."""
 
 THRESHOLDS = 1 - np.arange(1, 1001) / 1000
 """Normalised scores at which precision and recall are taken: 0.999 down to 0 (official evaluation)."""
 
 CHUNK = 1024
-"""Detections compared with a picture's faces at a time, to bound memory."""
+"""Number of detections compared with a picture's faces at a time, to bound memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class AnnotatedPicture:
 
     Attributes:
         boxes: (N, 4) float32 xyxy in pixels.
-        required: for each setting, (N,) bool: True for the faces that must be found, False for the ignored.
+        required: for each setting, (N,) bool: True for faces that must be found, False for ignored ones.
     """
 
     boxes: FloatArray
@@ -55,15 +55,15 @@ class GroundTruth:
     pictures: Mapping[str, AnnotatedPicture]
 
     def only(self, names: Iterable[str]) -> GroundTruth:
-        """Return the part about the pictures `names`.
+        """Return the ground truth of the pictures `names` alone.
 
         Raises:
-            KeyError: a name that is not in the ground truth.
+            KeyError: a name is not in the ground truth.
         """
         return GroundTruth({name: self.pictures[name] for name in names})
 
     def count(self, setting: str) -> int:
-        """Number of faces that must be found in a setting."""
+        """Return the number of faces that must be found in a setting."""
         return sum(int(picture.required[setting].sum()) for picture in self.pictures.values())
 
 
@@ -72,9 +72,9 @@ class Curve:
     """Precision and recall at falling thresholds.
 
     Attributes:
-        precision: (T,) right detections over all that are not ignored; 1 where there are none.
-        recall: (T,) found faces over all that must be found; 0 where there are none.
-        thresholds: (T,) normalised scores, 1 standing for the highest of the result set and 0 for the lowest.
+        precision: (T,) correct detections over all that are not ignored; 1 if there are none.
+        recall: (T,) found faces over all that must be found; 0 if there are none.
+        thresholds: (T,) normalised scores: 1 is the highest of the result set and 0 the lowest.
     """
 
     precision: Doubles
@@ -83,7 +83,7 @@ class Curve:
 
     @property
     def average_precision(self) -> float:
-        """Area under the curve, 0–1, each precision raised to the best at its recall or more (PASCAL VOC)."""
+        """Area under the curve, 0–1; precision is the best at equal or higher recall (PASCAL VOC)."""
         raised = np.maximum.accumulate(self.precision[::-1])[::-1]
         return float(np.sum(np.diff(self.recall, prepend=0.0) * raised))
 
@@ -94,7 +94,7 @@ def load(folder: Path) -> GroundTruth:
     Raises:
         ImportError: SciPy is not installed.
         FileNotFoundError: one of the files is missing.
-        ValueError: a file is not what its name says, or they are not of one set of pictures.
+        ValueError: a file has another content than its name says, or the files do not fit each other.
     """
     every = _load_mat(folder / "wider_face_val.mat", "event_list", "file_list", "face_bbx_list")
     required = {
@@ -109,11 +109,11 @@ def load(folder: Path) -> GroundTruth:
 def _annotated_pictures(
     every: Mapping[str, Any], required: Mapping[str, NDArray[Any]]
 ) -> dict[str, AnnotatedPicture]:
-    """The pictures by name, from the variables of the file of all faces and each setting's lists.
+    """Collect the pictures by name, from the variables of the file of all faces and each setting's lists.
 
     Raises:
-        IndexError: a list that lacks a picture, or names a face that is not there.
-        ValueError: other shapes than the official ones.
+        IndexError: a list lacks a picture or names a face that does not exist.
+        ValueError: the shapes are not the official ones.
     """
     pictures = {}
     for e, (event, files) in enumerate(zip(every["event_list"][:, 0], every["file_list"][:, 0], strict=True)):
@@ -125,15 +125,15 @@ def _annotated_pictures(
 
 
 def evaluate(results: Mapping[str, Faces], ground_truth: GroundTruth) -> dict[str, Curve]:
-    """Score a result set: the curve of each of the `SETTINGS`.
+    """Score a result set: compute the curve of each of the `SETTINGS`.
 
     Args:
         results: detections by picture, ``EVENT/NAME``, in any order and with scores of any range. A picture
-            of the ground truth that is not among them counts as one without detections; one that is not in
-            the ground truth is not looked at.
+            of the ground truth without results counts as one without detections; results for other pictures
+            are ignored.
         ground_truth: the pictures to score, see `GroundTruth.only`.
     """
-    # Officially, a picture without any annotated face is passed over, with whatever was detected in it.
+    # The official evaluation ignores pictures without annotated faces, and all detections in them.
     pictures = {name: picture for name, picture in ground_truth.pictures.items() if len(picture.boxes)}
     matches = {
         name: _match(results[name], picture.boxes) for name, picture in pictures.items() if name in results
@@ -153,9 +153,9 @@ class _Match:
     """The detections of a picture, best score first.
 
     Attributes:
-        scores: (D,) as detected.
-        faces: (D,) index of the face that each overlaps most.
-        enough: (D,) whether by `MIN_IOU` or more.
+        scores: (D,) scores as detected.
+        faces: (D,) index of the face that each detection overlaps most.
+        enough: (D,) whether that overlap is at least `MIN_IOU`.
     """
 
     scores: Doubles
@@ -164,7 +164,7 @@ class _Match:
 
 
 def _load_mat(path: Path, *variables: str) -> dict[str, Any]:
-    """Variables of a Matlab file."""
+    """Load variables from a Matlab file."""
     try:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
@@ -185,7 +185,7 @@ def _load_mat(path: Path, *variables: str) -> dict[str, Any]:
 def _annotated(
     corner_and_size: FloatArray, lists: Mapping[str, NDArray[np.integer[Any]]]
 ) -> AnnotatedPicture:
-    """A picture from its boxes (N, 4) as left, top, width, height and each setting's face numbers from 1."""
+    """Make a picture from boxes (N, 4) as left, top, width, height and each setting's face numbers from 1."""
     corner, size = corner_and_size[:, :2], corner_and_size[:, 2:]
     required = {}
     for setting, numbers in lists.items():
@@ -195,7 +195,7 @@ def _annotated(
 
 
 def _match(found: Faces, faces: FloatArray) -> _Match:
-    """Pair every detection with the face (N ≥ 1) it overlaps most; the first of equals."""
+    """Pair every detection with the face (N ≥ 1) that it overlaps most; the first one if several tie."""
     order = np.argsort(-found.scores, kind="stable")
     boxes = found.boxes[order].astype(np.float64)
     best, overlap = np.zeros(len(boxes), np.intp), np.zeros(len(boxes))
@@ -207,7 +207,7 @@ def _match(found: Faces, faces: FloatArray) -> _Match:
 
 
 def _inclusive_iou(a: Doubles, b: Doubles) -> Doubles:
-    """IoU of every pair of `a` (N, 4) and `b` (M, 4), shape (N, M), where a box holds its far edge's pixels.
+    """Return the IoU of every pair of `a` (N, 4) and `b` (M, 4), shape (N, M), with far edges included.
 
     The official evaluation adds 1 to every width and height; `s3fd.boxes.iou` does not.
     """
@@ -225,7 +225,7 @@ def _inclusive_iou(a: Doubles, b: Doubles) -> Doubles:
 
 
 def _normalise(scores: Doubles) -> Doubles:
-    """Map the lowest of the scores (D,) to 0 and the highest to 1; all to 1 if they are equal."""
+    """Map the lowest of the scores (D,) to 0 and the highest to 1; all of them to 1 if they are equal."""
     if len(scores) == 0:
         return scores
     low, high = scores.min(), scores.max()
@@ -233,9 +233,9 @@ def _normalise(scores: Doubles) -> Doubles:
 
 
 def _judge(match: _Match, required: Flags) -> tuple[Flags, Flags]:
-    """Which detections (D,) find a required face first, and which (D,) count at all.
+    """Return which detections (D,) are the first to find a required face, and which (D,) count at all.
 
-    The second detection of a required face counts and is wrong; one of an ignored face does not count.
+    Further detections of a required face count as false positives; those of an ignored face do not count.
     """
     finds = match.enough & required[match.faces]
     first = np.flatnonzero(finds)[np.unique(match.faces[finds], return_index=True)[1]]
@@ -245,7 +245,7 @@ def _judge(match: _Match, required: Flags) -> tuple[Flags, Flags]:
 
 
 def _curve(scores: Doubles, right: Flags, counted: Flags, faces: int) -> Curve:
-    """Precision and recall over the `THRESHOLDS` of detections with normalised `scores` (D,)."""
+    """Compute precision and recall at the `THRESHOLDS` from detections with normalised `scores` (D,)."""
     order = np.argsort(-scores, kind="stable")
     above = np.searchsorted(-scores[order], -THRESHOLDS, side="right")
     hits = np.concatenate([[0], np.cumsum(right[order])])[above]
