@@ -65,7 +65,7 @@ class Faces:
         """Return the chosen faces as `Faces`; an integer that is out of range raises IndexError."""
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
-                raise IndexError(f"face {index} of {len(self)}")
+                raise IndexError(f"face index {index} is out of range for {len(self)} faces")
             index = [int(index)]
         columns = {name: column[index] for name, column in self.attributes.items()}
         embeddings = None if self.embeddings is None else self.embeddings[index]

@@ -96,7 +96,8 @@ def test_a_node_dies_and_nothing_is_lost(tiny: Path, photos: Path, tmp_path: Pat
         assert complete < PICTURES / PARTITION, "killed too late to prove anything"
         printed, said = run.communicate(timeout=600)
     assert run.returncode == 1, said
-    assert "s3fd: 1 unreadable: `error` in their rows says why\n" in said, said  # Ray may tell of the node
+    # Ray may tell of the node.
+    assert "s3fd: 1 unreadable; see the `error` column for the reasons\n" in said, said
     assert "Traceback" not in said
     single = subprocess.run(command(tiny, photos, alone, "--threads", "1"), capture_output=True, text=True)
     assert single.stdout.replace(str(alone), str(out)) == printed

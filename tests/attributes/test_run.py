@@ -119,7 +119,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     for folder, first in ((whole, "1"), (killed, r"\d+")):
         done = CliRunner().invoke(app, [*arguments, str(folder)])
         assert done.exit_code == 0, done.output
-        assert re.search(rf"^fine-tuning: {first} of 60, loss \d\.\d+, 0 times no face$", done.output, re.M)
+        assert re.search(
+            rf"^fine-tuning: {first} of 60, loss \d\.\d+, no face found 0 times$", done.output, re.M
+        )
     one, two = (load_network(folder / "weights.safetensors").state_dict() for folder in (whole, killed))
     assert all(torch.equal(one[name], two[name]) for name in one)
     records = [(folder / "metrics.jsonl").read_text() for folder in (whole, killed)]

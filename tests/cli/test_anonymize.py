@@ -156,7 +156,7 @@ def test_a_folder_among_the_pictures_that_holds_some_is_refused(tiny: Path, tmp_
     for path in ("in", "in/**", "in/*/*.png"):
         answer = anonymize(tiny, path, "--out", "in/2024", cwd=tmp_path)
         assert (answer.returncode, answer.stdout) == (2, "")
-        assert f"in/2024 lies in {path} and holds pictures" in answer.stderr
+        assert f"in/2024 is inside {path} and contains pictures" in answer.stderr
         assert [p.name for p in original.parent.iterdir()] == ["a.png"]
     assert original.read_bytes() == before
 
@@ -165,11 +165,11 @@ def test_a_folder_among_the_pictures_that_holds_some_is_refused(tiny: Path, tmp_
     ("arguments", "message"),
     [
         (["a.png"], "--out"),
-        (["a.png", "--out", "."], "could replace it"),
-        ([".", "--out", "."], "could replace it"),
-        (["sub/b.png", "--out", "."], "could replace it"),
-        (["a.png", "sub/b.png", "--out", "sub"], "could replace it"),
-        (["sub/*.png", "--out", "sub"], "could replace it"),
+        (["a.png", "--out", "."], "could overwrite it"),
+        ([".", "--out", "."], "could overwrite it"),
+        (["sub/b.png", "--out", "."], "could overwrite it"),
+        (["a.png", "sub/b.png", "--out", "sub"], "could overwrite it"),
+        (["sub/*.png", "--out", "sub"], "could overwrite it"),
         (["a.png", "--out", "a.png"], "--out"),
         (["a.png", "--out", "x", "--mode", "smear"], "smear"),
         (["a.png", "--out", "x", "--shape", "star"], "star"),
@@ -195,7 +195,7 @@ def test_a_copy_that_is_a_link_to_its_picture_is_refused(tiny: Path, tmp_path: P
     (tmp_path / "out" / "a.png").hardlink_to(path)
     answer = anonymize(tiny, path, "--out", tmp_path / "out")
     assert answer.returncode == 1
-    assert "is the picture itself" in json.loads(answer.stdout)["error"]
+    assert "is the original picture" in json.loads(answer.stdout)["error"]
     assert path.read_bytes() == before
 
 

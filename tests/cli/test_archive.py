@@ -77,7 +77,7 @@ def test_killed_and_begun_again(tiny: Path, photos: Path, tmp_path: Path) -> Non
         "faces": 60,
         "unreadable": 1,
     }
-    assert answer.stderr == "s3fd: 1 unreadable: `error` in their rows says why\n"
+    assert answer.stderr == "s3fd: 1 unreadable; see the `error` column for the reasons\n"
     assert {path: path.stat().st_mtime_ns for path in complete} == made
     check(dataset.dataset(out).to_table())  # _manifest is no part of it
     files = {path.name for path in out.iterdir()}
@@ -141,8 +141,8 @@ def test_from_s3_to_s3(
     ("arguments", "reason"),
     [
         (["--output", "out"], "detect needs a PATH"),
-        (["in", "--output", "out", "--csv", "-"], "--output stands for itself"),
-        (["in", "--engine", "ray"], "it needs --output"),
+        (["in", "--output", "out", "--csv", "-"], "--output cannot be combined with --csv"),
+        (["in", "--engine", "ray"], "ray needs --output"),
         (["missing", "--output", "out"], "missing: no such file or folder"),
         (["0", "--output", "out"], "an archive is of pictures"),
         (["in", "--output", "nonsense://out"], "nonsense"),

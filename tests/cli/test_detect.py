@@ -183,7 +183,7 @@ def test_no_copy_replaces_an_original(tiny: Path, tmp_path: Path, option: str) -
         answer = detect(tiny, *paths, option, "in/trip", cwd=tmp_path)
         assert (answer.returncode, answer.stdout) == (2, "")
         assert answer.stderr.startswith(f"s3fd: {option}: in")
-        assert "could replace" in answer.stderr
+        assert "could overwrite" in answer.stderr
     assert [(tmp_path / name).read_bytes() for name in names] == before
 
 
@@ -228,14 +228,17 @@ def test_frames_of_a_video(tiny: Path, tmp_path: Path) -> None:
         (["a.png", "--draw", "x", "--crop", "x"], "different folders"),
         (["a.png", "--csv", "missing/a.csv"], "--csv"),
         (["a.png", "--parquet", "missing/a.parquet"], "--parquet"),
-        (["--csv", "a.png", "b.png"], "--csv: a.png is a picture or a video: name another file"),
-        (["--parquet", "a.png", "b.png"], "--parquet: a.png is a picture or a video: name another file"),
+        (["--csv", "a.png", "b.png"], "--csv: a.png is an existing picture or video; choose another file"),
+        (
+            ["--parquet", "a.png", "b.png"],
+            "--parquet: a.png is an existing picture or video; choose another file",
+        ),
         (["a.png", "--workers", "0"], "--workers"),
         (["a.png", "--batch", "0"], "--batch"),
         (["a.png", "--nonsense"], "nonsense"),
         (["a.png", "--engine", "other"], "unknown engine 'other'"),
         (["a.png", "--engine", "torch"], "--weights"),
-        (["a.png", "--engine", "openvino", "--device", "cuda"], "no CUDA"),
+        (["a.png", "--engine", "openvino", "--device", "cuda"], "does not support CUDA"),
     ],
 )
 def test_wrong_calls(tiny: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -254,7 +257,7 @@ def test_a_pipe_is_not_replaced(tiny: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     answer = detect(tiny, "a.png", "--parquet", "pipe", cwd=tmp_path)
     assert answer.returncode == 2
-    assert answer.stderr == "s3fd: --parquet: pipe is not a file in a folder that exists\n"
+    assert answer.stderr == "s3fd: --parquet: pipe must be a file in an existing folder\n"
     assert (tmp_path / "pipe").is_fifo()
 
 

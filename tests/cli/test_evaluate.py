@@ -83,7 +83,7 @@ def test_scores_results_that_are_there_and_draws_them(data: Path, tiny: Path) ->
     plot = data / "curves.svg"
     code, out, err = run(data, "--score-only", "--plot", str(plot))
     assert code == 0
-    assert f"{EVENT}/a: no result file, counts as no detections" in err
+    assert f"{EVENT}/a: no result file; counted as no detections" in err
     assert [line.split() for line in out.splitlines()[2:]] == [
         ["easy", "0.000", "0"],
         ["medium", "0.000", "1"],
@@ -97,8 +97,8 @@ def test_a_damaged_picture_and_an_unknown_one_do_not_end_the_run(data: Path, tin
     (data / "images" / EVENT / "x.png").write_bytes(b"not in the ground truth")
     code, out, err = run(data, "--weights", str(tiny), "--protocol", "single", "--json")
     assert code == 0
-    assert "a.png: not a picture of a known format: counts as no detections" in err
-    assert f"{EVENT}/x: not in the ground truth, left out" in err
+    assert "a.png: not a picture of a known format; counted as no detections" in err
+    assert f"{EVENT}/x: not in the ground truth; skipped" in err
     assert json.loads(out)["average_precision"]["hard"] == 0.5
 
 
@@ -107,11 +107,14 @@ def test_a_damaged_picture_and_an_unknown_one_do_not_end_the_run(data: Path, tin
     [
         (
             ["--protocol", "nonsense"],
-            "'nonsense' is not a protocol: give vga, single, auto, multiscale, paper",
+            "unknown protocol 'nonsense': choose one of vga, single, auto, multiscale, paper",
         ),
         (["--weights", "nonsense.onnx"], "nonsense.onnx: no such model"),
         (["--score-only"], "results: no such folder"),
-        (["--score-only", "--plot", "curves.gif"], "curves.gif: a plot is one of .pdf, .png, .svg"),
+        (
+            ["--score-only", "--plot", "curves.gif"],
+            "curves.gif: unsupported plot format; use one of .pdf, .png, .svg",
+        ),
         (["--score-only", "--plot", "nowhere/curves.png"], "nowhere: no such folder"),
         (["--ground-truth", "nowhere"], "wider_face_val.mat: no such file"),
     ],
@@ -124,14 +127,14 @@ def test_mistakes_end_in_one_line(data: Path, options: list[str], message: str) 
 
 def test_folders_without_what_is_needed(data: Path) -> None:
     (data / "results").mkdir()
-    assert "has no result file of any picture" in run(data, "--score-only")[2]
+    assert "no result files for the pictures" in run(data, "--score-only")[2]
     for picture in (data / "images" / EVENT).iterdir():
         picture.rename(picture.with_name(f"other{picture.name}"))
     assert "none of its pictures is in the ground truth" in run(data, "--score-only")[2]
     (data / "images").rename(data / "moved")
     assert "images: no such folder" in run(data, "--score-only")[2]
     (data / "images").mkdir()
-    assert "has no pictures in event folders" in run(data, "--score-only")[2]
+    assert "no pictures in event folders" in run(data, "--score-only")[2]
 
 
 def test_a_missing_package_is_named(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,11 +59,14 @@ def test_an_onnx_model_in_sixteen_bits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["slim", "--int8"], "go together"),
+        (["slim", "--int8"], "must be used together"),
         (["slim", "--int8", "--calibration", "missing"], "no such folder"),
         (["missing.onnx"], "no such model"),
         (["slim", "--out", "slim.onnx"], "are .xml files"),
-        (["slim", "--out", "missing/slim.xml"], "--out: missing/slim.xml is not a file in a folder"),
+        (
+            ["slim", "--out", "missing/slim.xml"],
+            "--out: missing/slim.xml must be a file in an existing folder",
+        ),
         (["slim", "--int8", "--calibration", "missing", "--out", "slim.onnx"], "are .xml files"),  # first
         (["slim", "--int8", "--calibration", "missing", "--out", "missing/a.xml"], "--out"),
     ],

@@ -136,7 +136,10 @@ def test_values_that_are_no_label_are_told_of(tmp_path: Path) -> None:
         (tmp_path / f"{i}.jpg").touch()
     arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Glasses"]
     answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
-    assert "no label, as --target does not declare the value: 2 'none', 1 ''" in answer.output
+    assert (
+        "treated as unlabelled: 2 'none', 1 ''; to use such a value as a class, declare it in --target"
+        in answer.output
+    )
 
 
 def test_twenty_of_many_classes_are_shown(tmp_path: Path) -> None:
@@ -152,9 +155,9 @@ def test_twenty_of_many_classes_are_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--others", "nowhere"], "--others: only a joint run"),
-        (["--hold", "slim"], "--hold: only a joint run"),
-        (["--config", "branch", "--hold", "slim"], "--hold: only a joint run"),
+        (["--others", "nowhere"], "--others: only applies to joint runs"),
+        (["--hold", "slim"], "--hold: only applies to joint runs"),
+        (["--config", "branch", "--hold", "slim"], "--hold: only applies to joint runs"),
         (
             ["--config", "alone.yaml", "--others", "nowhere"],
             "--others: the configuration has joint.others: 0",

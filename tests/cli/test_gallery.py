@@ -76,7 +76,7 @@ def test_people_are_listed(home: Path) -> None:
 def test_who_is_known_gets_a_name_and_others_are_unknown(home: Path) -> None:
     model = ("--recogniser", home / "colours.onnx")
     refused = gallery("identify", home / "g.db", home / "somebody.png", *model)
-    assert refused.code == 2 and "no threshold: run s3fd gallery calibrate" in refused.errors
+    assert refused.code == 2 and "no threshold: run `s3fd gallery calibrate`" in refused.errors
     (fitted,) = gallery("calibrate", home / "g.db", home / "strangers", *model, "--false-accepts", 0.25).lines
     assert fitted["faces"] == 4 and fitted["vectors"] == 4
     told = gallery("identify", home / "g.db", home / "Ada again.png", home / "somebody.png", *model)
@@ -207,7 +207,11 @@ def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:
     (photographs / "torn.png").write_bytes(b"torn")
     options = ("--recogniser", home / "colours.onnx", "--threshold", 0.95)
     done = gallery("cluster", photographs, *options, "--json", "--folders", tmp_path / "faces")
-    assert done.code == 1 and "torn.png" in done.errors and "1 of people in fewer than 2" in done.errors
+    assert (
+        done.code == 1
+        and "torn.png" in done.errors
+        and "1 of them left out (people in fewer than 2" in done.errors
+    )
     (found,) = done.lines
     assert [(one["name"], len(one["faces"])) for one in found["people"]] == [("person 1", 3), ("person 2", 2)]
     assert found["together"] == [{"names": ["person 1", "person 2"], "pictures": 1}]

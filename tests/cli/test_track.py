@@ -137,13 +137,13 @@ def test_a_video_that_is_cut_off_is_followed_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "a.gif"], "--out: a.gif is none of .m4v, .mkv, .mov, .mp4"),
-        (["--out", "missing/a.mp4"], "--out: missing/a.mp4 is not a file in a folder that exists"),
-        (["--json", "."], "--json: . is not a file in a folder that exists"),
-        (["--out", "party.mp4"], "--out: party.mp4 is the video itself: name another file"),
-        (["--json", "other.mp4"], "--json: other.mp4 is a picture or a video: name another file"),
+        (["--out", "a.gif"], "--out: a.gif must end in one of .m4v, .mkv, .mov, .mp4"),
+        (["--out", "missing/a.mp4"], "--out: missing/a.mp4 must be a file in an existing folder"),
+        (["--json", "."], "--json: . must be a file in an existing folder"),
+        (["--out", "party.mp4"], "--out: party.mp4 is the input video; choose another file"),
+        (["--json", "other.mp4"], "--json: other.mp4 is an existing picture or video; choose another file"),
         (["--size", "small"], "--size: "),
-        (["--attributes", "mood"], "--attributes: these weights do not tell 'mood'"),
+        (["--attributes", "mood"], "--attributes: these weights do not predict 'mood'"),
     ],
 )
 def test_wrong_calls(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -158,7 +158,7 @@ def test_wrong_calls(tmp_path: Path, arguments: list[str], message: str) -> None
 def test_without_the_extra_it_says_what_to_install(video: Path, tmp_path: Path) -> None:
     blocked = "import sys; sys.modules['av'] = sys.modules['norfair'] = None; from s3fd.cli import app; app()"
     for arguments, code, message in (
-        (["track", video], 2, "av is not installed; this command needs  pip install 's3fd[video]'"),
+        (["track", video], 2, "av is not installed; this command needs it: pip install 's3fd[video]'"),
         (["anonymize", video, "--out", "out"], 1, f"{video}: videos need  pip install 's3fd[video]'"),
     ):
         line = [sys.executable, "-c", blocked, *map(str, arguments)]

@@ -55,7 +55,7 @@ def test_the_command_judges_pairs_by_the_middle_face(home: Path) -> None:
     }
     assert cv2.imread(str(home / "roc.png")).shape[1] == 960
     table = CliRunner().invoke(app, ["verification", str(home / "pairs.txt"), "--images", str(home), *model])
-    assert "accuracy 87.5%" in table.stdout and "8 pairs, 2 pictures without a face" in table.stdout
+    assert "accuracy 87.5%" in table.stdout and "8 pairs, 2 pictures without a detected face" in table.stdout
 
 
 def test_missing_pictures_are_named(home: Path) -> None:

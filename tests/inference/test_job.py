@@ -68,7 +68,7 @@ def test_a_name_that_grows_too_long_is_a_fault_of_one_picture(tiny: Path, tmp_pa
         anonymize(detector, sources, tmp_path / "hidden", Style()),
     ):
         first, second = records
-        assert first is not None and first.error == "the name of what is made of it would be too long"
+        assert first is not None and first.error == "the name of the output file would be too long"
         assert second is not None and second.error is None
     written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*/b*"))
     assert written == ["copies/b.gif.png", "crops/b.gif_0.jpg", "hidden/b.gif.png"]

@@ -217,7 +217,7 @@ def test_padding_moves_no_face(shape: tuple[int, int]) -> None:
 
 def test_bf16_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino.Core, "get_property", lambda *arguments: ["FP32", "INT8"])
-    with pytest.raises(EngineError, match="does not compute in bf16"):
+    with pytest.raises(EngineError, match="does not support bf16"):
         OpenVinoRuntime(BUNDLED / "slim.onnx", precision="bf16")
 
 

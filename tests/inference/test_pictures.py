@@ -350,7 +350,9 @@ def test_a_telephones_heic_is_read_and_upright() -> None:
 def test_a_heic_says_what_is_missing_to_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heif, "register", lambda: False)
     monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "HEIF"])
-    with pytest.raises(PictureError, match=r"telephone\.heic: HEIC is read with  pip install 's3fd\[heic\]'"):
+    with pytest.raises(
+        PictureError, match=r"telephone\.heic: reading HEIC needs pi-heif: pip install 's3fd\[heic\]'"
+    ):
         pictures.load(TELEPHONE)
 
 

@@ -90,7 +90,7 @@ def test_unknown_weights_are_refused_with_what_there_is(tmp_path: Path) -> None:
     ],
 )
 def test_an_engine_refuses_the_files_of_another(engine: str, suffix: str, kinds: str) -> None:
-    with pytest.raises(ValueError, match=rf"model{suffix}: the engine {engine} opens {kinds} files"):
+    with pytest.raises(ValueError, match=rf"model{suffix}: the engine {engine} only opens {kinds} files"):
         open_runtime(f"model{suffix}", engine=engine)
 
 
@@ -109,11 +109,11 @@ def test_every_engine_opens_a_bundled_model_and_finds_the_same(engine: str) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"engine": "tensorrt"}, "unknown engine 'tensorrt': choose onnx, openvino, torch"),
+        ({"engine": "tensorrt"}, "unknown engine 'tensorrt': choose one of onnx, openvino, torch"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
-        ({"engine": "onnx", "precision": "bf16"}, "the engine onnx has no bf16"),
-        ({"engine": "openvino", "device": "cuda"}, "the engine openvino has no CUDA"),
+        ({"engine": "onnx", "precision": "bf16"}, "the engine onnx does not support bf16"),
+        ({"engine": "openvino", "device": "cuda"}, "the engine openvino does not support CUDA"),
     ],
 )
 def test_what_no_engine_has_is_refused(options: dict[str, str], message: str) -> None:
@@ -124,7 +124,10 @@ def test_what_no_engine_has_is_refused(options: dict[str, str], message: str) ->
 def test_cuda_is_refused_where_there_is_none_and_auto_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for engine, message in (("onnx", "this ONNX Runtime has no CUDA"), ("torch", "PyTorch finds no CUDA")):
+    for engine, message in (
+        ("onnx", "this build of ONNX Runtime has no CUDA"),
+        ("torch", "PyTorch cannot find a CUDA device"),
+    ):
         with pytest.raises(EngineError, match=message):
             open_runtime("slim", engine=engine, device="cuda")
         assert open_runtime("slim", engine=engine, device="auto").device == "cpu"

@@ -46,7 +46,7 @@ def test_refusals_are_errors_with_a_reason(service: Process, example: Path) -> N
         with pytest.raises(ServiceError, match="415: not a picture") as refused:
             client.detect(b"?")
         assert refused.value.retry_after is None
-        with pytest.raises(ServiceError, match="is not a size"):
+        with pytest.raises(ServiceError, match="invalid size"):
             client.detect(example, size="huge")
         with pytest.raises(OSError, match="missing"):
             client.detect("missing.jpg")
@@ -56,7 +56,7 @@ def test_something_else_at_the_address_is_told_of() -> None:
     url = "http://127.0.0.1:8000"
     with Client(url) as client:
         client._http = httpx.Client(transport=httpx.MockTransport(_welcome), base_url=url)
-        with pytest.raises(ServiceError, match=r"what answers at http://.* is not s3fd") as refused:
+        with pytest.raises(ServiceError, match=r"the server at http://.* is not s3fd") as refused:
             client.model()
         assert (refused.value.status, refused.value.retry_after) == (200, None)
 

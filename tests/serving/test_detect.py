@@ -310,7 +310,7 @@ def test_an_api_key_is_asked_for(example: Path) -> None:
         (["--host", "0.0.0.0"], "short", "16 printable"),
         (["--api-key-file", "missing"], None, "--api-key-file"),
         (["--max-files", "99"], None, "queue"),
-        (["--batch", "4", "--workers", "2"], None, "--batch: 4 pictures take as many --workers, not 2"),
+        (["--batch", "4", "--workers", "2"], None, "--batch 4 needs at least as many --workers, not 2"),
         (["--max-megabytes", "inf"], None, "--max-megabytes: inf"),
         (["--max-megapixels", "1e308"], None, "--max-megapixels: 1e+308"),
         (["--deadline", "nan"], None, "--deadline: nan"),

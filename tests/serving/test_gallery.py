@@ -353,7 +353,7 @@ def test_a_store_that_fails_is_opened_anew(
     ):
         client.gallery.enrol("Ada", own.ada)
         monkeypatch.setattr(opened[0], "people", broken)
-        with pytest.raises(ServiceError, match="503: The gallery cannot be used now") as refused:
+        with pytest.raises(ServiceError, match="503: The gallery is unavailable; try again later") as refused:
             client.gallery.people()
         assert refused.value.retry_after == 1
         assert "disk I/O error" in caplog.text
@@ -365,7 +365,7 @@ def test_a_full_gallery_takes_no_more(own: Home) -> None:
     limits = Limits(vectors=2)
     with running(open_runtime("slim", 1), limits, gallery=own.served()) as url, Client(url) as client:
         client.gallery.enrol("Ada", own.ada)
-        with pytest.raises(ServiceError, match="507: The gallery is full: it may have 2 vectors"):
+        with pytest.raises(ServiceError, match="507: The gallery is full: the limit is 2 vectors"):
             client.gallery.enrol("Rosa", own.rosa, own.rosa)
         assert client.gallery.people() == {"Ada": 1}
         assert client.gallery.enrol("Rosa", own.rosa).vectors == 1
@@ -459,7 +459,7 @@ def test_a_gallery_that_cannot_be_served_says_why(home: Home, tmp_path: Path, se
     model = ("--recogniser", str(home.recogniser))
     for options, message in [
         (["--gallery", str(tmp_path / "g.db"), "--weights", "slim"], "slim has no embedding"),
-        (list(model), "for a --gallery"),
+        (list(model), "require --gallery"),
         (["--gallery", str(tmp_path / "g.db"), "--recogniser", "missing.onnx"], "no such"),
         (["--gallery", str(home.gallery), "--recogniser", str(other)], "cannot be compared"),
         (["--gallery", str(tmp_path / "no.db"), *model], "not a gallery"),

@@ -74,7 +74,7 @@ def ask(asked: Keeper) -> Any:
 
 
 def refused(asked: Keeper) -> None:
-    with pytest.raises(Problem, match=r"^The gallery cannot be used now\.$") as problem:
+    with pytest.raises(Problem, match=r"^The gallery is unavailable; try again later\.$") as problem:
         ask(asked)
     assert (problem.value.status, problem.value.headers) == (503, {"Retry-After": "1"})
 
@@ -105,8 +105,8 @@ def test_while_a_store_is_away_questions_are_refused_at_once(
     with pytest.raises(Problem):
         asyncio.run(asked.check())
     assert [record.getMessage() for record in caplog.records] == [
-        "the gallery is opened anew: PostgreSQL: server h is away",
-        "the gallery cannot be used: PostgreSQL: server h is away",
+        "reopening the gallery: PostgreSQL: server h is away",
+        "the gallery is unavailable: PostgreSQL: server h is away",
     ]
     place.there = True
     refused(asked)  # still within the pause
@@ -114,7 +114,7 @@ def test_while_a_store_is_away_questions_are_refused_at_once(
     asked._closed_until = 0
     asyncio.run(asked.check())
     assert ask(asked) == 42 and asked.answers
-    assert caplog.records[-1].getMessage() == "the gallery can be used again"
+    assert caplog.records[-1].getMessage() == "the gallery is available again"
 
 
 def test_a_store_that_is_busy_is_there_and_one_that_is_silent_is_not(
@@ -127,7 +127,7 @@ def test_a_store_that_is_busy_is_there_and_one_that_is_silent_is_not(
             await asyncio.sleep(0.01)
         await asked.check()
         monkeypatch.setattr(keeper, "SILENCE", 0)
-        with pytest.raises(Problem, match="cannot be used") as silent:
+        with pytest.raises(Problem, match="gallery is unavailable") as silent:
             await asked.check()
         assert silent.value.status == 503
         monkeypatch.undo()

@@ -137,7 +137,7 @@ def test_a_pass_that_fails_fails_for_all_in_it_and_for_nobody_else(network: Coun
 
 
 def test_a_batch_has_a_picture_at_least() -> None:
-    with pytest.raises(ValueError, match="batch is 1 or more"):
+    with pytest.raises(ValueError, match="batch must be 1 or more"):
         Passes(0)
 
 

@@ -59,8 +59,8 @@ def service(home: Home, place: str) -> Iterator[Process]:
     assert process.process.poll() is None, "a request took the service down"
     process.stop()
     log = "".join(process.lines)
-    assert "the gallery cannot be used: PostgreSQL: " in log
-    assert "the gallery can be used again" in log
+    assert "the gallery is unavailable: PostgreSQL: " in log
+    assert "the gallery is available again" in log
     assert not any(word in log for word in ("Traceback", PASSWORD, "Ada", "Rosa", "ada.png"))
 
 
@@ -101,10 +101,10 @@ def test_a_server_that_goes_and_comes_needs_no_restart_of_the_service(
                     method, f"{service.url}/v1/gallery{path}", content=content, timeout=60, trust_env=False
                 )
                 detail = check_problem(answer, 503)
-                assert detail == "The gallery cannot be used now."
+                assert detail == "The gallery is unavailable; try again later."
                 assert int(answer.headers["Retry-After"]) >= 1
             ready = get(service.url, "/readyz")
-            assert check_problem(ready, 503) == "The gallery cannot be used now."
+            assert check_problem(ready, 503) == "The gallery is unavailable; try again later."
             assert int(ready.headers["Retry-After"]) >= 1
             assert metric(service.url, "s3fd_gallery_up") == 0
             assert get(service.url, "/healthz").status_code == 200

@@ -221,7 +221,7 @@ def test_not_any_number_of_requests_is_sent_ahead(address: tuple[str, int]) -> N
         connection.send((GET + b"\r\n") * 100)
         assert [connection.answer()[0] for _ in range(100)] == [200] * 100
         connection.send(b"GET / HTTP/1.1\r\n\r\n" * 10_000)
-        assert connection.answer() == (400, b"Too many requests are sent ahead.")
+        assert connection.answer() == (400, b"Too many pipelined requests.")
         assert connection.closed()
 
 

@@ -204,7 +204,7 @@ def test_a_folder_that_is_missing_is_said_before_anything_is_read(tmp_path: Path
     out = tmp_path / "missing" / "x.safetensors"
     result = CliRunner().invoke(app, ["import", str(tmp_path / "none.pth"), "--out", str(out)])
     assert result.exit_code == 2
-    assert f"--out: {out} is not a file in a folder that exists" in result.output
+    assert f"--out: {out} must be a file in an existing folder" in result.output
 
 
 def test_own_weights_round_trip(tmp_path: Path) -> None:

@@ -125,12 +125,12 @@ def _run(archive: Archive, made: Iterable[Done | None], progress: Progress) -> i
             if done is not None:
                 progress.add(done.pictures, done.faces, done.unreadable)
             if interrupted():
-                print("s3fd: interrupted; the same command goes on", file=sys.stderr)
+                print("s3fd: interrupted; run the same command again to resume", file=sys.stderr)
                 return INTERRUPTED
     total = archive.total()
     counts = {"partitions": archive.partitions, "pictures": total.pictures, "faces": total.faces}
     record = {"archive": archive.folder.url, **counts, "unreadable": total.unreadable}
     print_json(record)
     if total.unreadable:
-        print(f"s3fd: {total.unreadable} unreadable: `error` in their rows says why", file=sys.stderr)
+        print(f"s3fd: {total.unreadable} unreadable; see the `error` column for the reasons", file=sys.stderr)
     return SOME_FAILED if total.unreadable else 0

@@ -123,7 +123,7 @@ def _line(record: Record, attribute: str) -> dict[str, Any]:
 def _only(names: list[str], weights: str) -> str:
     """The one attribute of the weights; raises ValueError if there is none, or a choice."""
     if not names:
-        raise ValueError(f"{Path(weights).name} tells no attribute: make weights that do with s3fd finetune")
+        raise ValueError(f"{Path(weights).name} predicts no attributes: train one with `s3fd finetune`")
     if len(names) > 1:
         raise ValueError(f"--attribute: choose one of {', '.join(names)}")
     return names[0]

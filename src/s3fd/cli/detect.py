@@ -154,11 +154,11 @@ def detect(
     """
     named = [*(paths or ()), *(inputs or ())]
     if not named:
-        fail("detect needs a PATH: a picture, a folder, a pattern, a video or the number of a camera")
+        fail("detect needs a PATH: a picture, folder, quoted pattern, video or camera number")
     told = split_names(attributes or ())
     if output is not None:
         if csv or parquet or draw or crop:
-            fail("--output stands for itself: --csv, --parquet, --draw and --crop need another run")
+            fail("--output cannot be combined with --csv, --parquet, --draw or --crop: use a separate run")
         from s3fd.cli.archive import detect_to_archive
 
         end(
@@ -181,7 +181,7 @@ def detect(
             )
         )
     if engine == "ray":
-        fail("--engine ray makes archives: it needs --output")
+        fail("--engine ray needs --output: it only writes archives")
 
     from s3fd.cli.progress import Progress
     from s3fd.inference.job import detect as detect_all

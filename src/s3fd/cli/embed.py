@@ -66,7 +66,7 @@ def embed(
     try:
         settings = load_config(config)
         if teacher is None and (settings.needs_teacher or not settings.margin.weight):
-            fail(f"--config {config} learns from a teacher: give the vectors of one as --teacher")
+            fail(f"--config {config} learns from a teacher: pass its vectors with --teacher")
         labels = run.read_faces(index, images, target)
         report_skipped(labels.problems, "rows")
         taught = None if teacher is None else read_teacher(teacher, images)
@@ -93,7 +93,7 @@ class _Figures:
 
     def pictures(self, faces: Iterable[list[Face]], count: int) -> Iterable[list[Face]]:
         """Show how far the cutting out of faces is."""
-        return self._bar.around(faces, count, "cutting out faces")
+        return self._bar.around(faces, count, "cropping faces")
 
     def step(self, step: Step, steps: int) -> None:
         """Show how far the training is."""

@@ -84,9 +84,9 @@ def wider(
         # Read back, so that the figures are those of the files.
         found = result_files.read_all(results, truth.pictures)
         if not found:
-            fail(f"{results}: has no result file of any picture below {images}")
+            fail(f"{results}: no result files for the pictures in {images}")
         missing = [name for name in truth.pictures if name not in found]
-        _warn([f"{name}: no result file, counts as no detections" for name in missing])
+        _warn([f"{name}: no result file; counted as no detections" for name in missing])
         curves = benchmark.evaluate(found, truth)
         if draw is not None:
             draw({results.resolve().name: curves})
@@ -177,7 +177,7 @@ def check_plot(path: Path) -> None:
     from s3fd.evaluation.plot import FORMATS
 
     if path.suffix.lower() not in FORMATS:
-        fail(f"{path}: a plot is one of {', '.join(FORMATS)}")
+        fail(f"{path}: unsupported plot format; use one of {', '.join(FORMATS)}")
     if not path.absolute().parent.is_dir():
         fail(f"{path.parent}: no such folder")
 
@@ -188,7 +188,7 @@ def _pictures(images: Path) -> dict[str, Path]:
         fail(f"{images}: no such folder")
     paths = sorted(path for path in images.glob("*/*") if path.suffix.lower() in PICTURE_SUFFIXES)
     if not paths:
-        fail(f"{images}: has no pictures in event folders (EVENT/NAME.jpg)")
+        fail(f"{images}: no pictures in event folders (EVENT/NAME.jpg)")
     return {f"{path.parent.name}/{path.stem}": path for path in paths}
 
 
@@ -197,7 +197,7 @@ def _subset(truth: GroundTruth, pictures: Mapping[str, Path], images: Path) -> G
     known = [name for name in pictures if name in truth.pictures]
     if not known:
         fail(f"{images}: none of its pictures is in the ground truth of WIDER FACE's validation set")
-    _warn([f"{name}: not in the ground truth, left out" for name in pictures if name not in truth.pictures])
+    _warn([f"{name}: not in the ground truth; skipped" for name in pictures if name not in truth.pictures])
     return truth.only(known)
 
 
@@ -215,7 +215,7 @@ def _detect(
     from s3fd.inference.runtime import open_runtime
 
     if protocol not in PROTOCOLS:
-        fail(f"{protocol!r} is not a protocol: give {', '.join(PROTOCOLS)}")
+        fail(f"unknown protocol {protocol!r}: choose one of {', '.join(PROTOCOLS)}")
     find = PROTOCOLS[protocol]
     runtime = open_runtime(weights, threads)
     results.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def _detect(
         try:
             faces = find(runtime, read(path))
         except PictureError as error:
-            unread.append(f"{error}: counts as no detections")
+            unread.append(f"{error}; counted as no detections")
             faces = Faces.empty()
         result_files.write(results, name, faces)
     _warn(unread)

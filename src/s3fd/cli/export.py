@@ -85,7 +85,7 @@ def openvino(
     not. With --int8, boxes are still decoded in floating point.
     """
     if int8 != (calibration is not None):
-        fail("--int8 and --calibration go together")
+        fail("--int8 and --calibration must be used together")
     with needs_extra("openvino"):
         from s3fd.weights.openvino_export import check_name, read_onnx, save_openvino
 

@@ -100,7 +100,10 @@ def finetune(
         report_skipped(labels.problems, "rows")
         if labels.unsure:
             values = ", ".join(f"{count} {text!r}" for text, count in labels.unsure.items())
-            typer.echo(f"no label, as --target does not declare the value: {values}", err=True)
+            typer.echo(
+                f"treated as unlabelled: {values}; to use such a value as a class, declare it in --target",
+                err=True,
+            )
         (column,) = labels.targets
         called = name or column.column.lower()
         folder = out or Path("runs") / called
@@ -134,11 +137,11 @@ def _refuse_idle(
     """End if an option would change nothing with these `settings`."""
     for option, given in (("--others", others), ("--hold", hold)):
         if given and settings.joint is None:
-            fail(f"{option}: only a joint run is held to a detector (--config joint); this one's is frozen")
+            fail(f"{option}: only applies to joint runs (--config joint); this run freezes the detector")
     if others and settings.joint is not None and not settings.joint.others:
-        fail("--others: the configuration has joint.others: 0, which takes no picture of them")
+        fail("--others: the configuration has joint.others: 0, so none of these pictures would be used")
     if group is not None and not settings.held_out:
-        fail("--group: the configuration has held_out: 0, so that nobody is tested who could be kept apart")
+        fail("--group: the configuration has held_out: 0, so nothing is held out and --group has no effect")
 
 
 class _Progress(TrainingBar):
@@ -161,7 +164,7 @@ class _Progress(TrainingBar):
         self._faceless += step.without_face
         self._left_out |= dict.fromkeys(step.left_out)
         loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
-        self.show(step.number, steps, f"{loss}{self._faceless} times no face")
+        self.show(step.number, steps, f"{loss}no face found {self._faceless} times")
 
     def pictures(self, found: Iterable[Faces | PictureError], count: int) -> Iterable[Faces | PictureError]:
         """Show how far the search for the faces is that labels of whole pictures speak of."""

@@ -14,7 +14,9 @@ from s3fd.cli.failure import fail
 MARK = ".s3fd-copies"
 """Hidden file by which a later run knows that a folder among the pictures holds copies alone."""
 
-NOTE = "s3fd writes copies of pictures to this folder, and replaces what is in it. Keep no originals here.\n"
+NOTE = (
+    "s3fd writes copies of pictures to this folder and overwrites its contents. Do not keep originals here.\n"
+)
 """What the mark says to whoever finds it."""
 
 
@@ -27,7 +29,7 @@ def check_file(option: str, file: Path | None, *, replaced: bool = True) -> None
         return
     unusable = file.exists() and not file.is_file() if replaced else file.is_dir()
     if unusable or not file.parent.is_dir():
-        fail(f"{option}: {file} is not a file in a folder that exists")
+        fail(f"{option}: {file} must be a file in an existing folder")
 
 
 def check_no_picture(option: str, file: str | Path) -> None:
@@ -35,7 +37,7 @@ def check_no_picture(option: str, file: str | Path) -> None:
     from s3fd.inference.sources import is_known
 
     if is_known(str(file)) and os.path.lexists(file):
-        fail(f"{option}: {file} is a picture or a video: name another file")
+        fail(f"{option}: {file} is an existing picture or video; choose another file")
 
 
 def open_folder(option: str, folder: Path, paths: Sequence[str]) -> None:
@@ -48,13 +50,13 @@ def open_folder(option: str, folder: Path, paths: Sequence[str]) -> None:
     target = Path(os.path.realpath(folder))
     for path in paths:
         if _base(path).is_relative_to(target):
-            fail(f"{option}: {path} lies in {folder}, where a copy could replace it: name another folder")
+            fail(f"{option}: {path} is inside {folder}, so a copy could overwrite it; choose another folder")
     around = next((path for path in paths if _searched(path) and target.is_relative_to(_base(path))), None)
     try:
         if around is not None and not (folder / MARK).exists() and _holds_pictures(folder):
             fail(
-                f"{option}: {folder} lies in {around} and holds pictures, which copies could replace: "
-                "name a new folder, or one elsewhere"
+                f"{option}: {folder} is inside {around} and contains pictures that copies could overwrite; "
+                "choose a new folder, or one elsewhere"
             )
         folder.mkdir(parents=True, exist_ok=True)
         if around is not None:

@@ -157,9 +157,9 @@ def serve(
             fail(str(error))
         at_once = workers or max(batch, processors())
         if batch > at_once:
-            fail(f"--batch: {batch} pictures take as many --workers, not {at_once}")
+            fail(f"--batch {batch} needs at least as many --workers, not {at_once}")
         if gallery is None and (recogniser is not None or threshold is not None):
-            fail("--recogniser and --threshold are for a --gallery")
+            fail("--recogniser and --threshold require --gallery")
         chosen = weights or ("slim" if gallery is None else default_weights(recogniser))
         runtime = open_runtime(chosen, threads or at_once, engine, device, precision, at_once)
         people = None
@@ -177,7 +177,7 @@ def serve(
         log_to_stderr(log)
         what = f"{runtime.engine} on {runtime.device}, {at_once} workers"
         what += f", gallery {shown(gallery)}" if gallery is not None else ""
-        ready = f"s3fd: {address} ({what}); Ctrl-C ends it"
+        ready = f"s3fd: {address} ({what}); press Ctrl-C to stop"
         application = create_app(
             detector,
             workers=at_once,
@@ -198,7 +198,7 @@ def serve(
 def _finite(option: str, number: float, unit: float = 1.0) -> float:
     """So many units; end if that is infinite, or no number."""
     if not math.isfinite(number * unit):
-        fail(f"{option}: {number:g} is no number that can be used")
+        fail(f"{option}: {number:g} is too large, or not a number")
     return number * unit
 
 

@@ -133,11 +133,11 @@ def _check(path: str, out: Path | None, frames: Path | None) -> None:
     from s3fd.video.writing import CONTAINERS
 
     if out is not None and out.suffix.lower() not in CONTAINERS:
-        fail(f"--out: {out} is none of {', '.join(sorted(CONTAINERS))}")
+        fail(f"--out: {out} must end in one of {', '.join(sorted(CONTAINERS))}")
     for option, file in (("--out", out), ("--json", frames)):
         check_file(option, file, replaced=option == "--out")
         if file is not None and file.exists() and Path(path).exists() and file.samefile(path):
-            fail(f"{option}: {file} is the video itself: name another file")
+            fail(f"{option}: {file} is the input video; choose another file")
     if frames is not None:
         check_no_picture("--json", frames)
 

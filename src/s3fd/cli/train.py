@@ -60,11 +60,11 @@ def train(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device.startswith("cuda") and not torch.cuda.is_available():
-        fail(f"--device {device}: PyTorch finds no CUDA device here")
+        fail(f"--device {device}: PyTorch cannot find a CUDA device")
     try:
         torch.device(device)
     except RuntimeError:
-        fail(f"--device {device}: give auto, cpu, cuda or cuda:N")
+        fail(f"--device {device}: unknown device; use auto, cpu, cuda or cuda:N")
     folder = out or Path("runs") / config.stem
     processes = launched()
     try:

@@ -95,7 +95,7 @@ def _report(judged: Judged, groups: Mapping[str, GroupErrors]) -> dict[str, Any]
 
 def _table(report: Mapping[str, Any]) -> str:
     """The figures for a person to read."""
-    lines = [f"{report['pairs']} pairs, {len(report['without_face'])} pictures without a face found"]
+    lines = [f"{report['pairs']} pairs, {len(report['without_face'])} pictures without a detected face"]
     lines.append(f"accuracy {report['accuracy']:.1%} ± {report['standard_error']:.1%} (standard error)")
     lines.append("folds    " + "  ".join(f"{accuracy:.1%}" for accuracy in report["folds"]))
     for rate, share in report["true_accepts"].items():

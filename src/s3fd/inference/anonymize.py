@@ -58,11 +58,11 @@ class Style:
         """Raise ValueError for an invalid value."""
         for value, known in ((self.mode, get_args(Mode)), (self.shape, get_args(Shape))):
             if value not in known:
-                raise ValueError(f"{value!r} is none of {', '.join(known)}")
+                raise ValueError(f"{value!r} is not one of {', '.join(known)}")
         if not 1 <= self.strength < math.inf:
-            raise ValueError(f"a strength is 1 or more, not {self.strength}")
+            raise ValueError(f"strength must be 1 or more, not {self.strength}")
         if not 0 <= self.margin < math.inf:
-            raise ValueError(f"a margin is 0 or more, not {self.margin}")
+            raise ValueError(f"margin must be 0 or more, not {self.margin}")
 
 
 def anonymize(pixels: Pixels, boxes: FloatArray, style: Style | None = None) -> Pixels:

@@ -57,7 +57,7 @@ def in_batches(
         ValueError: a `batch` under 1.
     """
     if batch < 1:
-        raise ValueError(f"a batch has at least one picture, not {batch}")
+        raise ValueError(f"batch must be 1 or more, not {batch}")
     return _sorted(
         (i, result)
         for group in _groups(items, shape, batch)

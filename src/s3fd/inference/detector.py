@@ -79,16 +79,16 @@ class Detector:
             _check_share(name, getattr(self, name))
         for name in ("before_nms", "after_nms"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is 1 or more, not {getattr(self, name)}")
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         names: object = self.attributes
         if isinstance(names, str):
-            raise ValueError(f"attributes is a tuple of names, such as ({names!r},)")
+            raise ValueError(f"attributes must be a tuple of names, such as ({names!r},)")
         if self.embeddings and self.runtime.embedding is None:
-            raise ValueError("these weights have no embedding; s3fd embed teaches them one")
+            raise ValueError("these weights have no embedding; train one with `s3fd embed`")
         for name in self.attributes:
             if name not in self.runtime.classes:
                 known = ", ".join(self.runtime.classes) or "none"
-                raise ValueError(f"these weights do not tell {name!r} (attributes: {known})")
+                raise ValueError(f"these weights do not predict {name!r} (attributes: {known})")
 
     def __call__(
         self, picture: AnyPicture, *, size: Size | None = None, min_score: float | None = None
@@ -119,10 +119,10 @@ class Detector:
         array: object = picture
         if not isinstance(array, np.ndarray):
             kind = type(array).__name__
-            raise TypeError(f"a picture is a file name, a Pillow picture or an array, not {kind}")
+            raise TypeError(f"a picture must be a file name, a Pillow image or a NumPy array, not {kind}")
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
             what = f"{picture.shape} {picture.dtype}"
-            raise ValueError(f"a picture array is (height, width, 3) uint8 in BGR order, not {what}")
+            raise ValueError(f"a picture array must be (height, width, 3) uint8 in BGR order, not {what}")
         return Picture(picture, width=picture.shape[1], height=picture.shape[0])
 
     def fit(self, picture: Picture, size: Size | None = None) -> Picture:
@@ -173,7 +173,9 @@ class Detector:
         """
         single: object = everything
         if isinstance(single, (str, bytes)):  # each of its letters would be treated as a file name
-            raise TypeError(f"many takes any number of pictures: [{single!r}] is a list with one")
+            raise TypeError(
+                f"many expects a list or another iterable of pictures; for one picture, pass [{single!r}]"
+            )
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
             in_order(lambda picture: self._prepare_or_error(picture, size), everything, DECODERS),
@@ -297,7 +299,7 @@ class Detector:
 def _check_share(name: str, value: float) -> None:
     """Raise ValueError unless the option with this name is a number from 0 to 1."""
     if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a number from 0 to 1, not {value}")
+        raise ValueError(f"{name} must be a number from 0 to 1, not {value}")
 
 
 def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:

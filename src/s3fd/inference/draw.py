@@ -215,6 +215,6 @@ def save(pixels: Pixels, path: Path) -> None:
     except cv2.error:  # OpenCV before 4.9 raises for a picture that is too large
         fits = False
     if not fits:
-        raise ValueError(f"{path}: {suffix} cannot hold this picture")
+        raise ValueError(f"{path}: cannot encode this picture as {suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, encoded.tobytes(), sync=False)

@@ -7,7 +7,7 @@ from functools import cache
 BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 """Major brands of pictures coded with HEVC, and those that leave the coding open (ISO/IEC 23008-12)."""
 
-MISSING = "HEIC is read with  pip install 's3fd[heic]'"
+MISSING = "reading HEIC needs pi-heif: pip install 's3fd[heic]'"
 """Message for a picture if pi-heif is not installed."""
 
 PREFIX = 12

@@ -117,7 +117,7 @@ def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -
         with _nameable(copy):
             same = source.pixels is None and copy.exists() and copy.samefile(source.path)
         if same:
-            return Record(source.path, error=f"{copy} is the picture itself: it is left as it is")
+            return Record(source.path, error=f"{copy} is the original picture; it was left unchanged")
         faces = detector.find(picture)
         _save(hide(_whole(source, picture), faces.boxes, style), copy)
     except PictureError as error:
@@ -213,7 +213,7 @@ def _nameable(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise PictureError(str(path), "the name of what is made of it would be too long") from error
+        raise PictureError(str(path), "the name of the output file would be too long") from error
 
 
 def _whole(source: Source, picture: Picture) -> Pixels:

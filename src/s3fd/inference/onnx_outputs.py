@@ -58,7 +58,7 @@ def keep(model: bytes, outputs: Collection[str]) -> bytes:
         else:
             parts.append(field.whole)
     if wanted:
-        raise ValueError("a protobuf message, but no model")
+        raise ValueError("a protobuf message, but not an ONNX model")
     return b"".join(parts)
 
 
@@ -125,7 +125,7 @@ def _fields(message: memoryview) -> Iterator[Field]:
         else:
             raise ValueError("not a protobuf message")
         if end > len(message):
-            raise ValueError("a protobuf message that is cut off")
+            raise ValueError("a truncated protobuf message")
         yield Field(tag >> 3, message[at:end], message[start:end])
         start = end
 
@@ -139,7 +139,7 @@ def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, i + 1
         shift += 7
-    raise ValueError("a protobuf message that is cut off")
+    raise ValueError("a truncated protobuf message")
 
 
 def _varint(value: int) -> bytes:

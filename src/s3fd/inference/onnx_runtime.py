@@ -122,7 +122,9 @@ class OnnxRuntime:
 def open_onnx(path: Path, threads: int | None, device: str, precision: str, streams: int) -> OnnxRuntime:
     """Open a model as `open_runtime` does; raises EngineError for any precision but ``fp32``."""
     if precision != "fp32":
-        raise EngineError(f"the engine onnx has no {precision}: it runs a model as it was exported")
+        raise EngineError(
+            f"the engine onnx does not support {precision}: it runs models as they were exported"
+        )
     return OnnxRuntime(path, share(threads, streams), device)
 
 
@@ -162,7 +164,7 @@ def _providers(device: str) -> list[Any]:
     has_cuda = CUDA in onnxruntime.get_available_providers()
     if device == "cuda" and not has_cuda:
         raise EngineError(
-            "this ONNX Runtime has no CUDA: install onnxruntime-gpu in the place of onnxruntime"
+            "this build of ONNX Runtime has no CUDA support: replace onnxruntime with onnxruntime-gpu"
         )
     cuda = (CUDA, {"cudnn_conv_algo_search": "HEURISTIC"})
     return [*([cuda] if has_cuda and device != "cpu" else []), "CPUExecutionProvider"]

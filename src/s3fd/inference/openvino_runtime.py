@@ -88,7 +88,7 @@ class OpenVinoRuntime:
         path = existing(path)
         self._core = openvino.Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise EngineError("this processor does not compute in bf16")
+            raise EngineError("this processor does not support bf16: use fp32")
         _touch_a_tensor()
         self._options = _options(threads or processors(), precision, streams)
         self._streams = streams
@@ -195,7 +195,7 @@ def open_openvino(
 ) -> OpenVinoRuntime:
     """Open a model as `open_runtime` does; raises EngineError for the device ``cuda``."""
     if device == "cuda":
-        raise EngineError("the engine openvino has no CUDA: onnx and torch do")
+        raise EngineError("the engine openvino does not support CUDA: use onnx or torch")
     return OpenVinoRuntime(path, threads, precision, streams)
 
 

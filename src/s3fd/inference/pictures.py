@@ -231,7 +231,9 @@ def _check(image: ImageFile.ImageFile, name: str) -> None:
         limit = f"{MAX_PIXELS // 10**6} megapixels"
         raise PictureError(name, f"{image.width} × {image.height} pixels are over the limit of {limit}")
     if image.format in EXECUTED_FORMATS:
-        raise PictureError(name, f"{image.format} files are not read: drawing one runs another program")
+        raise PictureError(
+            name, f"{image.format} files are not supported: decoding one would run another program"
+        )
 
 
 def _name(source: Source) -> str:

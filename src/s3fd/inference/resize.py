@@ -45,7 +45,7 @@ def parse_size(text: str) -> Size:
         return "original"
     if text.isascii() and text.isdigit() and int(text) > 0:
         return int(text)
-    raise ValueError(f"{text!r} is not a size: give {SIZES}")
+    raise ValueError(f"invalid size {text!r}: use {SIZES}")
 
 
 def at_several_scales(width: int, height: int, size: Size) -> bool:
@@ -73,7 +73,7 @@ def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
     else:
         side: object = VGA if size == "vga" else size
         if not isinstance(side, (int, np.integer)) or isinstance(side, bool) or side < 1:
-            raise ValueError(f"{size!r} is not a size: give {SIZES}")
+            raise ValueError(f"invalid size {size!r}: use {SIZES}")
         scale = side / max(width, height)
     scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5)
     return max(1, round(width * scale)), max(1, round(height * scale))

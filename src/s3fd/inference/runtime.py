@@ -139,11 +139,11 @@ def open_runtime(
         ("precision", precision, PRECISIONS),
     ):
         if value not in known:
-            raise EngineError(f"unknown {what} {value!r}: choose {', '.join(known)}")
+            raise EngineError(f"unknown {what} {value!r}: choose one of {', '.join(known)}")
     if streams < 1:
-        raise ValueError(f"a network runs in one stream or more, not {streams}")
+        raise ValueError(f"streams must be 1 or more, not {streams}")
     if threads is not None and threads < 1:
-        raise ValueError(f"a network runs in one thread or more, not {threads}; None is one a processor")
+        raise ValueError(f"threads must be 1 or more, not {threads}; None means one per processor")
     path, engine = locate(weights, engine)
     with _installed(engine):
         if engine == "torch":
@@ -220,11 +220,13 @@ def locate(weights: str | os.PathLike[str], engine: str | None) -> tuple[Path, s
     known = ", ".join(bundled()) or "none"
     if able and engine:
         kinds = " or ".join(ENGINES[engine])
-        raise ValueError(f"{path}: the engine {engine} opens {kinds} files, or a bundled model ({known})")
+        raise ValueError(f"{path}: the engine {engine} only opens {kinds} files and bundled models ({known})")
     kinds = ".onnx, .xml or .safetensors file"
     if path.suffix:
-        raise ValueError(f"{path}: weights are an {kinds} or the name of a bundled model ({known})")
-    raise ValueError(f"no bundled model is called {path} (there is: {known}); an {kinds} can be given too")
+        raise ValueError(f"{path}: weights must be an {kinds} or the name of a bundled model ({known})")
+    raise ValueError(
+        f"no bundled model is called {path} (available: {known}); use one of these or an {kinds}"
+    )
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         ValueError: `workers` under 1.
     """
     if workers < 1:
-        raise ValueError(f"there must be a worker, not {workers}")
+        raise ValueError(f"workers must be 1 or more, not {workers}")
     return _in_order(function, items, workers)
 
 

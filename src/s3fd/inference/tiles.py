@@ -36,7 +36,9 @@ def tiles(width: int, height: int, side: int, overlap: int) -> list[Tile]:
         ValueError: a picture without pixels, or an `overlap` that is negative or not under `side`.
     """
     if width < 1 or height < 1 or not 0 <= overlap < side:
-        raise ValueError(f"no tiles of {side} pixels that share {overlap} cover {width} × {height} pixels")
+        raise ValueError(
+            f"tiles of {side} pixels with an overlap of {overlap} cannot cover {width} × {height} pixels"
+        )
     across, down = _spans(width, side, overlap), _spans(height, side, overlap)
     return [Tile(left, top, right, bottom) for top, bottom in down for left, right in across]
 

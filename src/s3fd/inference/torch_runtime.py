@@ -71,7 +71,7 @@ def open_torch(path: Path, threads: int | None, device: str, precision: str, str
     """
     has_cuda = torch.cuda.is_available()
     if device == "cuda" and not has_cuda:
-        raise EngineError("PyTorch finds no CUDA device here")
+        raise EngineError("PyTorch cannot find a CUDA device")
     network = load_network(existing(path))
     if threads is not None or streams > 1:
         torch.set_num_threads(share(threads, streams))

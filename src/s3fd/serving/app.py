@@ -58,13 +58,13 @@ def create_app(
     service = Service(
         detector, limits, Workers(workers, limits.queue), Intake(limits), metrics, Passes(batch)
     )
-    metrics.watch("s3fd_queue_waiting", "Pictures that wait.", lambda: service.workers.waiting)
-    metrics.watch("s3fd_workers_busy", "Pictures at work.", lambda: service.workers.working)
-    metrics.watch("s3fd_held_bytes", "Bytes of requests held.", lambda: service.intake.bytes)
+    metrics.watch("s3fd_queue_waiting", "Pictures waiting for a worker.", lambda: service.workers.waiting)
+    metrics.watch("s3fd_workers_busy", "Pictures being processed.", lambda: service.workers.working)
+    metrics.watch("s3fd_held_bytes", "Bytes held by requests in progress.", lambda: service.intake.bytes)
     keeper = Keeper(gallery, limits.queue) if gallery is not None else None
     if keeper is not None:
-        metrics.watch("s3fd_gallery_waiting", "Questions to the gallery that wait.", lambda: keeper.waiting)
-        metrics.watch("s3fd_gallery_up", "Whether the gallery answers.", lambda: keeper.answers)
+        metrics.watch("s3fd_gallery_waiting", "Gallery requests that are waiting.", lambda: keeper.waiting)
+        metrics.watch("s3fd_gallery_up", "Whether the gallery responds: 1 or 0.", lambda: keeper.answers)
     state = {"ready": False}
 
     @asynccontextmanager

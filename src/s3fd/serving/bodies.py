@@ -47,7 +47,7 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     kind = kind.lower()
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "A body is sent as it is, without Content-Encoding.")
+        raise Problem(415, "Content-Encoding is not supported: send the body uncompressed.")
     form = kind == b"multipart/form-data"
     if not form and kind not in (b"", b"application/octet-stream") and not kind.startswith(b"image/"):
         raise Problem(415, "Send multipart/form-data with files, or the bytes of a picture as image/*.")
@@ -96,7 +96,7 @@ async def drain(request: Request) -> bool:
 
 
 def _too_large(limits: Limits) -> Problem:
-    return Problem(413, f"A request may have {limits.body:,} bytes.")
+    return Problem(413, f"A request can have at most {limits.body:,} bytes.")
 
 
 class _Raw:
@@ -155,7 +155,7 @@ class _Form:
 
     def _begin(self) -> None:
         if len(self._uploads) == self._limits.files:
-            raise Problem(413, f"A request may have {self._limits.files} files.")
+            raise Problem(413, f"A request can have at most {self._limits.files} files.")
         self._uploads.append(Upload(None))
 
     def _data(self, data: bytes, start: int, end: int) -> None:

@@ -152,7 +152,7 @@ class Client(Closing):
             try:
                 return answer.json()
             except ValueError as error:
-                what = f"what answers at {self._http.base_url} is not s3fd"
+                what = f"the server at {self._http.base_url} is not s3fd"
                 raise ServiceError(answer.status_code, what) from error
         try:
             detail = str(answer.json()["detail"])

@@ -49,7 +49,8 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         responses={
             200: {
                 "model": Answer,
-                "description": "One record per picture. Among several, some may have an error.",
+                "description": "One record per picture. If several are sent, a record may have an error "
+                "instead of faces.",
             },
             **problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504),
         },

@@ -88,7 +88,10 @@ def decode(detector: Detector, limits: Limits, data: bytes, *, full: bool = Fals
         seen = network_size(width, height, detector.size)
         if seen[0] * seen[1] > limits.seen:
             most = f"{limits.seen:,} pixels"
-            raise Problem(413, f"the network would see more than {most} at once: size=auto uses tiles")
+            raise Problem(
+                413,
+                f"the network would process more than {most} at once: use size=auto to process it in tiles",
+            )
     if header.format in ("JPEG", "MPO", "TIFF") and data.count(START_OF_SCAN) > MAX_SCANS:
         raise Problem(422, f"more than {MAX_SCANS} scans")
     return pictures.load(data, None if full else needed(detector.size), formats=FORMATS)

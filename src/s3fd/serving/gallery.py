@@ -43,7 +43,7 @@ Threshold = Annotated[
     Query(
         ge=-1,
         le=1,
-        description="Minimum score, a cosine. Default: the service's threshold, else the calibrated one.",
+        description="Minimum score (cosine). Default: the service's threshold, otherwise the calibrated one.",
         examples=[0.42],
     ),
 ]
@@ -88,7 +88,7 @@ class Desk:
         detector, choose = plan()
         uploads = await bodies.read(request, limits, request.state.hold)
         if count is not None and len(uploads) != count:
-            raise Problem(422, f"This takes {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
+            raise Problem(422, f"This request needs {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
         request.state.end = end = time.monotonic() + limits.deadline
 
         async def work() -> tuple[list[Seen], R]:
@@ -118,7 +118,7 @@ def router(desk: Desk) -> APIRouter:
     metrics, limits = desk.service.metrics, desk.service.limits
     detector = replace(desk.service.detector, embeddings=desk.gallery.embeddings)
 
-    @routes.get("", summary="The gallery as a whole", response_model=None, responses=_answers(GalleryCard))
+    @routes.get("", summary="Describe the gallery", response_model=None, responses=_answers(GalleryCard))
     async def card() -> Response:
         """Return the model, the number of people and vectors, and the thresholds."""
         return JSONResponse(await desk.ask(partial(questions.describe, desk.gallery.threshold)))
@@ -253,7 +253,7 @@ def parse_box(text: str) -> FloatArray:
     except ValueError:
         box = np.zeros(0, np.float32)
     if box.shape != (4,) or not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
-        raise Problem(422, "box: four numbers, left, top, right, bottom")
+        raise Problem(422, "box: must be four numbers: left, top, right, bottom")
     return box
 
 

@@ -28,9 +28,11 @@ def _example(example: dict[str, Any]) -> ConfigDict:
 class Thresholds(BaseModel):
     """Thresholds that `s3fd gallery calibrate` fitted to people who are not in the gallery."""
 
-    identify: float = Field(description="Minimum score at which somebody is identified.")
-    verify: float = Field(description="Minimum score at which two faces are the same person's.")
-    false_accepts: float = Field(description="Requested rate of false accepts: strangers taken for somebody.")
+    identify: float = Field(description="Minimum score at which a face is identified.")
+    verify: float = Field(description="Minimum score at which two faces belong to the same person.")
+    false_accepts: float = Field(
+        description="Requested false accept rate: share of strangers' faces mistaken for somebody."
+    )
     faces: int = Field(description="Number of strangers' faces that the thresholds were fitted to.")
     vectors: int = Field(
         description="Vectors in the gallery at that time. With more vectors, there are more false accepts."

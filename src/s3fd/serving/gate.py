@@ -94,18 +94,18 @@ class Gate:
         """
         host = headers.get("host", "")
         if self._local and not is_loopback(_name(host)):
-            raise Problem(421, "This service is for its own machine: ask for localhost.")
+            raise Problem(421, "This service only answers requests that are addressed to localhost.")
         origin = headers.get("origin")
         foreign = origin is not None and _address(origin) != host
         if foreign or (headers.get("sec-fetch-site") == "cross-site" and path not in OPEN):
-            raise Problem(403, "Pages of other sites may not use this service.")
+            raise Problem(403, "Requests from pages of other sites are not allowed.")
         if self._key is None or path in OPEN or path.startswith(PAGE):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self._key):
             raise Problem(
                 401,
-                "An API key is needed: Authorization: Bearer KEY.",
+                "An API key is required: send the header Authorization: Bearer KEY.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
 

@@ -21,7 +21,7 @@ class Hold:
     def add(self, count: int) -> None:
         """Add `count` bytes; raises a `Problem` with status 503 if all requests would then hold too many."""
         if self._intake.bytes + count > self._intake.limits.held:
-            raise busy(503, "Too many bytes of other requests are being worked on.")
+            raise busy(503, "Too much data of other requests is being processed; try again later.")
         self.bytes += count
         self._intake.bytes += count
 
@@ -40,7 +40,9 @@ class Intake:
         """Count a request of `client` in the block; raises a `Problem` with status 429 if it has too many."""
         most = self.limits.per_client
         if most is not None and self.requests[client] >= most:
-            raise busy(429, f"{most} requests of yours are being worked on already.")
+            raise busy(
+                429, f"{most} requests from your address are already in progress; wait for one to finish."
+            )
         self.requests[client] += 1
         hold = Hold(self)
         try:

@@ -135,7 +135,7 @@ class Keeper:
             try:
                 self._store.check()
             except Exception as error:
-                log.warning("the gallery is opened anew: %s", error)
+                log.warning("reopening the gallery: %s", error)
                 self._drop_whatever_comes()
         if self._store is None:
             if time.monotonic() < self._closed_until:
@@ -152,14 +152,14 @@ class Keeper:
         if not isinstance(error, (OSError, GalleryError)):
             log.error("the gallery failed", exc_info=error)
         elif str(error) != self._wrong:
-            log.error("the gallery cannot be used: %s", error)
+            log.error("the gallery is unavailable: %s", error)
         self._wrong = str(error)
         self._drop_whatever_comes()
 
     def _found(self) -> None:
         """Record that the store answers, and log it if the store had failed."""
         if self._wrong is not None:
-            log.warning("the gallery can be used again")
+            log.warning("the gallery is available again")
         self._wrong = None
 
     def _drop_whatever_comes(self) -> None:
@@ -174,4 +174,4 @@ class Keeper:
 
 def _away() -> Problem:
     """Return the refusal while the store cannot be used; the reason is only in the log."""
-    return busy(503, "The gallery cannot be used now.")
+    return busy(503, "The gallery is unavailable; try again later.")

@@ -25,7 +25,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "s3fd_request_seconds",
-            "Seconds from a request's headers to its answer.",
+            "Seconds from a request's headers to its response.",
             ["route"],
             buckets=SECONDS,
             registry=self.registry,

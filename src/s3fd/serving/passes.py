@@ -43,7 +43,7 @@ class Passes:
     def __init__(self, batch: int = 1) -> None:
         """Let up to `batch` pictures share a pass; 1 disables sharing. Raises ValueError under 1."""
         if batch < 1:
-            raise ValueError(f"batch is 1 or more, not {batch}")
+            raise ValueError(f"batch must be 1 or more, not {batch}")
         self.batch = batch
         self._lock = Lock()
         self._joinable: dict[Kind, _Group] = {}

@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 GONE = 499
 """Status in the log for a client that did not wait for its response; nginx uses the same number."""
 
-UNEXPECTED = "Something went wrong here; the log says what."
+UNEXPECTED = "Internal error; see the server's log for details."
 
 TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Titles of RFC 9110, where Python's `http` has older ones."""
@@ -61,7 +61,7 @@ def busy(status: int, detail: str, seconds: int = 1) -> Problem:
 def late(seconds: float = 0) -> Problem:
     """Return the refusal of a request that took too long: longer than `seconds`, if given."""
     within = f" within {seconds:.3g} seconds" if seconds else " in time"
-    return Problem(504, f"There is no answer{within}.")
+    return Problem(504, f"The request could not be completed{within}.")
 
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:

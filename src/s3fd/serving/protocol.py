@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
         except HttpParserError:
             many = len(self.pipeline) >= AHEAD
             self.send_400_response(
-                "Too many requests are sent ahead." if many else "This is no HTTP request."
+                "Too many pipelined requests." if many else "This is not a valid HTTP request."
             )
 
     def on_headers_complete(self) -> None:

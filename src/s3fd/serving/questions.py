@@ -15,7 +15,7 @@ from s3fd.serving.problems import Problem, late
 from s3fd.serving.recognising import Seen
 
 NO_THRESHOLD = (
-    "The gallery has no threshold: run s3fd gallery calibrate, or give one to s3fd serve or with the request."
+    "The gallery has no threshold: run `s3fd gallery calibrate`, or pass one to `s3fd serve` or the request."
 )
 
 
@@ -44,7 +44,7 @@ def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> int:
     good = [one for one in seen if one.good]
     if good:
         if sum(store.people().values()) + len(good) > most:
-            raise Problem(507, f"The gallery is full: it may have {most:,} vectors.")
+            raise Problem(507, f"The gallery is full: the limit is {most:,} vectors.")
         try:
             store.add(name, np.concatenate([one.vectors for one in good]), [one.record.path for one in good])
         except GalleryError as error:

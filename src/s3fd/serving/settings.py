@@ -52,9 +52,9 @@ class Limits:
         if self.per_client is not None and self.per_client < 1:
             raise ValueError("per_client must be 1 or more")
         if self.held < self.body:
-            raise ValueError(f"held ({self.held} bytes) must have room for one body ({self.body} bytes)")
+            raise ValueError(f"held ({self.held} bytes) must not be less than body ({self.body} bytes)")
         if self.files > self.queue:
-            raise ValueError(f"files ({self.files}) must fit into the queue ({self.queue})")
+            raise ValueError(f"files ({self.files}) must not be more than queue ({self.queue})")
 
 
 def is_loopback(host: str) -> bool:
@@ -71,6 +71,9 @@ def check_key(host: str, key: str | None) -> None:
     """Raise ValueError if the API key is invalid, or missing although other machines can reach `host`."""
     if key is None:
         if not is_loopback(host):
-            raise ValueError(f"{host} can be reached from other machines: that needs an API key")
+            raise ValueError(
+                f"{host} can be reached from other machines, which requires an API key: "
+                "set one with --api-key-file or S3FD_API_KEY"
+            )
     elif len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError(f"an API key has {MIN_KEY} printable ASCII characters or more, and no space")
+        raise ValueError(f"an API key must have at least {MIN_KEY} printable ASCII characters, and no spaces")

@@ -95,7 +95,7 @@ def thresholds_of(store: Store) -> Calibration:
 
     calibration = store.calibration
     if calibration is None:
-        raise GalleryError("no threshold: run s3fd gallery calibrate, or give --threshold")
+        raise GalleryError("no threshold: run `s3fd gallery calibrate`, or pass --threshold")
     return calibration
 
 
@@ -104,7 +104,7 @@ def _warn_of_growth(store: Store, calibration: Calibration) -> None:
     vectors = sum(store.people().values())
     if vectors > calibration.vectors:
         typer.echo(
-            f"s3fd: calibrated with {calibration.vectors} vectors, now there are {vectors}: "
-            "strangers are taken for somebody more often; calibrate again",
+            f"s3fd: the gallery was calibrated with {calibration.vectors} vectors and now has {vectors}, "
+            "so strangers are matched more often; run `s3fd gallery calibrate` again",
             err=True,
         )

@@ -69,7 +69,7 @@ def cluster(
         from s3fd.identity import clustering
 
         if threshold is None and gallery is None:
-            raise ValueError("no threshold: give --threshold, or a calibrated --gallery")
+            raise ValueError("no threshold: pass --threshold, or a calibrated --gallery")
         reader = open_reader(weights, recogniser)
         store = None if gallery is None else open_gallery(gallery, reader.recogniser.model)
         try:
@@ -93,7 +93,9 @@ def cluster(
     else:
         print_line(_table(shown, pairs))
     left = sum(name not in shown for name in names)
-    typer.echo(f"s3fd: {len(seen)} faces, {left} of people in fewer than {least} pictures", err=True)
+    typer.echo(
+        f"s3fd: {len(seen)} faces, {left} of them left out (people in fewer than {least} pictures)", err=True
+    )
     if failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -19,7 +19,7 @@ let started;
 
 async function add(files) {
   const images = [...files].filter((file) => file.type.startsWith("image/"));
-  if (!images.length) return complain("That is no picture.");
+  if (!images.length) return complain("That is not a picture. Choose an image file.");
   stopCamera();
   const first = pictures.length;
   for (const blob of images) pictures.push({ name: blob.name || "pasted.png", blob, url: URL.createObjectURL(blob) });
@@ -120,11 +120,11 @@ function summarise(picture, faces) {
   $("problem").hidden = !picture.error;
   $("login").hidden = picture.error?.status !== 401;
   if (picture.error) {
-    $("count").textContent = "Not looked at";
+    $("count").textContent = "Not processed";
     $("detail").textContent = picture.name;
     $("problem").textContent = picture.error.message;
   } else if (!picture.record) {
-    $("count").textContent = "Looking";
+    $("count").textContent = "Looking for faces";
     $("detail").textContent = picture.name;
   } else {
     $("count").textContent = faces.length === 1 ? "1 face" : `${faces.length || "No"} faces`;
@@ -159,7 +159,7 @@ function row(picture, face, i) {
   const more = about(face).replace(/^\?/, "open");
   name.append(dot, known(face) ? face.identity.name : more || "face");
   const small = document.createElement("small");
-  const alike = likeness(face) && `likeness ${likeness(face)}`;
+  const alike = likeness(face) && `similarity ${likeness(face)}`;
   const facts = known(face) ? [alike, more] : [face.identity && "unknown", alike];
   small.textContent = [...facts, `${Math.round(side(face))} pixels`].filter(Boolean).join(" · ");
   words.append(name, small);
@@ -282,7 +282,7 @@ function stopCamera() {
     view.show([], -1);
     $("faces").replaceChildren();
     $("count").textContent = "No picture yet";
-    $("detail").textContent = "Choose one, and its faces are listed here.";
+    $("detail").textContent = "Open one to list its faces here.";
   }
 }
 
@@ -357,7 +357,7 @@ addEventListener("drop", (event) => {
   if (event.dataTransfer.files.length) add(event.dataTransfer.files);
 });
 
-const THEMES = { auto: ["◐", "as the system has them"], light: ["☀", "light"], dark: ["☾", "dark"] };
+const THEMES = { auto: ["◐", "same as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
 
 function theme(name) {
   if (name === "auto") delete document.documentElement.dataset.theme;

@@ -119,7 +119,7 @@ export class People {
 /** What to know about the threshold. */
 function advice({ threshold, calibration, vectors }) {
   if (threshold !== null) return "";
-  if (calibration === null) return "This gallery has no threshold yet (s3fd gallery calibrate). Until you lower this, nobody is named but in the pictures that were enrolled.";
-  if (vectors > calibration.vectors) return "The gallery has grown since it was calibrated: strangers are named more often.";
+  if (calibration === null) return "This gallery has no threshold yet: run s3fd gallery calibrate. Until then, or until you lower this value, only faces in enrolled pictures are named.";
+  if (vectors > calibration.vectors) return "The gallery has grown since it was calibrated, so strangers are named more often. Calibrate it again.";
   return "";
 }
