@@ -405,7 +405,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_before_the_weights_are_lost(
 
 def test_a_frozen_detector_is_not_held(labels: Labels, coloured: Path, detector_file: Path) -> None:
     network = load_network(detector_file)
-    with pytest.raises(ValueError, match="only a joint run"):
+    with pytest.raises(ValueError, match="only joint runs"):
         finetune(network, "colour", labels.targets[0], labels.pictures, QUICK, others=[coloured / "pictures"])
 
 

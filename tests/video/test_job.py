@@ -55,7 +55,7 @@ def test_faces_are_hidden_in_every_frame_and_the_rest_stays(tmp_path: Path, ever
 def test_the_record_says_when_who_was_hidden(tmp_path: Path) -> None:
     path = clips.save(tmp_path / "a.mp4", clips.frames([right], 30), sound="aac")
     said = anonymize(path, tmp_path).to_dict()
-    assert said == {"path": str(path), "error": f"{path} is the video itself: it is left as it is"}
+    assert said == {"path": str(path), "error": f"{path} is the original video; it was left unchanged"}
     said = anonymize(path, tmp_path / "out").to_dict()
     (face,) = said.pop("faces")
     assert said == {

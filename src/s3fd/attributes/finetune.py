@@ -164,7 +164,7 @@ def finetune(
     if config.joint is not None:
         learner = Joint(network, name, config, others, hold)
     elif others or hold is not None:
-        raise ValueError("only a joint run is held to a detector: this one's is frozen")
+        raise ValueError("only joint runs are held to a detector; this run freezes it")
     optimisers = [(make_optimiser(part, config.optimiser), share) for part, share in learner.parts()]
     stream = _stream(items, target.column, config)
     steps = max(config.least_steps, math.ceil(len(items) * config.epochs / config.batch))

@@ -25,7 +25,7 @@ from s3fd.video.writing import VideoWriter, video_name
 ENCODED_BEHIND = 4
 """Maximum number of frames that wait to be drawn and encoded while the network continues."""
 
-MISSING = "videos need  pip install 's3fd[video]'"
+MISSING = "videos need PyAV: pip install 's3fd[video]'"
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def anonymize_video(
     """
     copy = folder / video_name(source.relative)
     if copy.exists() and Path(source.path).exists() and copy.samefile(source.path):
-        yield Record(source.path, error=f"{copy} is the video itself: it is left as it is")
+        yield Record(source.path, error=f"{copy} is the original video; it was left unchanged")
         return
     try:
         yield from _anonymize(source.path, copy, detector, style, every, sound)

@@ -119,7 +119,7 @@ export class People {
 /** What to know about the threshold. */
 function advice({ threshold, calibration, vectors }) {
   if (threshold !== null) return "";
-  if (calibration === null) return "This gallery has no threshold yet: run s3fd gallery calibrate. Until then, or until you lower this value, only faces in enrolled pictures are named.";
+  if (calibration === null) return "This gallery has no threshold yet: run s3fd gallery calibrate, or lower this value to try one. Only enrolled pictures are named so far.";
   if (vectors > calibration.vectors) return "The gallery has grown since it was calibrated, so strangers are named more often. Calibrate it again.";
   return "";
 }
