@@ -22,6 +22,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from sampling import evenly
 
 import s3fd
 from s3fd.data import labels as label_files
@@ -182,9 +183,8 @@ def compare(telling: Detector, second: OnnxRuntime, options: argparse.Namespace)
     found = label_files.read(options.labels, options.images, [target])
     column = found.targets[0].column
     items = [item for item in found.pictures if (item.labels[column] >= 0).any()]
-    chosen = np.linspace(0, len(items) - 1, min(options.limit, len(items))).astype(int)
     right, count = np.zeros(2, int), 0
-    for item in (items[i] for i in chosen):
+    for item in evenly(items, options.limit):
         picture = pictures.read(item.path)
         faces = telling.find_probabilities(telling.prepare(picture, "original"), size="original")
         if not len(faces):

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+from sampling import evenly
 
 from s3fd.attributes.config import FinetuneConfig, load_config
 from s3fd.attributes.finetune import finetune
@@ -71,7 +71,7 @@ def main() -> None:
             for part in ("train", "test")
         )
     )
-    few = np.linspace(0, len(testing) - 1, min(args.limit, len(testing))).astype(int)
+    few = evenly(testing, args.limit)
     print("| step | faces found | right | 95 % interval | seconds of training |\n|---|---:|---:|---:|---:|")
     for title, train in rows(args, target, learning).items():
         start = time.perf_counter()
@@ -82,7 +82,7 @@ def main() -> None:
             name = re.sub(r"\W+", "-", title)
             save_network(network, backbone_of(args.weights), args.keep / f"{name}.safetensors")
         detector = Detector(TorchRuntime(network), size="original", attributes=(NAME,))
-        told = observe(detector, NAME, [testing[i] for i in few], target.column).observations
+        told = observe(detector, NAME, few, target.column).observations
         result = summarise(told.only(told.sizes >= SMALLEST))
         low, high = result.accuracy_interval
         print(

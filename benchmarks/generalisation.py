@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
-import numpy as np
+from sampling import evenly
 from wider_subset import SHARED, load_peers, make_ours, make_peer, measure
 
 from s3fd.data import wider as annotations
@@ -51,12 +51,6 @@ def main() -> None:
         found, _ = measure(detectors, [s.path for s in samples], lambda p: peers.resize(p, "vga"))
         for name, faces in found.items():
             print(f"| {file.stem} | {name} | {figures(faces, truth)} |", flush=True)
-
-
-def evenly(samples: Sequence[Sample], limit: int) -> list[Sample]:
-    """Return at most `limit` of the samples, evenly spaced."""
-    count = min(limit, len(samples))
-    return [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
 
 
 def annotated(sample: Sample) -> AnnotatedPicture:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from sampling import evenly
 
 from s3fd.boxes import FloatArray
 from s3fd.evaluation.open_set import OpenSetCurve, open_set
@@ -68,8 +69,7 @@ def choose(index: Path, images: Path, only: Path | None, count: int) -> dict[str
             if wanted is None or row["Person"] in wanted:
                 pictures.setdefault(row["Person"], []).append(images / f"{row['Image_Name']}.jpg")
     several = sorted(name for name, files in pictures.items() if len(files) > 1)
-    chosen = np.linspace(0, len(several) - 1, min(count, len(several))).astype(int)
-    return {several[i]: sorted(pictures[several[i]])[: ASKING + 1] for i in chosen}
+    return {name: sorted(pictures[name])[: ASKING + 1] for name in evenly(several, count)}
 
 
 def measure(

@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from generalisation import annotated, evenly, figures
+from generalisation import annotated, figures
+from sampling import evenly
 
 from s3fd.data import wider as annotations
 from s3fd.evaluation.protocols import MIN_SCORE

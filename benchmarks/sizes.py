@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from sampling import evenly
 
 import s3fd
 from s3fd import boxes as box_ops
@@ -38,9 +39,7 @@ def main() -> None:
     parser.add_argument("--weights", default="slim")
     parser.add_argument("--limit", type=int, default=60, help="pictures, chosen evenly")
     args = parser.parse_args()
-    samples = wider.read(args.annotations, args.images).samples
-    count = min(args.limit, len(samples))
-    samples = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+    samples = evenly(wider.read(args.annotations, args.images).samples, args.limit)
     detector = s3fd.load(args.weights, min_score=min(SCORES))
     found = {size: [detector(sample.path, size=size) for sample in samples] for size in SIZES}
     print(

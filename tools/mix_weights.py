@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from s3fd.network import S3FD
-from s3fd.weights.network_file import WeightsError, backbone_of, load_network, misfit, save_network
+from s3fd.weights.network_file import backbone_of, load_network, misfit, save_network
 
 DETECTOR = ("backbone.", "heads.")
 """Prefixes of the names of the detector's tensors."""
@@ -54,7 +54,7 @@ def main() -> None:
     try:
         network = load_network(arguments.a)
         mix(network, load_network(arguments.b), arguments.share, arguments.all)
-    except (WeightsError, ValueError) as error:
+    except ValueError as error:
         parser.error(str(error))
     save_network(network, backbone_of(arguments.a), arguments.out)
 

@@ -159,7 +159,11 @@ def test_without_the_extra_it_says_what_to_install(video: Path, tmp_path: Path) 
     blocked = "import sys; sys.modules['av'] = sys.modules['norfair'] = None; from s3fd.cli import app; app()"
     for arguments, code, message in (
         (["track", video], 2, "av is not installed; this command needs it: pip install 's3fd[video]'"),
-        (["anonymize", video, "--out", "out"], 1, f"{video}: videos need PyAV: pip install 's3fd[video]'"),
+        (
+            ["anonymize", video, "--out", "out"],
+            1,
+            f"{video}: av is not installed; videos need it: pip install 's3fd[video]'",
+        ),
     ):
         line = [sys.executable, "-c", blocked, *map(str, arguments)]
         answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=300)

@@ -5,7 +5,14 @@ import pytest
 from pydantic import ValidationError
 
 from s3fd.attributes.config import FinetuneConfig
-from s3fd.training.config import AugmentationConfig, ComposedConfig, ConfigError, TrainConfig, load_config
+from s3fd.training.config import (
+    AugmentationConfig,
+    ComposedConfig,
+    ConfigError,
+    StrictConfig,
+    TrainConfig,
+    load_config,
+)
 
 DATA = "data: [{format: wider, images: i, annotations: a}]\n"
 
@@ -71,11 +78,16 @@ def test_face_sizes_rise_from_over_0(sizes: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"epochs": math.inf}, {"epochs": math.nan}, {"face_sizes": [16, math.inf]}, {"held_out": math.nan}],
+    ("kind", "fields"),
+    [
+        (FinetuneConfig, {"epochs": math.inf}),
+        (FinetuneConfig, {"epochs": math.nan}),
+        (FinetuneConfig, {"held_out": math.nan}),
+        (FinetuneConfig, {"face_sizes": [16, math.inf]}),
+        (ComposedConfig, {"images": ".", "annotations": "a.csv", "face_sizes": [16, math.inf]}),
+        (AugmentationConfig, {"grids": [math.nan, 1.0]}),
+    ],
 )
-def test_numbers_are_finite(fields: dict[str, object]) -> None:
+def test_numbers_are_finite(kind: type[StrictConfig], fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="finite"):
-        FinetuneConfig.model_validate(fields)
-    with pytest.raises(ValidationError, match="finite"):
-        AugmentationConfig.model_validate({"grids": [math.nan, 1.0]})
+        kind.model_validate(fields)

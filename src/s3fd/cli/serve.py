@@ -14,14 +14,12 @@ from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
+from s3fd.serving.settings import KEY
 
 if TYPE_CHECKING:
     from s3fd.identity.recogniser import Recogniser
     from s3fd.inference.runtime import Runtime
     from s3fd.serving.keeper import Gallery
-
-KEY = "S3FD_API_KEY"
-"""Environment variable with the API key: on a command line, every user of the machine could read it."""
 
 app = application()
 

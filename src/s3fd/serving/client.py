@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from s3fd.closing import Closing
-from s3fd.extras import how_to_install
+from s3fd.extras import missing
 from s3fd.inference.records import Record
 from s3fd.serving.gallery_client import GalleryClient
 from s3fd.serving.transfer import Picture, files, parameters, record
@@ -16,8 +16,7 @@ from s3fd.serving.transfer import Picture, files, parameters, record
 try:
     import httpx
 except ModuleNotFoundError as error:
-    message = how_to_install(error, "the client needs", "serve")
-    raise ModuleNotFoundError(message, name=error.name) from error
+    raise missing(error, "the client needs", "serve") from error
 
 LONGEST_WAIT = 10.0
 """Maximum seconds to wait before a retry, whatever the service asks for."""

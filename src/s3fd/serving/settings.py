@@ -8,6 +8,9 @@ from dataclasses import dataclass
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Formats that are decoded, by Pillow's names: those that cameras, phones and web pages use."""
 
+KEY = "S3FD_API_KEY"
+"""Environment variable with the API key: on a command line, every user of the machine could read it."""
+
 MIN_KEY = 16
 """Minimum characters of an API key."""
 
@@ -73,7 +76,7 @@ def check_key(host: str, key: str | None) -> None:
         if not is_loopback(host):
             raise ValueError(
                 f"{host} can be reached from other machines, which requires an API key: "
-                "set one with --api-key-file or S3FD_API_KEY"
+                f"set one with --api-key-file or {KEY}"
             )
     elif len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError(f"an API key must have at least {MIN_KEY} printable ASCII characters, and no spaces")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from s3fd import boxes
-from s3fd.extras import how_to_install
+from s3fd.extras import missing
 from s3fd.faces import Faces
 from s3fd.inference.detector import Detector, load
 from s3fd.inference.pictures import Picture, Pixels
@@ -158,8 +158,7 @@ def _check_installed(name: str) -> None:
     try:
         import_module(name)
     except ModuleNotFoundError as error:
-        how = how_to_install(error, "videos need", "video")
-        raise ModuleNotFoundError(how, name=error.name) from error
+        raise missing(error, "videos need", "video") from error
 
 
 def _track(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s3fd.extras import how_to_install
 from s3fd.inference import draw
 from s3fd.inference.anonymize import Style
 from s3fd.inference.anonymize import anonymize as hide
@@ -24,8 +25,6 @@ from s3fd.video.writing import VideoWriter, video_name
 
 ENCODED_BEHIND = 4
 """Maximum number of frames that wait to be drawn and encoded while the network continues."""
-
-MISSING = "videos need PyAV: pip install 's3fd[video]'"
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ def anonymize_video(
     except VideoError as error:
         reason = error.reason if error.name == source.path else str(error)
         yield Record(source.path, error=reason)
-    except ModuleNotFoundError:
-        yield Record(source.path, error=MISSING)
+    except ModuleNotFoundError as error:
+        yield Record(source.path, error=how_to_install(error, "videos need", "video"))
 
 
 def _anonymize(
