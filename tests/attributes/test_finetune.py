@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from s3fd.attributes import finetune as training
-from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfig
+from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfig, load_config
 from s3fd.attributes.finetune import Step, add_head, finetune, split
+from s3fd.attributes.run import detector_weights
 from s3fd.attributes.stream import LabelledStream
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.data.labels import LabelledPicture, Labels, read
+from s3fd.data.targets import Target
 from s3fd.network import S3FD, build
+from s3fd.network.branch import AttributeBranch
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.config import OptimiserConfig
@@ -133,6 +136,19 @@ def test_split_takes_nobody_without_a_name_for_the_same(coloured: Path) -> None:
     assert (len(learning), len(testing)) == (12, 4)
 
 
+@pytest.mark.parametrize("group", [None, "Person"])
+def test_split_is_the_same_in_any_folder(coloured: Path, group: str | None) -> None:
+    table = coloured / "unnamed.csv"
+    rows = [f"{i},{'blue' if i % 2 else 'red'},{('Ada', 'Bob', '', 'unknown')[i % 4]}\n" for i in range(16)]
+    table.write_text("Image_Name,Colour,Person\n" + "".join(rows), encoding="utf-8")
+    tested = []
+    for folder in ("A", "Bo", "z"):
+        (coloured / folder).symlink_to(coloured / "pictures")
+        _, testing = split(read(table, coloured / folder, ["Colour"]).pictures, 0.4, 0, group)
+        tested.append([item.path.name for item in testing])
+    assert tested[0] and tested == tested[:1] * 3
+
+
 def test_split_holds_someone_out_wherever_it_is_to(labels: Labels) -> None:
     assert len(split(labels.pictures, 0.01, 0)[1]) == 1
     assert len(split(labels.pictures, 0.01, 0, "Batch")[1]) == 4
@@ -201,6 +217,44 @@ def test_a_head_that_is_kept_goes_on_from_what_it_knew(labels: Labels, detector_
     assert steps[0].accuracy > 0.75 and network.attributes[0].temperature == 1
     changed = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed and all(name.startswith("attribute_heads.colour.") for name in changed)
+
+
+def test_a_head_that_is_kept_has_the_same_classes(labels: Labels, detector_file: Path) -> None:
+    network = load_network(detector_file)
+    (target,) = labels.targets
+    add_head(network, "colour", target, QUICK)
+    turned = Target(target.column, target.values[::-1], target.names[::-1])
+    with pytest.raises(ValueError, match=r"colour has the classes blue, red in .*red, blue in the labels"):
+        add_head(network, "colour", turned, kept())
+    with pytest.raises(ValueError, match="no head hue"):
+        add_head(network, "hue", target, kept())
+    deeper = kept().model_copy(update={"head": kept().head.model_copy(update={"layers": (1, 2)})})
+    with pytest.raises(ValueError, match="head colour of the weights does not fit the configuration"):
+        add_head(network, "colour", target, deeper)
+
+
+@pytest.mark.parametrize("name", ["gender", "sex"])
+def test_a_new_branch_starts_with_the_features_of_the_bundled_one(name: str) -> None:
+    network = load_network(detector_weights("slim"))
+    before = network.attribute_heads["gender"]
+    assert isinstance(before, AttributeBranch)
+    head = add_head(network, name, Target("Sex", ("f", "m"), ("f", "m")), load_config("branch"))
+    assert isinstance(head, AttributeBranch) and head is not before
+    new, old = head.state_dict(), before.state_dict()
+    assert {key.split(".")[0] for key in new if not torch.equal(new[key], old[key])} == {"conv"}
+
+
+def test_its_own_name_goes_before_other_branches(detector_file: Path) -> None:
+    network = load_network(detector_file)
+    target = Target("Sex", ("f", "m"), ("f", "m"))
+    branch = InitialHeadConfig(kind="branch", layers=(2, 3), depth=1, initial="random")
+    config = QUICK.model_copy(update={"head": branch})
+    for seed, name in enumerate(("age", "sex")):
+        add_head(network, name, target, config.model_copy(update={"seed": seed}))
+    own = network.attribute_heads["sex"].state_dict()
+    copying = config.model_copy(update={"head": branch.model_copy(update={"initial": "copy"}), "seed": 2})
+    new = add_head(network, "sex", target, copying).state_dict()
+    assert torch.equal(new["fine.1.weight"], own["fine.1.weight"])
 
 
 def kept() -> FinetuneConfig:

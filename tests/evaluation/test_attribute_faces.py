@@ -56,6 +56,17 @@ def test_boxes_are_the_faces_on_them(detector: Detector, tmp_path: Path) -> None
     assert found.observations.groups["age"].tolist() == ["20", "22"]
 
 
+def test_one_detection_is_one_face(detector: Detector, tmp_path: Path) -> None:
+    worse, own = [50, 10, 84, 62], [50, 10, 90, 60]
+    for boxes in ([worse, own], [own, worse]):
+        labels = [0, 1] if boxes[0] == worse else [1, 0]
+        found = observe(detector, "gender", [item(tmp_path / "a.png", 200, labels, boxes)], "g")
+        assert found.missed == 1 and found.observations.labels.tolist() == [1]
+        unlabelled = [-1 if label == 1 else label for label in labels]
+        found = observe(detector, "gender", [item(tmp_path / "a.png", 200, unlabelled, boxes)], "g")
+        assert found.missed == 1 and len(found.observations) == 0
+
+
 def test_pictures_without_faces_and_unreadable_ones_are_missed(detector: Detector, tmp_path: Path) -> None:
     dark = item(tmp_path / "dark.png", 20, [0])
     broken = item(tmp_path / "broken.png", 200, [1])

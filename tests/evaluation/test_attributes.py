@@ -169,12 +169,22 @@ def test_temperature_is_the_scale_of_the_logits(scale: float, classes: int) -> N
 
 def test_temperature_is_the_lowest_point_of_the_loss() -> None:
     logits, labels = np.array([[2.0, 0.0]] * 4), np.array([0, 0, 0, 1])
-    assert fit_temperature(logits, labels) == pytest.approx(2 / math.log(3), rel=1e-4)  # softmax is then ¾
+    # A label counts 5/6: (3 · 5/6 + 1/6) / 4 = 2/3, and the softmax is 2/3 at this temperature.
+    assert fit_temperature(logits, labels) == pytest.approx(2 / math.log(2), rel=1e-4)
 
 
-@pytest.mark.parametrize(("labels", "expected"), [([0, 0], 0.05), ([1, 1], 20.0)])
+@pytest.mark.parametrize(("classes", "certain"), [(2, 51 / 52), (3, 51 / 53)])
+def test_faces_that_are_all_right_do_not_make_every_prediction_certain(classes: int, certain: float) -> None:
+    logits = np.zeros((50, classes))
+    logits[:, 1] = 1.5
+    temperature = fit_temperature(logits, np.ones(50, np.int64))
+    assert softmax(logits / temperature)[0, 1] == pytest.approx(certain, rel=1e-4)
+
+
+@pytest.mark.parametrize(("labels", "expected"), [([0] * 30, 0.05), ([1, 1], 20.0)])
 def test_temperature_stays_in_its_range(labels: list[int], expected: float) -> None:
-    assert fit_temperature(np.array([[1.0, 0.0]] * 2), np.array(labels)) == pytest.approx(expected, rel=1e-3)
+    logits = np.array([[0.1, 0.0]] * len(labels))
+    assert fit_temperature(logits, np.array(labels)) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(

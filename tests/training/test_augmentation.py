@@ -149,3 +149,11 @@ def test_one_seed_gives_one_picture() -> None:
         np.testing.assert_array_equal(a.picture, b.picture)
         np.testing.assert_array_equal(a.boxes, b.boxes)
         assert a.picture.shape == (96, 96, 3)
+
+
+def test_a_tiny_face_that_is_turned_can_still_be_enlarged() -> None:
+    turned = tilt(scene(200, 160, (90, 70, 95, 75)), np.random.default_rng(0))
+    assert not turned.ignored.any()
+    whole = Window(0, 0, 200, 160)
+    assert cut(turned, whole, (200, 160)).ignored.tolist() == [True]
+    assert cut(turned, whole, (400, 320)).ignored.tolist() == [False]

@@ -31,6 +31,8 @@ def test_bundled_recipe_is_valid() -> None:
         (DATA + "steps: 1\nstep: 2\n", "step: Extra"),
         (DATA + "steps: 1\nsize: 200\n", "size: .*multiple"),
         (DATA + "steps: 1\nsize: 64\n", "size: .*128"),
+        (DATA + "steps: 1\nsize: 128\nbatch: 1\n", "at size 128, the coarsest map has one cell"),
+        (DATA + "steps: 1\nsize: 128\nbatch: 2\naccumulate: 2\n", "at size 128, the coarsest map has one"),
         (DATA + "steps: 1\nseed: -1\n", "seed: .*greater"),
         (DATA + "steps: 1\naugmentation: {grids: [0.5, 0.2]}\n", "augmentation.grids: .*add up to 1"),
         (DATA + "steps: 1\nmatching: {method: aligned, anchors_per_face: 0}\n", "matching: .*no anchor"),

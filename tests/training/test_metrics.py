@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from s3fd import anchors as anchor_ops
 from s3fd.training.config import MatchingConfig
 from s3fd.training.dataset import Example, collate
-from s3fd.training.metrics import faces_of
+from s3fd.training.metrics import Metrics, faces_of
 from s3fd.training.targets import TargetMaker
 
 SIZE = 128
@@ -31,3 +33,15 @@ def test_the_faces_that_are_shown_are_each_pictures_own(method: str) -> None:
 
     for i, boxes in enumerate(pictures):
         np.testing.assert_allclose(faces_of(batch, i, anchors), boxes)
+
+
+def test_a_resumed_record_keeps_what_precedes_its_step_and_drops_damaged_lines(tmp_path: Path) -> None:
+    good = [b'{"step": 0, "loss": 3.0}\n', b'{"step": 1, "loss": 2.0}\n']
+    damaged = [b"garbage\n", b'{"a": 1}\n', b"[]\n", b"\xff\n", b'{"step": 1'.ljust(30) + b"\n"]
+    later = [b'{"step": 2, "loss": 1.0}\n', b'{"step": 1, "lo']
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"".join([good[0], *damaged, good[1], *later]))
+    metrics = Metrics(tmp_path, 2)
+    metrics.scalars(2, {"loss": 0.5})
+    metrics.close()
+    assert path.read_bytes() == b"".join(good) + b'{"step": 2, "loss": 0.5}\n'

@@ -83,7 +83,7 @@ def split(
     labels of everyone else in it are dropped. Faces without a name count as a different person in every
     picture. If `share` is not 0 and there are at least two pictures or people, at least one is held out.
     """
-    keys = [_people(item, group) for item in items]
+    keys = [_keys(item, group) for item in items]
     names = sorted({key for of_picture in keys for key in of_picture})
     order = np.random.default_rng(seed).permutation(len(names))
     count = max(round(share * len(names)), 1 if share and len(names) > 1 else 0)
@@ -99,10 +99,13 @@ def split(
     return learning, testing
 
 
-def _people(item: LabelledPicture, group: str | None) -> list[str]:
-    """Return the keys to split a picture by: the names in its column `group`, or else the picture's path."""
+def _keys(item: LabelledPicture, group: str | None) -> list[tuple[bool, str]]:
+    """Return the keys to split a picture by: the names in its column `group`, or else the picture's path.
+
+    Paths sort before all names: their order, and with it the split, is the same in any folder.
+    """
     names = item.extra[group] if group else [""]
-    return [str(item.path) if name.lower() in UNSURE else name for name in names]
+    return [(False, str(item.path)) if name.lower() in UNSURE else (True, name) for name in names]
 
 
 def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -> nn.Module:
@@ -116,11 +119,11 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
     attribute = Attribute(name, target.names, config.head.kind, config.head.layers, config.head.depth)
     if config.head.initial == "kept":
         return _kept(network, attribute)
-    donors = [own for known, own in network.attribute_heads.items() if known != name]
+    donors = sorted(network.attribute_heads.items(), key=lambda named: named[0] != name)  # its own name first
     head = network.add(attribute)
     if config.head.initial == "copy":
         if isinstance(head, AttributeBranch):
-            head.copy_features(donors)
+            head.copy_features(donor for _, donor in donors)
         elif isinstance(head, AttributeHead) and config.head.kind == "layers":
             copy_face_channel(head, network.heads)
     return head
@@ -128,9 +131,17 @@ def add_head(network: S3FD, name: str, target: Target, config: FinetuneConfig) -
 
 def _kept(network: S3FD, attribute: Attribute) -> nn.Module:
     """Return the existing head for `attribute`, made trainable and with its temperature reset to 1."""
+    known = {own.name: own for own in network.attributes}.get(attribute.name)
+    if known is None:
+        raise ValueError(f"the weights have no head {attribute.name} to continue from")
+    if known.classes != attribute.classes:
+        raise ValueError(
+            f"{attribute.name} has the classes {', '.join(known.classes)} in the weights, in this order, and "
+            f"{', '.join(attribute.classes)} in the labels: give them the same order and names"
+        )
+    if replace(known, temperature=1.0) != attribute:
+        raise ValueError(f"the head {attribute.name} of the weights does not fit the configuration: {known}")
     network.calibrate(attribute.name, 1.0)
-    if attribute not in network.attributes:
-        raise ValueError(f"the weights have no head {attribute.name} of this kind to go on from")
     return network.attribute_heads[attribute.name].requires_grad_(True)
 
 

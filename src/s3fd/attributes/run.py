@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from s3fd.attributes.config import FinetuneConfig
-from s3fd.attributes.finetune import Step, finetune, split
+from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.location import Around, locate
 from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
@@ -155,6 +156,7 @@ def run(
         "other pictures to be held on": _names(others),
     }
     not_located: list[str] = []
+    add_head(deepcopy(network), name, target, config)  # refuses what does not fit before the search for faces
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
         if (config.compose or config.single) and any(item.boxes is None for item in learning):
             learning, not_located = locate(learning, Detector(TorchRuntime(network)), on_pictures)

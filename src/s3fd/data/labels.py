@@ -132,17 +132,17 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     (_, header), *rows = _rows(csv)
     columns = _find_columns(csv, header, targets)
     listed: dict[str, dict[str, str]] = {}
-    found: dict[str, list[_Row]] = {}
+    found: dict[str, dict[tuple[float, ...], _Row]] = {}
     problems = _other_boxes(csv, columns)
     for line, cells in rows:
         try:
             row = _check_row(line, cells, columns)
-            company = found.setdefault(_find_picture(row.cells[columns.name], images, listed), [])
+            company = found.setdefault(_find_picture(row.cells[columns.name], images, listed), {})
             _check_company(row, company)
-            company.append(row)
+            company[row.corners] = row
         except _UnusableRowError as error:
             problems.append(Problem(csv, line, str(error)))
-    kept = [row for company in found.values() for row in company]
+    kept = [row for company in found.values() for row in company.values()]
     if not kept:
         raise ValueError(f"{csv}: no rows left" + (f", the first problem: {problems[0]}" if problems else ""))
     decided, codes, unsure = [], {}, Counter[str]()
@@ -152,7 +152,10 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
         problems += _undeclared(csv, decided[-1], place, kept)
         texts = (row.cells[place] for row in kept)
         unsure.update(x for x in texts if x.lower() in UNSURE and x not in decided[-1].values)
-    pictures = [_picture(images / name, company, codes, columns.extra) for name, company in found.items()]
+    pictures = [
+        _picture(images / name, list(company.values()), codes, columns.extra)
+        for name, company in found.items()
+    ]
     return Labels(pictures, tuple(decided), sorted(problems, key=lambda problem: problem.line), unsure)
 
 
@@ -316,15 +319,14 @@ def _plain(name: str) -> str:
     return composed.removesuffix(suffix) + suffix.lower()
 
 
-def _check_company(row: _Row, company: list[_Row]) -> None:
-    """Check a row against earlier ones of the same picture, which may only repeat with different boxes."""
-    whole = [r.box is None for r in (row, *company[:1])]
-    if company and any(whole):
-        how = "twice" if all(whole) else "with and without a box"
-        raise _UnusableRowError(f"picture named {how} (row {company[0].line})")
-    for other in company:
-        if other.corners == row.corners:
-            raise _UnusableRowError(f"box given twice (row {other.line})")
+def _check_company(row: _Row, company: Mapping[tuple[float, ...], _Row]) -> None:
+    """Check a row against earlier ones of the same picture, by corners; only boxes may differ."""
+    first = next(iter(company.values()), None)
+    if first is not None and (row.box is None or first.box is None):
+        how = "twice" if row.box is first.box else "with and without a box"
+        raise _UnusableRowError(f"picture named {how} (row {first.line})")
+    if row.corners in company:
+        raise _UnusableRowError(f"box given twice (row {company[row.corners].line})")
 
 
 def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence[Problem]) -> Target:

@@ -81,10 +81,18 @@ def observe(
 
 
 def faces_of(item: LabelledPicture, rows: np.ndarray, faces: Faces) -> list[int | None]:
-    """Return the index of the detected face for each labelled face in `rows`; None for one not found."""
+    """Return the index of the detected face for each labelled face in `rows`; None for one not found.
+
+    Boxes are matched one to one, in the order of their IoU. Faces that are not in `rows` take part, too.
+    """
     if not len(faces):
         return [None] * len(rows)
     if item.boxes is None:
         return [int(faces.sizes.argmax())] * len(rows)
-    overlap = box_ops.iou(item.boxes[rows], faces.boxes)
-    return [int(row.argmax()) if row.max() >= SAME_FACE else None for row in overlap]
+    overlap = box_ops.iou(item.boxes, faces.boxes)
+    found: dict[int, int] = {}
+    while overlap.max() >= SAME_FACE:
+        label, face = np.unravel_index(overlap.argmax(), overlap.shape)
+        found[int(label)] = int(face)
+        overlap[label] = overlap[:, face] = 0
+    return [found.get(int(row)) for row in rows]

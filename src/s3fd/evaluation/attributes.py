@@ -201,13 +201,17 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
 def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> float:
     """Find the T that maximises the likelihood of the labels under softmax(logits / T).
 
+    The labels are smoothed: of N faces and C classes, a label has the probability (N + 1) / (N + C), and each
+    other class 1 / (N + C). A few faces that are all classified correctly therefore do not make every later
+    prediction certain. This is Platt's remedy ("Probabilistic Outputs for Support Vector Machines", 1999,
+    section 2.2), for any number of classes.
+
     Args:
         logits: (N, C), N ≥ 1, of faces that were not used for training.
         labels: (N,) the true class of each face.
 
     Returns:
-        T within `TEMPERATURES`: over 1 if the logits are overconfident, near the lower end of the range if
-        they are never wrong.
+        T within `TEMPERATURES`: over 1 if the logits are overconfident.
 
     Raises:
         ValueError: there are no faces, the shapes do not fit, a label is not a class, or a logit is not
@@ -220,7 +224,8 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: Integers) -> floa
     _check_labels(labels, logits.shape[1])
     scores = logits.astype(np.float64)
     scores -= scores.max(axis=1, keepdims=True)
-    of_label = scores[np.arange(len(labels)), labels]
+    faces, classes = scores.shape
+    of_label = (faces * scores[np.arange(faces), labels] + scores.sum(axis=1)) / (faces + classes)
 
     def loss(log_temperature: float) -> float:
         inverse = math.exp(-log_temperature)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -134,7 +134,8 @@ def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
     scale = np.array([x.scale, y.scale] * 2, np.float32)
     origin = np.array([x.source, y.source] * 2, np.float32)
     start = np.array([x.start, y.start] * 2, np.float32)
-    return _keep_inside(Labelled(canvas, (item.boxes - origin) * scale + start, item.ignored))
+    seen = _keep_inside(Labelled(canvas, (item.boxes - origin) * scale + start, item.ignored))
+    return replace(seen, ignored=seen.ignored | (box_ops.area(seen.boxes) < MIN_FACE**2))
 
 
 class _Fit(NamedTuple):
@@ -163,14 +164,13 @@ def _fit(start: float, length: float, picture: int, output: int) -> _Fit:
 
 
 def _keep_inside(item: Labelled) -> Labelled:
+    """Drop faces whose centre is outside the picture, and clip the others at its edges."""
     height, width = item.picture.shape[:2]
     centre = (item.boxes[:, :2] + item.boxes[:, 2:]) / 2
     inside = ((centre >= 0) & (centre < (width, height))).all(axis=1)
     boxes = box_ops.clip(item.boxes[inside], width, height)
-    sizes = np.sqrt(box_ops.area(boxes))
-    ignored = item.ignored[inside] | (sizes < MIN_FACE)
-    whole = sizes > 0
-    return Labelled(item.picture, boxes[whole], ignored[whole])
+    whole = box_ops.area(boxes) > 0
+    return Labelled(item.picture, boxes[whole], item.ignored[inside][whole])
 
 
 def mosaic(cells: Sequence[Sequence[Labelled]]) -> Labelled:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from s3fd.anchors import STRIDES
 from s3fd.data.targets import Target, parse_target
 from s3fd.network.attributes import MIDDLE_LAYERS, Attribute
 
@@ -247,6 +248,16 @@ class TrainConfig(StrictConfig):
         names = [attribute.name for attribute in self.attributes]
         if len(set(names)) < len(names):
             raise ValueError(f"attributes need names of their own, not {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_to_normalise(self) -> TrainConfig:
+        one_cell = self.size == STRIDES[-1] and self.batch // self.accumulate < 2
+        if one_cell and not self.network.frozen_statistics:
+            raise ValueError(
+                f"at size {self.size}, the coarsest map has one cell, by which one picture cannot be normalised: "
+                "use a larger size or batch, or network: {frozen_statistics: true}"
+            )
         return self
 
 

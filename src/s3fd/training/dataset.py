@@ -38,7 +38,7 @@ class Example(NamedTuple):
     Attributes:
         picture: (3, S, S) uint8 BGR.
         labels, deltas, candidates: see `s3fd.training.targets.DetectionTargets`.
-        attributes: (K, A) int8: each anchor's target class for each of K attributes, or `NOT_KNOWN`.
+        attributes: (K, A) int16: each anchor's target class for each of K attributes, or `NOT_KNOWN`.
         names: the files it was made from.
         left_out: for each file that was drawn but could not be used, a message with its name and the reason.
     """
@@ -118,7 +118,7 @@ class TrainingStream(Dataset[Example]):
 
         item = self.augmentation(draw, rng)
         kinds = len(self.composing.compose.columns) if self.composing else 0
-        unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int8)
+        unknown = torch.full((kinds, len(self.targets.anchors)), NOT_KNOWN, dtype=torch.int16)
         targets = self.targets(item.boxes, item.ignored)
         return Example(_tensor(item.picture), *targets, unknown, names, left_out)
 
@@ -144,7 +144,7 @@ class TrainingStream(Dataset[Example]):
             label_anchors(made.boxes, made.ignored, made.labels[column], self.targets.anchors)
             for column in compose.columns
         ]
-        told = torch.from_numpy(np.stack(each)).to(torch.int8)
+        told = torch.from_numpy(np.stack(each)).to(torch.int16)
         return Example(_tensor(made.picture), *targets, told, names, left_out)
 
     def _readable(self, index: int, rng: np.random.Generator, left_out: list[str]) -> tuple[str, Labelled]:

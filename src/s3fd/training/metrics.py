@@ -26,13 +26,13 @@ class Metrics:
     """Write ``metrics.jsonl`` and TensorBoard events to the folder of a run."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Continue the record at `step`; anything that a killed run wrote after its checkpoint is dropped."""
+        """Continue the record at `step`.
+
+        What a killed run wrote after its checkpoint is dropped, and so are damaged lines.
+        """
         path = folder / "metrics.jsonl"
-        kept = []
-        if path.exists():
-            complete = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            kept = [line for line in complete if json.loads(line)["step"] < step]
-        write_atomically(path, "".join(kept).encode())
+        recorded = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        write_atomically(path, b"".join(line for line in recorded if _is_before(line, step)))
         self._file = path.open("a", buffering=1)
         self._board = SummaryWriter(str(folder), purge_step=step)
 
@@ -59,6 +59,14 @@ class Metrics:
         """Flush and close the files."""
         self._file.close()
         self._board.close()
+
+
+def _is_before(line: bytes, step: int) -> bool:
+    """Whether a line of the record is complete, and of a step before `step`."""
+    try:
+        return line.endswith(b"\n") and int(json.loads(line)["step"]) < step
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def faces_of(batch: Batch, i: int, anchors: FloatArray) -> FloatArray:
