@@ -249,3 +249,46 @@ def test_a_file_in_the_place_of_the_one_that_was_opened_is_noticed(tmp_path: Pat
         (tmp_path / "earlier.db").replace(tmp_path / "g.db")
         with pytest.raises(GalleryUnavailable, match="another file has taken its place"):
             store.check()
+
+
+def test_a_removal_that_cannot_rewrite_the_file_still_erases_and_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "g.db"
+    with create_store(path, MODEL) as store:
+        store.add("Kept Person", unit(0, 3), ["k"] * 3)
+        store.add("Gone Person", unit(1, 3), ["gone"] * 3)
+        unfinished = store._connection.execute("SELECT 1 UNION ALL SELECT 2")
+        next(unfinished)  # lets no VACUUM begin
+        assert store.remove("Gone Person") == 3
+        unfinished.close()
+        assert store.people() == {"Kept Person": 3}
+    assert "the person was removed, but" in caplog.text and str(path) in caplog.text
+    held = path.read_bytes()
+    assert b"Gone" not in held and b"gone" not in held and unit(1, 3)[0].astype("<f4").tobytes() not in held
+
+
+@pytest.mark.parametrize("value", ["", "{", "[1]", '{"name": "x"}', '{"other": 1}'])
+def test_a_damaged_description_is_told(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "g.db"
+    with create_store(path, MODEL) as store:
+        store.calibrate(Calibration(0.5, 0.5, 0.01, 100, 1))
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE about SET value = ? WHERE key = 'calibration'", (value,))
+        with pytest.raises(GalleryError, match="the gallery is damaged: Calibration"):
+            _ = store.calibration
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE about SET value = ? WHERE key = 'model'", (value,))
+    with pytest.raises(GalleryError, match="the gallery is damaged: Model"):
+        open_store(path)
+
+
+def test_a_damaged_page_is_told_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "g.db"
+    with create_store(path, MODEL) as store:
+        store.add("a", unit(0, 300), ["x"] * 300)
+    whole = bytearray(path.read_bytes())
+    whole[4096 * 2 :] = b"\xff" * (len(whole) - 4096 * 2)
+    path.write_bytes(whole)
+    with open_store(path) as store, pytest.raises(GalleryUnavailable, match=r"g\.db: .*malformed"):
+        store.people()

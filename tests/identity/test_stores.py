@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -226,3 +227,47 @@ def test_nothing_of_a_removed_person_stays_in_the_tables(postgres: Callable[[], 
             assert table == "s3fd_vector" or b"Kept Person" in held
             assert table == "s3fd_person" or unit(0, 1).astype("<f4").tobytes() in held
             assert unit(1, 1).astype("<f4").tobytes() not in held
+
+
+def test_a_removal_does_not_wait_for_another_transaction(
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
+    place = postgres()
+    galleries.create(place, MODEL).close()
+    with galleries.open_gallery(place) as store, psycopg.connect(place) as other:
+        store.add("Ada", unit(0, 2), ["x"] * 2)
+        store.add("Bob", unit(1, 2), ["x"] * 2)
+        other.execute("SELECT count(*) FROM s3fd_vector").fetchone()  # its transaction stays open
+        assert store.remove("Ada") == 2
+        assert "the person was removed, but the database could not be rewritten" in caplog.text
+        assert store.people() == {"Bob": 2}
+
+
+def test_a_statement_that_waits_too_long_is_unavailable(
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
+    place = postgres()
+    galleries.create(place, MODEL).close()
+    with galleries.open_gallery(place) as store, psycopg.connect(place) as other:
+        other.execute("LOCK TABLE s3fd_vector IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(GalleryUnavailable, match="lock timeout"):
+            store.people()
+
+
+def test_of_many_that_need_a_gallery_one_makes_it_and_all_open_it(place: str) -> None:
+    def need(_: int) -> int:
+        galleries.ensure(place, MODEL)
+        with galleries.open_gallery(place, MODEL) as store:
+            return len(store.people())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(need, range(16))) == [0] * 16
+
+
+def test_a_gallery_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        galleries.ensure(str(tmp_path / "no folder" / "g.db"), MODEL)

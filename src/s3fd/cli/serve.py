@@ -216,10 +216,10 @@ def _gallery(place: str, recogniser: Recogniser, own: bool, threshold: float | N
     from s3fd.identity import galleries
     from s3fd.serving.keeper import Gallery
 
-    if not galleries.exists(place):
-        galleries.create(place, recogniser.model).close()
+    galleries.ensure(place, recogniser.model)
     opened = partial(galleries.open_gallery, place, recogniser.model)
-    opened().close()
+    with opened() as store:
+        store.people()  # a damaged file may only show here
     return Gallery(opened, recogniser, embeddings=own, threshold=threshold)
 
 

@@ -34,6 +34,17 @@ def create(place: str, model: Model) -> Store:
     return create_store(place, model)
 
 
+def ensure(place: str, model: Model) -> None:
+    """Create a gallery as `create` does, unless there is one or another process creates it at the same time."""
+    if exists(place):
+        return
+    try:
+        create(place, model).close()
+    except (OSError, GalleryError):
+        if not exists(place):
+            raise
+
+
 def open_gallery(place: str, model: Model | None = None) -> Store:
     """Open a gallery. If a `model` is given, check that its vectors can be compared with the gallery's.
 

@@ -24,7 +24,9 @@ from s3fd.identity.store import (
     check_query,
     check_vectors,
     composed,
+    parse,
     spellings,
+    unwritten,
 )
 
 FORMAT = "s3fd gallery 1"
@@ -59,6 +61,11 @@ WAITING = {
 }
 """Timeouts for libpq, in seconds except for the last, which is in milliseconds. They detect an unreachable
 server sooner than TCP's own timeouts of minutes or hours. The URL can override them."""
+
+
+LOCKED = "5s"
+"""How long a statement waits for other transactions, such as a backup. Without a limit, a removal that waits
+for one of them would stop every other query of the tables, in all services."""
 
 
 class PostgresStore(Closing):
@@ -109,7 +116,9 @@ class PostgresStore(Closing):
     def remove(self, name: str) -> int:
         """Delete a person, and rewrite the tables without them.
 
-        The server's write-ahead log and its backups keep what was deleted until they are recycled.
+        The server's write-ahead log and its backups keep what was deleted until they are recycled. If another
+        transaction is reading the tables for longer than `LOCKED`, they are not rewritten, with a warning; the
+        next removal makes up for it.
 
         Raises:
             GalleryError: nobody has this name.
@@ -121,7 +130,10 @@ class PostgresStore(Closing):
                     "DELETE FROM s3fd_vector WHERE person = ANY(%s)", (people,)
                 ).rowcount
                 self._connection.execute("DELETE FROM s3fd_person WHERE id = ANY(%s)", (people,))
-            self._connection.execute("VACUUM (FULL, ANALYZE) s3fd_vector, s3fd_person")
+            try:
+                self._connection.execute("VACUUM (FULL, ANALYZE) s3fd_vector, s3fd_person")
+            except psycopg.errors.LockNotAvailable as error:
+                unwritten("the database", error)
         return count
 
     def people(self) -> dict[str, int]:
@@ -161,7 +173,7 @@ class PostgresStore(Closing):
             row = self._connection.execute(
                 "SELECT value FROM s3fd_about WHERE key = 'calibration'"
             ).fetchone()
-        return Calibration(**json.loads(row[0])) if row else None
+        return parse(Calibration, row[0]) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
         """Store the thresholds."""
@@ -223,11 +235,12 @@ def open_postgres(url: str) -> PostgresStore:
             about: dict[str, str] = dict(connection.execute("SELECT key, value FROM s3fd_about").fetchall())
             if about.get("format") != FORMAT:
                 raise GalleryError("not a gallery of this version")
+            model = parse(Model, about.get("model", ""))
             register_vector(connection)
         except BaseException:
             connection.close()
             raise
-    return PostgresStore(connection, Model(**json.loads(about["model"])))
+    return PostgresStore(connection, model)
 
 
 def has_postgres(url: str) -> bool:
@@ -247,7 +260,9 @@ def shown(url: str) -> str:
 def _connect(url: str) -> psycopg.Connection[Any]:
     """Connect in autocommit mode. Raises GalleryError for an invalid URL."""
     parts: dict[str, Any] = {**WAITING, "fallback_application_name": "s3fd", **_parse(url)}
-    return psycopg.connect(autocommit=True, **parts)
+    connection = psycopg.connect(autocommit=True, **parts)
+    connection.execute(f"SET lock_timeout = '{LOCKED}'")
+    return connection
 
 
 def _parse(url: str) -> dict[str, Any]:

@@ -26,7 +26,9 @@ from s3fd.identity.store import (
     check_query,
     check_vectors,
     composed,
+    parse,
     spellings,
+    unwritten,
 )
 
 FORMAT = "s3fd gallery 1"
@@ -57,7 +59,7 @@ class SqliteStore(Closing):
     The file is the source of truth. A search caches its vectors in one matrix, which is read again after any
     process has changed the file. A store may only be used in the thread that opened it. All methods except
     `close` and `check` raise GalleryUnavailable if another process locks the file for longer than
-    `BUSY_SECONDS`.
+    `BUSY_SECONDS`, or if the file is damaged.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, model: Model) -> None:
@@ -112,6 +114,9 @@ class SqliteStore(Closing):
     def remove(self, name: str) -> int:
         """Delete a person: overwrite their data in the file with zeros, and rewrite the file.
 
+        If it cannot be rewritten, for example on a full disk, the data is overwritten all the same, and a
+        warning is logged.
+
         Raises:
             GalleryError: nobody has this name.
         """
@@ -120,7 +125,10 @@ class SqliteStore(Closing):
                 names = self._known(name)
                 count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
                 transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
+        try:
             self._connection.execute("VACUUM")
+        except sqlite3.OperationalError as error:  # such as a full disk; their data is overwritten already
+            unwritten(str(self._path), error)
         return count
 
     def people(self) -> dict[str, int]:
@@ -159,7 +167,7 @@ class SqliteStore(Closing):
         """The thresholds, or None if the gallery is not calibrated."""
         with _asked(self._path):
             row = self._connection.execute("SELECT value FROM about WHERE key = 'calibration'").fetchone()
-        return Calibration(**json.loads(row[0])) if row else None
+        return parse(Calibration, row[0]) if row else None
 
     def calibrate(self, calibration: Calibration) -> None:
         """Store the thresholds."""
@@ -246,30 +254,38 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
         raise FileNotFoundError(f"{path}: no such gallery")
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     try:
-        with _asked(path):
-            _prepare(connection)
-            about = dict(connection.execute("SELECT key, value FROM about"))
-    except GalleryUnavailable:
-        connection.close()
-        raise
+        _prepare(connection)
+        about = dict(connection.execute("SELECT key, value FROM about"))
+        if about.get("format") != FORMAT:
+            raise GalleryError(f"{path}: not a gallery of this version")
+        return SqliteStore(path, connection, parse(Model, about.get("model", "")))
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise GalleryError(f"{path}: not a gallery: {error}") from error
-    if about.get("format") != FORMAT:
+        if _is_locked(error):
+            raise _unavailable(path, error) from error
+        raise GalleryError(f"{path}: not a gallery, or a damaged one: {error}") from error
+    except GalleryError:
         connection.close()
-        raise GalleryError(f"{path}: not a gallery of this version")
-    return SqliteStore(path, connection, Model(**json.loads(about["model"])))
+        raise
 
 
 @contextmanager
 def _asked(path: Path) -> Iterator[None]:
-    """Raise GalleryUnavailable if another process has locked the file at `path`."""
+    """Raise GalleryUnavailable if the file at `path` is locked by another process, damaged or unreadable."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):  # error codes are only available from Python 3.11
-            raise GalleryUnavailable(f"{path}: another process has locked it") from error
+    except sqlite3.ProgrammingError:  # a mistake of the caller, such as a store used in another thread
         raise
+    except sqlite3.DatabaseError as error:
+        raise _unavailable(path, error) from error
+
+
+def _unavailable(path: Path, error: sqlite3.Error) -> GalleryUnavailable:
+    return GalleryUnavailable(f"{path}: {'another process has locked it' if _is_locked(error) else error}")
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return "locked" in str(error)  # error codes are only available from Python 3.11
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from s3fd.boxes import FloatArray
 from s3fd.identity.recogniser import Model
+
+T = TypeVar("T")
+
+log = logging.getLogger("s3fd.identity")
 
 
 class GalleryError(ValueError):
@@ -23,6 +29,11 @@ class GalleryUnavailable(OSError):
 
     The request itself is valid and may be repeated.
     """
+
+
+def unwritten(where: str, error: Exception) -> None:
+    """Warn that a person was removed, but that what holds the gallery could not be rewritten without them."""
+    log.warning("the person was removed, but %s could not be rewritten without them: %s", where, error)
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,14 @@ class Store(Protocol):
     def calibrate(self, calibration: Calibration) -> None:
         """Store the thresholds."""
         ...
+
+
+def parse(kind: type[T], text: str) -> T:
+    """Recreate a `Model` or `Calibration` from its JSON in a gallery. Raises GalleryError if it is damaged."""
+    try:
+        return kind(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise GalleryError(f"the gallery is damaged: {kind.__name__}: {error}") from error
 
 
 def composed(name: str) -> str:

@@ -56,8 +56,7 @@ def add(
     with failures():
         reader = open_reader(weights, recogniser)
         people = [(check_name(person), files) for person, files in people_in(path, name)]
-        if not galleries.exists(gallery):
-            galleries.create(gallery, reader.recogniser.model).close()
+        galleries.ensure(gallery, reader.recogniser.model)
         with galleries.open_gallery(gallery, reader.recogniser.model) as store:
             for person, files in people:
                 for file, vector in reader.each(files, quality):
