@@ -130,7 +130,9 @@ def _kept(network: S3FD, attribute: Attribute) -> nn.Module:
     """Return the existing head for `attribute`, made trainable and with its temperature reset to 1."""
     network.calibrate(attribute.name, 1.0)
     if attribute not in network.attributes:
-        raise ValueError(f"the weights have no head {attribute.name} of this kind to go on from")
+        raise ValueError(
+            f"the weights have no head {attribute.name} with this configuration to continue from"
+        )
     return network.attribute_heads[attribute.name].requires_grad_(True)
 
 
@@ -158,7 +160,7 @@ def finetune(
         TrainingError: the gradient is not finite.
     """
     if not items:
-        raise ValueError("there is no picture to train on")
+        raise ValueError("there are no pictures to train on")
     head = add_head(network, name, target, config)
     learner: Frozen | Joint = Frozen(network, name, config)
     if config.joint is not None:

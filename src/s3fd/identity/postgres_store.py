@@ -97,7 +97,7 @@ class PostgresStore(Closing):
             cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (name,))
             row = cursor.fetchone()
             if row is None:
-                raise GalleryError(f"{name!r} was removed at this moment")
+                raise GalleryError(f"{name!r} was removed at the same time")
             cursor.executemany(
                 "INSERT INTO s3fd_vector (person, source, vector) VALUES (%s, %s, %s)",
                 [
@@ -198,7 +198,7 @@ def create_postgres(url: str, model: Model) -> PostgresStore:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
                 if _exists(connection):
-                    raise GalleryError("this database has a gallery already")
+                    raise GalleryError("this database already has a gallery")
                 connection.execute(SCHEMA.format(dimension=int(model.dimension)).encode())
                 about = {"format": FORMAT, "model": json.dumps(asdict(model))}
                 for key, value in about.items():
@@ -222,7 +222,7 @@ def open_postgres(url: str) -> PostgresStore:
                 raise GalleryError("there is no gallery in this database")
             about: dict[str, str] = dict(connection.execute("SELECT key, value FROM s3fd_about").fetchall())
             if about.get("format") != FORMAT:
-                raise GalleryError("not a gallery of this version")
+                raise GalleryError("not a gallery that this version of s3fd can read")
             register_vector(connection)
         except BaseException:
             connection.close()
@@ -263,8 +263,8 @@ def _parse(url: str) -> dict[str, Any]:
         if not split and str(parts.get("port", "0")).replace(",", "").isdigit():
             return parts
     raise GalleryError(
-        "not the URL of a database: expected postgresql://USER@HOST/DATABASE, in which @ : / ? # % of a name "
-        "or a password are written %40 %3A %2F %3F %23 %25"
+        "not a valid database URL: expected postgresql://USER@HOST/DATABASE; in names and passwords, write "
+        "@ : / ? # % as %40 %3A %2F %3F %23 %25"
     )
 
 

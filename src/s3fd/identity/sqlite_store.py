@@ -87,7 +87,7 @@ class SqliteStore(Closing):
         if not self._path.is_file():
             raise FileNotFoundError(f"{self._path}: no such gallery")
         if not os.path.samestat(self._file, self._path.stat()):
-            raise GalleryUnavailable(f"{self._path}: another file has taken its place")
+            raise GalleryUnavailable(f"{self._path}: it was replaced by another file")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of length 1 to a person. When this returns, they are on the disk.
@@ -257,7 +257,7 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
         raise GalleryError(f"{path}: not a gallery: {error}") from error
     if about.get("format") != FORMAT:
         connection.close()
-        raise GalleryError(f"{path}: not a gallery of this version")
+        raise GalleryError(f"{path}: not a gallery that this version of s3fd can read")
     return SqliteStore(path, connection, Model(**json.loads(about["model"])))
 
 

@@ -162,6 +162,6 @@ def check_model(store: Store, model: Model) -> None:
     if store.model.digest != model.digest or store.model.dimension != model.dimension:
         ours, theirs = store.model, model
         raise GalleryError(
-            f"this gallery is made by {ours.name} ({ours.digest[:12]}, {ours.dimension} numbers); vectors of "
-            f"{theirs.name} ({theirs.digest[:12]}, {theirs.dimension} numbers) cannot be compared with it"
+            f"this gallery was made with {ours.name} ({ours.digest[:12]}, {ours.dimension} numbers); vectors "
+            f"of {theirs.name} ({theirs.digest[:12]}, {theirs.dimension} numbers) cannot be compared with it"
         )
