@@ -164,13 +164,13 @@ def test_a_storage_that_does_not_answer_ends_the_run_and_loses_nothing(
 
 def test_another_recipe_or_a_foreign_folder_is_refused(planned: Plan, tmp_path: Path) -> None:
     archive = planned("archive")
-    with pytest.raises(ArchiveError, match=r"begun with min_score 0\.9, not 0\.8"):
+    with pytest.raises(ArchiveError, match=r"started with min_score 0\.9, not 0\.8"):
         open_archive(archive.folder, replace(archive.recipe, min_score=0.8), [])
-    with pytest.raises(ArchiveError, match="begun with precision 'fp32', not 'bf16'"):
+    with pytest.raises(ArchiveError, match="started with precision 'fp32', not 'bf16'"):
         open_archive(archive.folder, replace(archive.recipe, precision="bf16"), [])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(ArchiveError, match="holds files, but no archive"):
+    with pytest.raises(ArchiveError, match="contains files, but no archive"):
         open_archive(Folder(str(tmp_path / "mine")), archive.recipe, ["a.jpg"])
     with pytest.raises(ArchiveError, match="no picture"):
         open_archive(Folder(str(tmp_path / "new")), archive.recipe, [])

@@ -52,7 +52,7 @@ def test_what_another_had_completed_stays(planned: Plan, tiny: Path) -> None:
 def test_failures_are_told(planned: Plan, tiny: Path) -> None:
     archive = planned("archive")
     (failure,) = Worker(archive, Pool(str(tiny)))({"number": np.array([0])})["failure"]
-    assert "tiny.onnx is another model on this machine" in failure
+    assert "tiny.onnx is a different model on this machine" in failure
     (Path(archive.folder.url) / "_manifest" / "part-000001.inputs.json").unlink()
     (failure,) = Worker(of(archive, tiny), Pool(str(tiny)))({"number": np.array([1])})["failure"]
     assert "part-000001.inputs.json" in failure

@@ -49,7 +49,7 @@ def test_unlabelled_and_unreadable_pictures_are_not_drawn(boxed: Labels) -> None
     assert not {2, 4, 15} & drawn and len(drawn) > 10
     first, second = sorted(why for batch in batches for why in batch.left_out)  # each once
     assert first.endswith("2.png: not a picture of a known format")
-    assert second.endswith("4.png: none of its labelled boxes lies in it")
+    assert second.endswith("4.png: no labelled box lies inside the picture")
 
 
 def test_the_same_number_is_the_same_picture(boxed: Labels) -> None:

@@ -36,4 +36,4 @@ def test_the_label_of_a_whole_picture_goes_to_its_largest_face() -> None:
         assert found.boxes.tolist() == [[20, 20, 60, 60]]
     assert same is known
     assert broken == "broken.jpg: not a picture"
-    assert empty == "empty.jpg: no face was found in it"
+    assert empty == "empty.jpg: no face was found in the picture"

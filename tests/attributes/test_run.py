@@ -37,7 +37,7 @@ def test_a_run_leaves_weights_a_model_and_a_report(
     labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour:blue=azure,red", None)
     report = run.run(labels, "colour", QUICK, detector_file, tmp_path / "out")
     assert (report.trained, report.held_out, report.not_found, report.summary) == (12, 4, 4, None)
-    assert "none of which" in report.text()
+    assert "no labelled face found in any of them" in report.text()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["classes"] == ["azure", "red"]
     network = load_network(tmp_path / "out" / "weights.safetensors")
     assert network.attributes[0].classes == ("azure", "red")
@@ -79,15 +79,17 @@ def test_the_report_tells_faces_from_pictures() -> None:
     told = Observations(np.eye(2, dtype=np.float32), np.arange(2), np.full(2, 50, np.float32))
     report = run.Report("colour", ("blue", "red"), 9, 3, 4, (), (), 0, summarise(told), 1.0, "")
     assert (
-        "held out: 3 pictures; 4 labelled faces in them were not found, of the other 2 100.0%"
+        "held out: 3 pictures; 4 labelled faces in them were not found; accuracy on the other 2: 100.0%"
         in report.text()
     )
     always = Observations(
         np.full((4, 2), (0.6, 0.4), np.float32), np.array([0, 0, 0, 1]), np.full(4, 50, np.float32)
     )
-    assert "75.0% are told right" in replace(report, summary=summarise(always)).text()
-    assert "mean of the classes 50.0%)" in replace(report, summary=summarise(always)).text()
-    assert report.text().endswith("\nprobabilities are not calibrated, which takes 50 held-out faces")
+    assert "accuracy on the other 4: 75.0%" in replace(report, summary=summarise(always)).text()
+    assert "balanced accuracy 50.0%)" in replace(report, summary=summarise(always)).text()
+    assert report.text().endswith(
+        "\nprobabilities are not calibrated, which needs at least 50 held-out faces"
+    )
     many = summarise(
         Observations(np.full((50, 2), 0.5, np.float32), np.zeros(50, np.int64), np.full(50, 9, np.float32))
     )
@@ -97,7 +99,7 @@ def test_the_report_tells_faces_from_pictures() -> None:
 def test_the_report_of_a_run_without_a_test_says_so() -> None:
     report = run.Report("colour", ("blue", "red"), 9, 0, 0, (), (), 0, None, 1.0, "")
     assert report.text().splitlines()[1].startswith("held out: none; probabilities are not calibrated")
-    assert "3 pictures, in none of which a face was found; prob" in replace(report, held_out=3).text()
+    assert "3 pictures, no labelled face found in any of them; prob" in replace(report, held_out=3).text()
 
 
 RUN = {"size": 128, "batch": 2, "epochs": 10, "min_face_score": 0.0, "held_out": 0.25, "checkpoint_every": 4}
@@ -129,10 +131,15 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     first = json.loads(records[0].splitlines()[0])
     assert {"loss/colour", "right/colour", "learning_rate", "gradient_norm"} < first.keys()
     other = CliRunner().invoke(app, [*arguments, str(killed), "--name", "shade"])
-    assert other.exit_code == 2 and "checkpoint.pt was made with another attribute" in other.output
+    assert (
+        other.exit_code == 2 and "checkpoint.pt was written by a run with another attribute" in other.output
+    )
     config.write_text(json.dumps({**RUN, "ema": 0.8}), encoding="utf-8")
     other = CliRunner().invoke(app, [*arguments, str(killed)])
-    assert other.exit_code == 2 and "checkpoint.pt was made with another configuration" in other.output
+    assert (
+        other.exit_code == 2
+        and "checkpoint.pt was written by a run with another configuration" in other.output
+    )
 
 
 def test_calibration_multiplies_the_temperature_that_was_there() -> None:
@@ -154,7 +161,7 @@ def test_a_column_to_keep_apart_must_exist(coloured: Path) -> None:
     with pytest.raises(ValueError, match=r"no column 'Person'.*Batch"):
         run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", "Person")
     (coloured / "two.csv").write_text("image,Colour\n0,blue\n1,red\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="'Colour' to keep apart, beside the labels; there are no others"):
+    with pytest.raises(ValueError, match="'Colour' to group by; columns besides the labels: none"):
         run.read_labels(coloured / "two.csv", coloured / "pictures", "Colour", "Colour")
 
 
@@ -162,10 +169,11 @@ def test_every_class_must_be_trained(coloured: Path, detector_file: Path, tmp_pa
     labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
     blue = [p for p in labels.pictures if p.labels["Colour"][0] == 0]
     lacking = run.Labels(blue, labels.targets, [])
-    with pytest.raises(ValueError, match=r"is red$"):
+    with pytest.raises(ValueError, match=r"has the label red$"):
         run.run(lacking, "colour", QUICK, detector_file, tmp_path / "out")
     with pytest.raises(
-        ValueError, match=r"Batch: no picture to train on is \d; what there is of them is held out: .* seed"
+        ValueError,
+        match=r"Batch: no training picture has the label \d; some are only in held-out pictures: .* seed",
     ):
         batches = run.read_labels(coloured / "index.csv", coloured / "pictures", "Batch", None)
         one = run.Labels(batches.pictures[3:], batches.targets, [])  # a single picture of batch 0
@@ -180,9 +188,7 @@ def test_a_message_names_a_few_of_many_classes(coloured: Path, detector_file: Pa
     table.write_text("image,Person\n" + "".join(f"{i},person{i:02}\n" for i in range(16)), encoding="utf-8")
     labels = run.read_labels(table, coloured / "pictures", "Person", None)
     half = QUICK.model_copy(update={"held_out": 0.5})
-    with pytest.raises(
-        ValueError, match=r"(person\d\d or ){5}3 more classes; what there is of them is held out"
-    ):
+    with pytest.raises(ValueError, match=r"(person\d\d or ){5}3 others; some are only in held-out pictures"):
         run.run(labels, "person", half, detector_file, tmp_path / "out")
 
 
@@ -243,8 +249,8 @@ def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detecto
         on_pictures=hear,
     )
     assert heard == [(i, 6) for i in range(1, 7)]
-    assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in it",)
+    assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in the picture",)
     assert "trained on 5 pictures" in report.text()
-    assert "1 more were left out, as no face could be found in them" in report.text()
+    assert "1 more were left out: unreadable, or no face found in them" in report.text()
     assert [a.name for a in load_network(tmp_path / "out" / "weights.safetensors").attributes][-1] == "mood"
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2  # the least

@@ -83,11 +83,11 @@ def test_what_cannot_be_shown_is_left_out_and_named_once(boxed: Labels) -> None:
     assert not {2, 4} & set(numbers([name for batch in batches for name in batch.names]))
     first, second = sorted(why for batch in batches for why in batch.left_out)
     assert first.endswith("2.png: not a picture of a known format")
-    assert second.endswith("4.png: none of its labelled boxes lies in it")
+    assert second.endswith("4.png: no labelled box lies inside the picture")
 
 
 def test_labels_without_a_face_to_show(boxed: Labels) -> None:
-    with pytest.raises(ValueError, match="labels of boxes"):
+    with pytest.raises(ValueError, match="labels with boxes"):
         stream(replace(boxed, pictures=[replace(boxed.pictures[0], boxes=None)]))
     with pytest.raises(ValueError, match="no face has a label"):
         stream(replace(boxed, pictures=boxed.pictures[14:]))

@@ -12,7 +12,7 @@ def test_windows_come_from_every_folder(coloured: Path, tmp_path: Path) -> None:
     drawn = UnlabelledStream([coloured / "pictures"], 64, 0).draw(0, 3)
     assert drawn.shape == (3, 3, 64, 64) and drawn.dtype == torch.uint8
     assert UnlabelledStream([], 64, 0).draw(0, 3).shape == (0, 3, 64, 64)
-    with pytest.raises(ValueError, match="no picture in it"):
+    with pytest.raises(ValueError, match="no pictures in this folder"):
         UnlabelledStream([coloured / "pictures", empty], 64, 0)
 
 

@@ -86,7 +86,7 @@ def test_killed_and_begun_again(tiny: Path, photos: Path, tmp_path: Path) -> Non
     done.write_text("{")
     damaged = run(tiny, photos, "--output", out)
     assert (damaged.returncode, damaged.stdout) == (2, "")
-    assert f"{done} is damaged: without it, its partition is made again" in damaged.stderr
+    assert f"{done} is damaged: delete it to make its partition again" in damaged.stderr
     assert "Traceback" not in damaged.stderr
 
 
@@ -144,7 +144,7 @@ def test_from_s3_to_s3(
         (["in", "--output", "out", "--csv", "-"], "--output cannot be combined with --csv"),
         (["in", "--engine", "ray"], "ray needs --output"),
         (["missing", "--output", "out"], "missing: no such file or folder"),
-        (["0", "--output", "out"], "an archive is of pictures"),
+        (["0", "--output", "out"], "archives are for pictures only"),
         (["in", "--output", "nonsense://out"], "nonsense"),
     ],
 )

@@ -142,7 +142,7 @@ def test_nobody_is_called_unknown(home: Path, tmp_path: Path) -> None:
     answer = gallery(
         "add", tmp_path / "g.db", EXAMPLE, "--name", "Unknown", "--recogniser", home / "colours.onnx"
     )
-    assert answer.code == 2 and "nobody can be called 'Unknown'" in answer.errors
+    assert answer.code == 2 and "'Unknown' is reserved: it is the answer" in answer.errors
     assert not (tmp_path / "g.db").exists()
 
 
@@ -158,7 +158,7 @@ def test_who_is_removed_is_gone(home: Path, tmp_path: Path) -> None:
 def test_what_may_be_no_face_is_enrolled_only_if_that_is_asked_for(home: Path, tmp_path: Path) -> None:
     one = ("--name", "Ada", "--recogniser", home / "colours.onnx")
     refused = gallery("add", tmp_path / "g.db", EXAMPLE, *one, "--min-score", 0.99)
-    assert refused.code == 1 and refused.lines[0]["error"].startswith("perhaps no face")
+    assert refused.code == 1 and refused.lines[0]["error"].startswith("possibly not a face")
     assert gallery("add", tmp_path / "g.db", EXAMPLE, *one, "--min-score", 0.5).code == 0
 
 
@@ -175,7 +175,7 @@ def test_the_same_in_a_database(home: Path, postgres: Callable[[], str]) -> None
 
 def test_the_networks_own_embedding_needs_no_recogniser(home: Path, tmp_path: Path) -> None:
     nothing = gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", "--weights", "slim")
-    assert nothing.code == 2 and "slim has no embedding of its own" in nothing.errors
+    assert nothing.code == 2 and "slim has no embedding: pass a model" in nothing.errors
     network = load_network(BUNDLED / "slim.safetensors")
     torch.manual_seed(0)
     network.embed(Embedding(dimension=8, width=16, depth=2))
@@ -271,4 +271,8 @@ def test_every_person_has_a_folder_of_their_own() -> None:
 def test_a_folder_without_people_is_refused(home: Path, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), tinted(PLAIN))
     answer = gallery("add", tmp_path / "g.db", tmp_path, "--recogniser", home / "colours.onnx")
-    assert answer.code == 2 and "--name says" in answer.errors and not (tmp_path / "g.db").exists()
+    assert (
+        answer.code == 2
+        and "must contain one folder per person" in answer.errors
+        and not (tmp_path / "g.db").exists()
+    )

@@ -140,7 +140,7 @@ def test_the_first_name_column_names_the_pictures(images: Path, header: str, exp
     ("box", "reason"),
     [
         ("1,1,x,4", "box 1 1 x 4 is not four numbers"),
-        ("1,,3,4", "box 1 – 3 4 is given in part"),
+        ("1,,3,4", "box 1 – 3 4 is incomplete"),
         ("3,1,1,4", "is inverted"),
         ("1,4,3,1", "is inverted"),
         ("1,1,1,4", "has no area"),
@@ -166,7 +166,7 @@ def test_boxes_in_columns_of_other_names_are_told_of(images: Path, columns: str)
     ((line, message),) = problems(found)
     assert line == 1
     assert message.startswith(
-        f"no boxes are read from {', '.join(columns.lower().split(','))}, and labels taken"
+        f"boxes in {', '.join(columns.lower().split(','))} are not read, so labels apply"
     )
     assert (
         problems(
@@ -179,12 +179,12 @@ def test_boxes_in_columns_of_other_names_are_told_of(images: Path, columns: str)
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ("a,,,,,F\na.jpg,,,,,M\nb,,,,,M", "picture named twice (row 2)"),
-        ("a,,,,,F\na,1,1,2,2,M\nb,,,,,M", "picture named with and without a box (row 2)"),
-        ("a,1,1,2,2,F\na,,,,,M\nb,,,,,M", "picture named with and without a box (row 2)"),
-        ("a,1,1,2,2,F\na,1,1,2.0,2,M\nb,,,,,M", "box given twice (row 2)"),
-        ("a,,,,,F\n,,,,,M\nb,,,,,M", "names no picture"),
-        ("a,,,,,F\nc,,,,,M,z\nb,,,,,M", "7 cells under a header of 6"),
+        ("a,,,,,F\na.jpg,,,,,M\nb,,,,,M", "picture listed twice (see line 2)"),
+        ("a,,,,,F\na,1,1,2,2,M\nb,,,,,M", "picture listed with and without a box (see line 2)"),
+        ("a,1,1,2,2,F\na,,,,,M\nb,,,,,M", "picture listed with and without a box (see line 2)"),
+        ("a,1,1,2,2,F\na,1,1,2.0,2,M\nb,,,,,M", "box listed twice (see line 2)"),
+        ("a,,,,,F\n,,,,,M\nb,,,,,M", "the picture name is missing"),
+        ("a,,,,,F\nc,,,,,M,z\nb,,,,,M", "7 cells, but the header has 6"),
     ],
 )
 def test_other_rows_that_cannot_be_used(images: Path, rows: str, reason: str) -> None:
@@ -247,31 +247,39 @@ def test_encodings_blank_lines_and_cells_of_several_lines(images: Path, encoding
     [
         ("", ["Gender"], "the file is empty"),
         ("\n\n", ["Gender"], "the file is empty"),
-        ("image,Gender\n", ["Gender"], "no rows left"),
+        ("image,Gender\n", ["Gender"], "no usable rows"),
         (
             "image,Gender\nx,F\ny,M\n",
             ["Gender"],
-            "no rows left, the first problem: .*index.csv:2: no picture 'x'",
+            "no usable rows; the first problem: .*index.csv:2: no picture 'x'",
         ),
-        ("image,Age\na,7\n", ["Gender"], "no column 'Gender' of labels; it has image, Age"),
+        ("image,Age\na,7\n", ["Gender"], "no label column 'Gender'; it has image, Age"),
         ("file,Gender\na,F\n", ["Gender"], "no column Image_Name, image or path .* it has file, Gender"),
         ("image,Gender,gender\na,F,F\n", ["Gender"], "two columns are called 'Gender'"),
-        ("image,x1,y1,Gender\na,1,1,F\n", ["Gender"], "a box needs the columns x1, y1, x2, y2"),
-        ("image,x1,y1,x2,y2,Gender\na,1,1,2,2,F\n", ["x1"], "no column 'x1' of labels"),
+        ("image,x1,y1,Gender\na,1,1,F\n", ["Gender"], "boxes need the columns x1, y1, x2, y2"),
+        ("image,x1,y1,x2,y2,Gender\na,1,1,2,2,F\n", ["x1"], "no label column 'x1'"),
         ("image,Gender\na,F\nb,F\n", ["Gender"], "only one class, 'F', has pictures$"),
         ("image,Gender\na,F\nx,M\n", ["Gender"], "only one class, 'F'"),
         ("image,Gender\na,F\nb,\n", [GENDER], "only one class, 'F'"),
         ("image,Gender\na,\nb,\n", ["Gender"], "Gender: no picture has a label$"),
-        ("image,Gender\na,?\nb,\n", ["Gender"], r"Gender: no picture has a label; no label of it: '\?'$"),
-        ("image,Gender\na,none\nb,M\n", ["Gender"], "only one class, 'M', has pictures; .* of it: 'none'$"),
-        ("image,Gender\na,F\nx,M\n", ["Gender"], "1 rows are left out, the first: .*csv:3: no picture 'x'"),
+        (
+            "image,Gender\na,?\nb,\n",
+            ["Gender"],
+            r"Gender: no picture has a label; values that are not labels: '\?'$",
+        ),
+        (
+            "image,Gender\na,none\nb,M\n",
+            ["Gender"],
+            "only one class, 'M', has pictures; values that are not labels: 'none'$",
+        ),
+        ("image,Gender\na,F\nx,M\n", ["Gender"], "1 rows have problems, the first: .*csv:3: no picture 'x'"),
         (
             "image,Gender\na,f\nb,m\n",
             [GENDER],
-            "Gender: no picture has a label that is one of F, M; no label of it: 'f', 'm'$",
+            "Gender: no picture has a label that is one of F, M; values that are not labels: 'f', 'm'$",
         ),
         ("image,Gender\na,F\nb,M\n", [], "targets must be one or more"),
-        ("image,Gender\na,F\nb,M\n", ["Gender", "gender"], "each of another column"),
+        ("image,Gender\na,F\nb,M\n", ["Gender", "gender"], "one or more different columns"),
     ],
 )
 def test_a_file_that_cannot_be_used(
@@ -282,13 +290,13 @@ def test_a_file_that_cannot_be_used(
 
 
 def test_a_file_that_is_no_text(images: Path) -> None:
-    with pytest.raises(ValueError, match="not a CSV file in UTF-8"):
+    with pytest.raises(ValueError, match="not encoded in UTF-8"):
         read(write(images, "image,Gender\na,é\n", "latin-1"), images, ["Gender"])
 
 
 def test_the_line_that_is_not_utf_8_is_named(images: Path) -> None:
     text = "image,Gender\n" + "a,F\n" * 5000 + "b,é\n"
-    with pytest.raises(ValueError, match=r"index\.csv:5002: not a CSV file in UTF-8"):
+    with pytest.raises(ValueError, match=r"index\.csv:5002: not encoded in UTF-8"):
         read(write(images, text, "cp1252"), images, ["Gender"])
 
 

@@ -81,7 +81,7 @@ def test_part_of_a_file(tmp_path: Path, memory: MemoryFileSystem) -> None:
     memory.pipe("/x", b"0123456789")
     for place in (tmp_path / "x", locate("memory://x")):
         assert read_bytes(Part(place, "y", 3, 4)) == b"3456"
-        with pytest.raises(OSError, match="x/y: 2 bytes of 4"):
+        with pytest.raises(OSError, match="x/y: expected 4 bytes, got 2"):
             read_bytes(Part(place, "y", 8, 4))
 
 

@@ -80,7 +80,7 @@ def test_a_folder_of_shards_is_whole_or_not_there(samples: list[Sample], tmp_pat
     (tmp_path / ".out.partial" / "000007.tar").touch()  # of a run that was killed
     assert len(shards.write(samples[:3], tmp_path / "out", 3)) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["000000.tar"]
-    with pytest.raises(FileExistsError, match="out is there already"):
+    with pytest.raises(FileExistsError, match="out already exists"):
         shards.write(samples[:3], tmp_path / "out", 3)
 
 
@@ -117,8 +117,8 @@ def test_what_does_not_go_together_is_reported_with_its_names(tmp_path: Path) ->
     assert len(found.samples) == 1 and len(found.samples[0].boxes) == 1
     assert sorted(str(problem) for problem in found.problems) == [
         f"{tmp_path}/x.tar/4.json:0: box 5 5 5 20 of 4.png has no area",
-        f"{tmp_path}/x.tar:0: no 1.json goes with 1.png",
-        f"{tmp_path}/x.tar:0: no picture goes with 2.json",
+        f"{tmp_path}/x.tar:0: no 1.json for 1.png",
+        f"{tmp_path}/x.tar:0: no picture for 2.json",
         f"{tmp_path}/x.tar:0: not a picture: {tmp_path}/x.tar/3.png",
     ]
 
@@ -148,7 +148,7 @@ def test_a_json_file_of_another_content_is_named(content: bytes, tmp_path: Path)
 @pytest.mark.parametrize("name", ["1.jpg", "1.Json"])
 def test_a_second_of_either_is_refused(name: str, tmp_path: Path) -> None:
     members = {"1.png": picture(), "1.json": boxes(), name: picture() if "jpg" in name else boxes()}
-    with pytest.raises(ValueError, match=f"x.tar/{name}: the second"):
+    with pytest.raises(ValueError, match=f"x.tar/{name}: a second"):
         shards.read(make(tmp_path / "x.tar", members))
 
 
@@ -159,7 +159,7 @@ def test_a_shard_cut_off_anywhere_is_named(samples: list[Sample], tmp_path: Path
         end = max(member.offset_data + member.size for member in tar)
     for length in {*range(0, end, 256), *range(512, end, 512), end}:
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"000000\.tar: not a whole uncompressed tar"):
+        with pytest.raises(ValueError, match=r"000000\.tar: not a complete uncompressed tar"):
             shards.read(path)
 
 
@@ -170,7 +170,7 @@ def test_a_damaged_header_loses_nothing_in_silence(samples: list[Sample], tmp_pa
         headers = [member.offset for member in tar]
     for offset in headers:
         path.write_bytes(whole[:offset] + b"\x80" + whole[offset + 1 :])
-        with pytest.raises(ValueError, match=r"000000\.tar: not a whole uncompressed tar"):
+        with pytest.raises(ValueError, match=r"000000\.tar: not a complete uncompressed tar"):
             shards.read(path)
 
 
@@ -179,13 +179,13 @@ def test_a_header_that_tarfile_stumbles_over_is_named(tmp_path: Path) -> None:
         member = tarfile.TarInfo("1.png")
         member.pax_headers = {"GNU.sparse.map": "a,b"}
         tar.addfile(member)
-    with pytest.raises(shards.ShardError, match=r"x\.tar: not a whole uncompressed tar"):
+    with pytest.raises(shards.ShardError, match=r"x\.tar: not a complete uncompressed tar"):
         shards.read(tmp_path / "x.tar")
 
 
 def test_a_compressed_shard_is_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "x.tar.gz", {"1.png": picture(), "1.json": boxes()}, "w:gz")
-    with pytest.raises(ValueError, match=r"x\.tar\.gz: not a whole uncompressed tar"):
+    with pytest.raises(ValueError, match=r"x\.tar\.gz: not a complete uncompressed tar"):
         shards.read(path)
 
 
@@ -193,8 +193,8 @@ def test_a_compressed_shard_is_refused(tmp_path: Path) -> None:
     ("pattern", "message"),
     [
         ("{000..003}.tar", r"002\.tar does not exist"),
-        ("none-*.tar", r"none-\*\.tar: no such shards"),
-        ("{3..1}.tar", "no such shards"),
+        ("none-*.tar", r"none-\*\.tar: no shards found"),
+        ("{3..1}.tar", "no shards found"),
     ],
 )
 def test_a_shard_that_is_not_there_is_named(pattern: str, message: str, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_shard_that_changed_since_it_was_read_is_named(samples: list[Sample], 
 
 def test_a_picture_needs_its_suffix(tmp_path: Path, samples: list[Sample]) -> None:
     odd = Sample(tmp_path / "picture", samples[0].boxes, samples[0].ignored)
-    with pytest.raises(ValueError, match="picture: no suffix of a picture"):
+    with pytest.raises(ValueError, match="picture: unsupported picture suffix"):
         shards.write([odd], tmp_path / "out", 1)
 
 

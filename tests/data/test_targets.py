@@ -26,17 +26,17 @@ def test_parse_target(text: str, expected: str | Target) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is no target"),
-        (":F,M", "is no target"),
-        ("Gender:", "is no target"),
-        ("Gender:F", "two classes or more"),
-        ("Gender:F,F", "a value of its own"),
-        ("Gender:F=x,M=x", "a name of its own"),
-        ("Gender:F,,M", "classes are written as"),
-        ("Gender:F,M,", "classes are written as"),
-        ("Gender:F=,M=male", "classes are written as"),
-        ("Gender:=female,M=male", "classes are written as"),
-        ("Gender:F=a=b,M=male", "classes are written as"),
+        ("", "invalid target"),
+        (":F,M", "invalid target"),
+        ("Gender:", "invalid target"),
+        ("Gender:F", "at least two classes"),
+        ("Gender:F,F", "have a different value"),
+        ("Gender:F=x,M=x", "have a different name"),
+        ("Gender:F,,M", "write classes as"),
+        ("Gender:F,M,", "write classes as"),
+        ("Gender:F=,M=male", "write classes as"),
+        ("Gender:=female,M=male", "write classes as"),
+        ("Gender:F=a=b,M=male", "write classes as"),
     ],
 )
 def test_parse_target_refuses(text: str, reason: str) -> None:

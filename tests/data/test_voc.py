@@ -44,7 +44,7 @@ def test_an_inverted_box_is_reported_with_its_line(root: Path) -> None:
     [
         ("<annotation><filename>a.jpg</filename>\n<object>", "a.xml:2: not well-formed"),
         ("", "a.xml:1: not well-formed"),
-        ("<annotation>\n<object><name>face</name></object></annotation>", "a.xml:2: object without"),
+        ("<annotation>\n<object><name>face</name></object></annotation>", "a.xml:2: expected a bndbox"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "entity"),
     ],
 )
@@ -71,7 +71,7 @@ def test_names_may_have_spaces_around_them_and_capitals(root: Path) -> None:
 def test_a_set_of_other_objects_is_told_of(root: Path) -> None:
     (root / "a.xml").write_text(XML.replace("face", "head"))
     assert [str(p) for p in voc.read(root, root).problems] == [
-        f"{root}:0: no usable object called face: 1 pictures without a face"
+        f"{root}:0: no usable object called face in any of 1 pictures"
     ]
 
 

@@ -37,7 +37,7 @@ def test_a_picture_listed_twice_is_taken_once(images: Path, tmp_path: Path) -> N
     assert [s.path.name for s in found.samples] == ["a.jpg", "b.jpg"]
     np.testing.assert_array_equal(found.samples[0].boxes, [[10, 20, 40, 60]])
     (problem,) = found.problems
-    assert str(problem).endswith("gt.txt:6: event/a.jpg is listed on line 1 already")
+    assert str(problem).endswith("gt.txt:6: event/a.jpg is already listed on line 1")
 
 
 @pytest.mark.parametrize(

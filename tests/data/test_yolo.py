@@ -43,5 +43,5 @@ def test_a_malformed_line_is_refused(root: Path, line: str) -> None:
 def test_a_set_of_another_class_is_told_of(root: Path) -> None:
     (root / "labels/b.txt").write_text("1 0.5 0.5 0.1 0.1\n")
     assert [str(p) for p in read(root).problems] == [
-        f"{root / 'labels'}:0: no usable box of class 0: 2 pictures without a face"
+        f"{root / 'labels'}:0: no usable box of class 0 in any of 2 pictures"
     ]

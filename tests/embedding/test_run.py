@@ -212,7 +212,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
         records[0].splitlines()[0]
     ).keys()
     other = CliRunner().invoke(app, [*arguments[:-3], "--out", str(killed)])  # without the teacher
-    assert other.exit_code == 2 and "checkpoint.pt was made with another teacher" in other.output
+    assert other.exit_code == 2 and "checkpoint.pt was written by a run with another teacher" in other.output
 
 
 def test_the_configurations_are_valid() -> None:
@@ -235,8 +235,8 @@ def test_what_does_not_fit_is_told(portraits: Path) -> None:
     wide = CliRunner().invoke(
         app, [str(portraits / "index.csv"), *place, "--teacher", str(portraits / "teacher.npz")]
     )
-    assert wide.exit_code == 2 and "have 8 numbers" in wide.output
-    with pytest.raises(ValueError, match="none left out"):
+    assert wide.exit_code == 2 and "have 8 dimensions" in wide.output
+    with pytest.raises(ValueError, match="needs consecutive layers"):
         Embedding(layers=(2, 4))
     with pytest.raises(ValueError, match="slim"):
         build("vgg16").embed(Embedding())

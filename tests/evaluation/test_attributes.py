@@ -91,7 +91,7 @@ def test_by_group() -> None:
 
 
 def test_an_unknown_group_is_refused_with_those_there_are() -> None:
-    with pytest.raises(KeyError, match="no group 'skin'; there are age"):
+    with pytest.raises(KeyError, match="no group column 'skin'; available: age"):
         by_group(observe([0.9], [0], age=["9"]), "skin")
 
 

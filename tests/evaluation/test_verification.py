@@ -50,9 +50,9 @@ def test_mean_and_standard_error_by_hand() -> None:
 
 
 def test_what_cannot_be_judged() -> None:
-    with pytest.raises(ValueError, match="two at least"):
+    with pytest.raises(ValueError, match="at least two folds"):
         verify(np.zeros(4), SAME, np.zeros(4, int))
-    with pytest.raises(ValueError, match="pairs of one person and of two"):
+    with pytest.raises(ValueError, match="pairs of the same person and pairs of different people"):
         roc(np.zeros(2), np.array([True, True]))
 
 
@@ -75,10 +75,14 @@ def test_pairs_are_read(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("2\t1", "2", ":1: expected the number of folds"),
-        ("C\t1\tD\t1\n", "", ":4: 2 folds of 2 × 1 pairs are not 3 lines"),
+        (
+            "C\t1\tD\t1\n",
+            "",
+            r":4: expected 2 × 1 pairs in each of 2 folds \(at least two folds\), found 3 lines",
+        ),
         ("A\t1\t2", "A\t1\tx", ":2: expected a name and two numbers"),
         ("B\t3", "B", ":3: expected a name, a number, a name and a number"),
-        ("D\t1", "C\t2", ":5: expected two people, found one"),
+        ("D\t1", "C\t2", ":5: expected two different people, found one"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -91,7 +95,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, old: str, new: str, message: 
 def test_pairs_that_are_no_text_are_named(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_bytes("2\t1\nJosé\t1\t2\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"pairs\.txt: not UTF-8"):
+    with pytest.raises(ValueError, match=r"pairs\.txt: not encoded in UTF-8"):
         read_pairs(path)
 
 

@@ -84,5 +84,5 @@ def test_errors_by_group_count_pairs_within_it(home: Path) -> None:
         read_groups(home / "people.csv", "Age")
     assert read_groups(home / "people.csv", "Gender") == {"Ada": "F", "Rosa": "F", "Bo": "M"}
     (home / "people.csv").write_bytes("Person,Gender\nJosé,M\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"people\.csv: not UTF-8"):
+    with pytest.raises(ValueError, match=r"people\.csv: not encoded in UTF-8"):
         read_groups(home / "people.csv", "Gender")

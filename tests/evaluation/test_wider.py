@@ -209,7 +209,7 @@ def test_damaged_ground_truth_is_named(tmp_path: Path, content: bytes) -> None:
 def test_ground_truth_that_lacks_a_variable_is_named(tmp_path: Path) -> None:
     scipy_io = pytest.importorskip("scipy.io")
     scipy_io.savemat(tmp_path / "wider_face_val.mat", {"event_list": np.zeros(1)})
-    with pytest.raises(ValueError, match="has no variable file_list"):
+    with pytest.raises(ValueError, match="contains no variable file_list"):
         wider.load(tmp_path)
 
 
@@ -237,7 +237,7 @@ def test_ground_truth_of_two_sets_of_pictures_is_named(tmp_path: Path, hard: lis
     assert [wider.load(tmp_path).count(setting) for setting in wider.SETTINGS] == [4, 3, 3]
     cells = column(*(column(*(np.array(n)[:, None] for n in event)) for event in hard))
     scipy_io.savemat(tmp_path / "wider_hard_val.mat", {"gt_list": cells})
-    with pytest.raises(ValueError, match="do not fit each other"):
+    with pytest.raises(ValueError, match="do not match each other"):
         wider.load(tmp_path)
 
 

@@ -35,5 +35,5 @@ def test_a_rate_lies_between_0_and_1(rate: float) -> None:
 
 
 def test_too_few_comparisons_are_refused() -> None:
-    with pytest.raises(ValueError, match="takes 100 comparisons at least, there are 99"):
+    with pytest.raises(ValueError, match="needs at least 100 comparisons, not 99"):
         threshold_at(np.zeros(99, np.float32), 0.01)

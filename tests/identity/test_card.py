@@ -30,9 +30,9 @@ def test_without_a_card_nothing_is_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not JSON"),
+        ("{", "not valid JSON"),
         ("[]", "object"),
-        ('{"colour": "rgba"}', "colour is one of"),
+        ('{"colour": "rgba"}', "colour must be one of"),
         ('{"size": 0}', "size"),
         ('{"size": 12.5}', "size"),
         ('{"size": true}', "size"),

@@ -27,7 +27,7 @@ def test_the_largest_face_is_taken_where_others_are_small() -> None:
     [
         ([], "no face"),
         ([(0, 0, 100, 100), (200, 0, 260, 60)], "2 faces"),
-        ([(0, 0, 31, 80)], "too small: 31 pixels of 32"),
+        ([(0, 0, 31, 80)], "too small: 31 pixels, minimum 32"),
     ],
 )
 def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> None:
@@ -37,7 +37,7 @@ def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> 
 
 def test_what_may_be_no_face_is_refused() -> None:
     unsure = Faces(np.array([[100, 100, 200, 200]], np.float32), np.array([0.69], np.float32))
-    with pytest.raises(Refusal, match=r"perhaps no face: score 0\.69 of 0\.70"):
+    with pytest.raises(Refusal, match=r"possibly not a face: score 0\.69, minimum 0\.70"):
         only_face(picture(), unsure)
     assert len(only_face(picture(), unsure, Quality(min_score=0.6))) == 1
 

@@ -247,7 +247,7 @@ def test_a_file_in_the_place_of_the_one_that_was_opened_is_noticed(tmp_path: Pat
         store.remove("Ada")  # rewrites the file, which stays the same
         store.check()
         (tmp_path / "earlier.db").replace(tmp_path / "g.db")
-        with pytest.raises(GalleryUnavailable, match="another file has taken its place"):
+        with pytest.raises(GalleryUnavailable, match="it was replaced by another file"):
             store.check()
 
 

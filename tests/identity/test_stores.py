@@ -178,7 +178,7 @@ def test_a_place_is_told_without_its_password(url: str, told: str) -> None:
 def test_a_url_that_is_mistaken_is_not_repeated(url: str) -> None:
     pytest.importorskip("psycopg")
     for use in (galleries.open_gallery, galleries.exists, galleries.shown):
-        with pytest.raises(GalleryError, match="not the URL of a database") as refused:
+        with pytest.raises(GalleryError, match="not a valid database URL") as refused:
             use(url)
         everything = "".join(traceback.format_exception(refused.value))
         assert not any(part in everything.partition("GalleryError:")[2] for part in ("secret", "cret"))

@@ -29,5 +29,5 @@ def test_a_block_without_a_skip_is_never_left_out() -> None:
 
 
 def test_only_slim_has_blocks_to_skip() -> None:
-    with pytest.raises(ValueError, match="only slim"):
+    with pytest.raises(ValueError, match="needs the backbone slim"):
         NetworkConfig(backbone="vgg16", drop=0.1)

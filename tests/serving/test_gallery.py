@@ -156,9 +156,9 @@ def test_a_picture_that_shows_nobody_well_is_refused_with_the_reason(
     cv2.imwrite(str(tmp_path / "small.png"), cv2.resize(tinted(PLAIN)[:256], (150, 75)))
     for file, reason in [
         (tmp_path / "wall.png", "no face"),
-        (home.both, "2 faces: whose picture is it?"),
+        (home.both, "2 faces: cannot tell which one is meant"),
         (tmp_path / "blurred.png", "too blurred: sharpness"),
-        (tmp_path / "small.png", "too small: .* pixels of 32"),
+        (tmp_path / "small.png", "too small: .* pixels, minimum 32"),
     ]:
         with pytest.raises(ServiceError, match=reason) as refused:
             client.gallery.enrol("Grace", file)

@@ -116,6 +116,6 @@ def test_weights_without_an_embedding_need_a_recogniser(home: Home) -> None:
     answer = CliRunner().invoke(app, ["serve", "--port", "0", "--gallery", str(place), "--weights", "slim"])
     assert answer.exit_code == 2
     assert answer.stderr == (
-        "s3fd: slim has no embedding of its own: give a model with --recogniser, or weights of s3fd embed\n"
+        "s3fd: slim has no embedding: pass a model with --recogniser, or use weights from `s3fd embed`\n"
     )
     assert not place.exists()

@@ -142,7 +142,7 @@ def test_what_is_refused_is_said_where_it_was_asked(url: str, visit: Callable[..
     page.check("#consent")
     page.fill("#name", "unknown")
     page.click("#enrol button")
-    wait_for_text(page, "#refused", "nobody can be called 'unknown'")
+    wait_for_text(page, "#refused", "'unknown' is reserved: it is the answer")
     assert page.locator("#enrol").is_visible()
     check_accessibility(page)
     look(page, "refused")

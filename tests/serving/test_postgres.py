@@ -168,7 +168,7 @@ def test_what_cannot_be_started_with_is_told_without_the_password(home: Home, tm
     away = f"postgresql://me:{PASSWORD}@/people?host={tmp_path}"
     for place, message in [
         (away, "s3fd: PostgreSQL: "),
-        (f"postgresql://me:12/{PASSWORD}@db.example/people", "s3fd: not the URL of a database"),
+        (f"postgresql://me:12/{PASSWORD}@db.example/people", "s3fd: not a valid database URL"),
     ]:
         answer = CliRunner().invoke(app, ["serve", "--port", "0", "--gallery", place, *model])
         assert answer.exit_code == 2

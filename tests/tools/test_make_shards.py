@@ -40,4 +40,4 @@ def test_the_printed_entry_is_the_set(tmp_path: Path) -> None:
     assert not problems
     assert [s.boxes.tolist() for s in after] == [s.boxes.tolist() for s in before]
     again = make(tmp_path / "out", *options)
-    assert again.returncode == 1 and again.stderr.strip().endswith("out is there already")
+    assert again.returncode == 1 and again.stderr.strip().endswith("out already exists")

@@ -29,7 +29,7 @@ def test_the_detector_is_mixed_and_the_attribute_stays(tool: ModuleType) -> None
             assert torch.equal(tensor, before[name])
         elif tensor.is_floating_point():
             assert torch.allclose(tensor, 0.4 * before[name] + 0.6 * b.state_dict()[name], atol=1e-6)
-    with pytest.raises(ValueError, match=r"do not fit each other: backbone.* more do not fit"):
+    with pytest.raises(ValueError, match=r"do not fit each other: backbone.* more do not match"):
         tool.mix(build("vgg16"), b, 0.5)
 
 

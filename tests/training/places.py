@@ -160,7 +160,7 @@ def test_the_command_names_what_cannot_be_read(places: Path, tmp_path: Path) -> 
     )
     damaged = (places / "shards" / "000001.tar").read_bytes()[:5000]
     (tmp_path / "x.tar").write_bytes(damaged)
-    assert f"{tmp_path}/x.tar: not a whole uncompressed tar" in told(
+    assert f"{tmp_path}/x.tar: not a complete uncompressed tar" in told(
         [{"format": "shards", "images": "x.tar"}], tmp_path
     )
     assert "127.0.0.1:9" in told(SHARDS, "http://127.0.0.1:9/sets")  # nothing listens there

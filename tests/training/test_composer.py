@@ -57,7 +57,7 @@ def test_pictures_that_cannot_be_used_are_passed_over(picture: Path, tmp_path: P
 
 def test_only_pictures_that_cannot_be_used_are_an_error(picture: Path, tmp_path: Path) -> None:
     unusable = [item(tmp_path / "missing.png", [0, 0]), item(picture, [0, 0], "11")]
-    with pytest.raises(ValueError, match="no picture to compose"):
+    with pytest.raises(ValueError, match="no usable picture to compose"):
         make(Composer(unusable, ["kind"], POLICY))
 
 
@@ -73,7 +73,7 @@ def test_backgrounds_are_drawn_and_their_faces_ignored(picture: Path) -> None:
 
 
 def test_without_labels_there_is_nothing_to_compose(picture: Path) -> None:
-    with pytest.raises(ValueError, match="no face has a label of kind"):
+    with pytest.raises(ValueError, match="no face has a label for kind"):
         Composer([item(picture, [-1, -1])], ["kind"], POLICY)
     with pytest.raises(ValueError, match="boxes"):
         whole = LabelledPicture(picture, None, {"kind": np.array([1])}, {}, [2])

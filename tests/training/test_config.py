@@ -35,7 +35,10 @@ def test_bundled_recipe_is_valid() -> None:
         (DATA + "steps: 1\nsize: 128\nbatch: 2\naccumulate: 2\n", "at size 128, the coarsest map has one"),
         (DATA + "steps: 1\nseed: -1\n", "seed: .*greater"),
         (DATA + "steps: 1\naugmentation: {grids: [0.5, 0.2]}\n", "augmentation.grids: .*add up to 1"),
-        (DATA + "steps: 1\nmatching: {method: aligned, anchors_per_face: 0}\n", "matching: .*no anchor"),
+        (
+            DATA + "steps: 1\nmatching: {method: aligned, anchors_per_face: 0}\n",
+            "matching: .*anchors_per_face: 1 or more",
+        ),
         ("data: [{format: coco, images: i, annotations: a}]\nsteps: 1\n", "data.0.format"),
         ("a: [\n", "while parsing"),
         ("", "the file"),
@@ -60,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ([{"name": "gender", "target": "Gender"}], {"images": ".", "annotations": "a.csv"}, "declare"),
         ([{"name": "gender", "target": "Gender:F,M"}], None, "composed"),
         ([], {"images": ".", "annotations": "a.csv"}, "attributes"),
-        ([{"name": "a", "target": "A:x,y"}] * 2, {"images": ".", "annotations": "a.csv"}, "of their own"),
+        ([{"name": "a", "target": "A:x,y"}] * 2, {"images": ".", "annotations": "a.csv"}, "different names"),
     ],
 )
 def test_attributes_need_classes_labels_and_names(
@@ -73,9 +76,9 @@ def test_attributes_need_classes_labels_and_names(
 
 @pytest.mark.parametrize("sizes", [[400, 16], [0, 400], [-5, 10]])
 def test_face_sizes_rise_from_over_0(sizes: list[float]) -> None:
-    with pytest.raises(ValidationError, match="the least and the greatest size"):
+    with pytest.raises(ValidationError, match="the minimum and the maximum size"):
         ComposedConfig.model_validate({"images": ".", "annotations": "a.csv", "face_sizes": sizes})
-    with pytest.raises(ValidationError, match="the least and the greatest size"):
+    with pytest.raises(ValidationError, match="the minimum and the maximum size"):
         FinetuneConfig.model_validate({"face_sizes": sizes})
 
 

@@ -82,7 +82,7 @@ def test_another_run_is_not_continued_and_nothing_of_it_is_lost(tmp_path: Path) 
     ):
         pass
     with (
-        pytest.raises(CheckpointError, match="does not fit"),
+        pytest.raises(CheckpointError, match="does not match"),
         open_journal(tmp_path, Config(), 3, BASIS) as journal,
     ):
         journal.begin({"module": nn.Linear(9, 9)})

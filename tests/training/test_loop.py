@@ -103,7 +103,7 @@ def test_a_run_is_not_continued_from_other_weights(squares: Path, tmp_path: Path
     loop.train(config, samples, tmp_path / "run", initial=weights[0])
     loop.train(config, samples, tmp_path / "run", initial=weights[0])
     loop.train(config, samples, tmp_path / "run")
-    with pytest.raises(CheckpointError, match="other weights to start from"):
+    with pytest.raises(CheckpointError, match="other initial weights"):
         loop.train(config, samples, tmp_path / "run", initial=weights[1])
 
 
@@ -146,7 +146,7 @@ def test_start_from_other_weights(squares: Path, tmp_path: Path) -> None:
     assert all(torch.equal(t, trained[n]) for n, t in trainer.network.state_dict().items())
     other = TrainConfig.model_validate(settings(network={"backbone": "slim", "backgrounds": 1}))
     with pytest.raises(
-        WeightsError, match=r"does not fit the configured network: heads\.\S+ (is|has) [^\n]*$"
+        WeightsError, match=r"does not match the configured network: heads\.\S+ (is|has) [^\n]*$"
     ):
         Trainer(other, torch.device("cpu")).start_from(tmp_path / "a/weights.safetensors")
 
@@ -271,7 +271,7 @@ def test_a_run_does_not_start_from_answers_in_another_order(squares: Path, tmp_p
     trainer.network.attributes = (replace(light, classes=light.classes[::-1]),)
     save_network(trainer.network, "slim", tmp_path / "turned.safetensors")
     with pytest.raises(
-        WeightsError, match="light is bright, dark there and dark, bright in the configuration"
+        WeightsError, match="classes of light are bright, dark, but the configuration has dark, bright"
     ):
         Trainer(config, torch.device("cpu")).start_from(tmp_path / "turned.safetensors")
 
@@ -332,5 +332,5 @@ def test_frozen_stages_stay_what_they_are_and_the_pyramid_learns(squares: Path, 
     assert not any(name.startswith(("backbone.stem.", "backbone.stages.")) for name in changed)
     for part in ("backbone.lateral.", "backbone.smooth.", "heads."):
         assert any(name.startswith(part) for name in changed)
-    with pytest.raises(ValueError, match="only slim"):
+    with pytest.raises(ValueError, match="needs the backbone slim"):
         TrainConfig.model_validate(settings(network={"backbone": "vgg16", "frozen_stages": True}))

@@ -124,7 +124,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_written(
 ) -> None:
     config = TrainConfig.model_validate(settings(batch=4))
     samples, _ = loop.read_data(config.data, squares)
-    with pytest.raises(ValueError, match="cannot be shared evenly by 3 processes"):
+    with pytest.raises(ValueError, match="cannot be split evenly among 3 processes"):
         loop.train(config, samples, tmp_path / "run", processes=Processes(1, 3))
     assert not (tmp_path / "run").exists()
 

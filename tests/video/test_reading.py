@@ -67,7 +67,7 @@ def test_files_that_are_no_video(tmp_path: Path) -> None:
         (tmp_path, "Is a directory"),
         (text, "not a video that can be decoded"),
         (empty, "not a video that can be decoded"),
-        (sound, "holds no video"),
+        (sound, "contains no video"),
     ):
         with pytest.raises(VideoError) as caught:
             VideoFile(path)

@@ -153,7 +153,9 @@ def test_a_file_that_is_there_is_replaced_only_by_a_whole_one(tmp_path: Path) ->
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match=r"a\.gif: a video is written as \.m4v, \.mkv, \.mov, \.mp4"):
+    with pytest.raises(
+        VideoError, match=r"a\.gif: unsupported video format; use one of \.m4v, \.mkv, \.mov, \.mp4"
+    ):
         VideoWriter(tmp_path / "a.gif", FORMAT)
     with pytest.raises(VideoError, match=r"a\.mp4: No such file or directory"):
         write(tmp_path / "missing" / "a.mp4")

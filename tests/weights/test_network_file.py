@@ -22,7 +22,9 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_model_to_run_is_told_from_weights(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"\x08\x0a" * 9)
-    with pytest.raises(WeightsError, match=r"model\.onnx is a model to run: give the weights .*safetensors"):
+    with pytest.raises(
+        WeightsError, match=r"model\.onnx is an exported model: use the weights .*safetensors"
+    ):
         load_network(tmp_path / "model.onnx")
 
 
@@ -33,7 +35,7 @@ def test_weights_of_another_shape_are_named_in_a_line(tmp_path: Path) -> None:
     network.extra = torch.nn.Linear(2, 2)
     save_network(network, "slim", tmp_path / "a.safetensors")
     with pytest.raises(
-        WeightsError, match=r"a\.safetensors does not fit: \S+ is missing, and \d+ more"
+        WeightsError, match=r"a\.safetensors does not match its network: \S+ is missing, and \d+ more"
     ) as told:
         load_network(tmp_path / "a.safetensors")
     assert "another version" in str(told.value) and len(str(told.value)) < 300
@@ -45,7 +47,7 @@ def test_the_tensor_that_does_not_fit_is_named(tmp_path: Path) -> None:
     other.heads.conf[0].bias = torch.nn.Parameter(torch.zeros(9))
     for network, what in (
         (unknown, "extra is unknown;"),
-        (other, r"heads\.conf\.0\.bias has another shape;"),
+        (other, r"heads\.conf\.0\.bias has a different shape;"),
     ):
         save_network(network, "slim", tmp_path / "b.safetensors")
         with pytest.raises(WeightsError, match=what):

@@ -33,7 +33,7 @@ def test_what_is_no_model_or_no_place_for_one_is_refused(tmp_path: Path) -> None
     (tmp_path / "broken.onnx").write_bytes(b"no model at all")
     with pytest.raises(ValueError, match="not a model"):
         read_onnx(tmp_path / "broken.onnx")
-    with pytest.raises(ValueError, match=r"are \.xml files"):
+    with pytest.raises(ValueError, match=r"must be an \.xml file"):
         save_openvino(read_onnx(MODEL), tmp_path / "model.onnx")
 
 

@@ -82,7 +82,7 @@ def test_calibration_pictures_are_spread_over_the_folder_at_vga_size(tmp_path: P
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no picture"):
+    with pytest.raises(ValueError, match="contains no picture"):
         calibration_pictures(tmp_path)
     with pytest.raises(ValueError, match="no such folder"):
         calibration_pictures(tmp_path / "missing")

@@ -41,7 +41,9 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
         path = local_path(path)
         camera = os.path.basename(path).isdecimal() and not os.path.lexists(path)  # noqa: PTH119 (see sources)
         if camera or _suffix(path) in VIDEO_SUFFIXES:
-            raise ValueError(f"{path}: an archive is of pictures; videos and cameras go without --output")
+            raise ValueError(
+                f"{path}: archives are for pictures only; process videos and cameras without --output"
+            )
         for source in sources([path]):
             if source.error is not None and source.path == path:
                 raise FileNotFoundError(f"{path}: {source.error}")

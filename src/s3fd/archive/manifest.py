@@ -143,7 +143,7 @@ class Archive:
             data = self.folder.read(_done(number))
         except FileNotFoundError:
             return None
-        with _intact(self.folder, _done(number), "without it, its partition is made again"):
+        with _intact(self.folder, _done(number), "delete it to make its partition again"):
             told = json.loads(data)
             return Done(int(told["pictures"]), int(told["faces"]), int(told["unreadable"]))
 
@@ -188,14 +188,14 @@ def open_archive(folder: Folder, recipe: Recipe, names: Iterable[str]) -> Archiv
     if "archive.json" in folder.names(HOME):
         return _continued(folder, recipe)
     if folder.names() - {HOME}:
-        raise ArchiveError(f"{folder.url} holds files, but no archive: name a folder that is empty or new")
+        raise ArchiveError(f"{folder.url} contains files, but no archive: choose an empty or new folder")
     pictures = partitions = 0
     for inputs in _chunks(names, recipe.partition):
         file = f"{part(partitions)}.parquet"
         folder.write(_inputs(partitions), _json({"partition": file, "inputs": inputs}))
         pictures, partitions = pictures + len(inputs), partitions + 1
     if not pictures:
-        raise ArchiveError(f"no picture in {', '.join(recipe.paths)}")
+        raise ArchiveError(f"no pictures in {', '.join(recipe.paths)}")
     plan = {"version": VERSION, "recipe": asdict(recipe), "pictures": pictures, "partitions": partitions}
     folder.write(ARCHIVE, _json(plan))
     return Archive(folder, recipe, pictures, partitions)
@@ -213,20 +213,20 @@ def _continued(folder: Folder, recipe: Recipe) -> Archive:
         plan = json.loads(data)
         if plan["version"] != VERSION:
             raise ArchiveError(
-                f"{folder.url} has layout {plan['version']}; this version of s3fd has {VERSION}"
+                f"{folder.url} has layout {plan['version']}, but this version of s3fd uses {VERSION}"
             )
         wanted = json.loads(_json(asdict(recipe)))
         for key, value in plan["recipe"].items():
             if wanted.get(key) != value:
                 raise ArchiveError(
-                    f"{folder.url} was begun with {key} {value!r}, not {wanted.get(key)!r}: "
-                    "name another folder"
+                    f"{folder.url} was started with {key} {value!r}, not {wanted.get(key)!r}: "
+                    "choose another folder"
                 )
         return Archive(folder, recipe, int(plan["pictures"]), int(plan["partitions"]))
 
 
 @contextmanager
-def _intact(folder: Folder, name: str, remedy: str = "name another folder") -> Iterator[None]:
+def _intact(folder: Folder, name: str, remedy: str = "choose another folder") -> Iterator[None]:
     """Raise ArchiveError if the content of a manifest file turns out to be invalid when it is used."""
     try:
         yield

@@ -92,7 +92,7 @@ class Worker:
         cv2.setNumThreads(1)
         path, _ = locate(pool.weights, None)
         if model_digest(path) != recipe.weights:
-            raise ArchiveError(f"{path} is another model on this machine")
+            raise ArchiveError(f"{path} is a different model on this machine")
         streams = pool.threads if pool.batch == 1 else 1
         runtime = open_runtime(
             path, pool.threads, device=pool.device, precision=pool.precision, streams=streams

@@ -107,17 +107,21 @@ class FinetuneConfig(StrictConfig):
     @model_validator(mode="after")
     def _statistics_to_freeze(self) -> FinetuneConfig:
         if self.frozen_statistics and self.head.initial != "kept":
-            raise ValueError("frozen_statistics asks for a head that is kept: a new one has none to use")
+            raise ValueError(
+                "frozen_statistics needs head.initial: kept, since a new head has no statistics yet"
+            )
         return self
 
     @model_validator(mode="after")
     def _faces_to_vary(self) -> FinetuneConfig:
         if self.compose and self.single:
-            raise ValueError("training pictures are composed or show a single face, not both")
+            raise ValueError("compose and single cannot be combined")
         if self.hide and not self.compose:
-            raise ValueError("hide is done to faces in composed pictures: it takes compose: true")
+            raise ValueError("hide only applies to composed pictures: it needs compose: true")
         if self.tilt and not (self.compose or self.single):
-            raise ValueError("tilt is done to faces: it takes compose: true or single: true")
+            raise ValueError(
+                "tilt only applies to composed or single faces: it needs compose: true or single: true"
+            )
         return self
 
 

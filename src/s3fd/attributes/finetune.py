@@ -169,7 +169,7 @@ def finetune(
         TrainingError: the gradient is not finite.
     """
     if not items:
-        raise ValueError("there is no picture to train on")
+        raise ValueError("there are no pictures to train on")
     head = add_head(network, name, target, config)
     learner: Frozen | Joint = Frozen(network, name, config)
     if config.joint is not None:

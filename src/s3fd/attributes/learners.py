@@ -97,7 +97,7 @@ class Joint:
         head, joint = network.attribute_heads[name], config.joint
         assert joint is not None
         if not isinstance(head, AttributeBranch) or not isinstance(network.backbone, Slim):
-            raise ValueError("only a branch can be trained jointly with the stages that it reads")
+            raise ValueError("joint training needs a head of kind branch and the backbone slim")
         if config.min_face_score:
             raise ValueError("joint training needs min_face_score: 0, as it computes no face scores")
         self._backbone = network.backbone
@@ -128,7 +128,7 @@ def _teacher(backbone: Slim, hold: S3FD | None, first: int) -> Slim | None:
     if hold is None:
         return None
     if not isinstance(hold.backbone, Slim) or not _same_start(backbone, hold.backbone, first):
-        raise ValueError("a network can only be held to a detector whose first stages it has")
+        raise ValueError("the detector to hold to must have the same first stages as the network")
     return hold.backbone
 
 

@@ -13,7 +13,7 @@ from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError
 
-NO_FACE = "no face was found in it"
+NO_FACE = "no face was found in the picture"
 """Why a readable picture is left out."""
 
 Around = Callable[[Iterable[Faces | PictureError], int], Iterable[Faces | PictureError]]

@@ -33,7 +33,7 @@ ENOUGH_TO_CALIBRATE = 50
 """Minimum number of held-out faces to fit a temperature; fewer would make probabilities worse."""
 
 
-UNCALIBRATED = f"probabilities are not calibrated, which takes {ENOUGH_TO_CALIBRATE} held-out faces"
+UNCALIBRATED = f"probabilities are not calibrated, which needs at least {ENOUGH_TO_CALIBRATE} held-out faces"
 """What a report says if there are fewer."""
 
 
@@ -73,20 +73,22 @@ class Report:
         """Return the report as a few lines of text."""
         lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
         if self.without_face:
-            lines.append(f"{self.without_face} times a picture had no face to learn from")
+            lines.append(f"no usable face in a training picture {self.without_face} times")
         if self.not_located:
-            lines.append(f"{len(self.not_located)} more were left out, as no face could be found in them")
+            lines.append(f"{len(self.not_located)} more were left out: unreadable, or no face found in them")
         lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
             nothing = (
-                f"{self.held_out} pictures, in none of which a face was found" if self.held_out else "none"
+                f"{self.held_out} pictures, no labelled face found in any of them"
+                if self.held_out
+                else "none"
             )
             return "\n".join([*lines, f"held out: {nothing}; {UNCALIBRATED}"])
         low, high = self.summary.accuracy_interval
         lines.append(
-            f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found, "
-            f"of the other {self.summary.count} {self.summary.accuracy:.1%} are told right "
-            f"(95 % interval {low:.1%}–{high:.1%}; mean of the classes {self.summary.balanced_accuracy:.1%})"
+            f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found; "
+            f"accuracy on the other {self.summary.count}: {self.summary.accuracy:.1%} "
+            f"(95 % interval {low:.1%}–{high:.1%}; balanced accuracy {self.summary.balanced_accuracy:.1%})"
         )
         if self.summary.count < ENOUGH_TO_CALIBRATE:
             lines.append(UNCALIBRATED)
@@ -104,8 +106,8 @@ def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labe
     (column,) = labels.targets
     known = [p for p in labels.pictures if (p.labels[column.column] >= 0).any()]
     if group is not None and group not in known[0].extra:
-        there = ", ".join(known[0].extra) or "no others"
-        raise ValueError(f"{csv}: no column {group!r} to keep apart, beside the labels; there are {there}")
+        there = ", ".join(known[0].extra) or "none"
+        raise ValueError(f"{csv}: no column {group!r} to group by; columns besides the labels: {there}")
     return replace(labels, pictures=known)
 
 
@@ -164,8 +166,8 @@ def run(
         seconds = journal.seconds
     if not journal.sums["cells"]:
         raise ValueError(
-            f"nothing was learnt: in none of the {len(learning)} pictures to train on does the detector see "
-            f"a labelled face, or they cannot be read; mend that and remove {folder}"
+            f"nothing was learnt: in all {len(learning)} training pictures, the detector found no labelled "
+            f"face, or the picture cannot be read; fix this and remove {folder}"
         )
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)
@@ -197,7 +199,7 @@ def calibrate(network: S3FD, name: str, observations: Observations) -> float:
     """
     if len(observations) < ENOUGH_TO_CALIBRATE:
         raise ValueError(
-            f"{len(observations)} labelled faces were found; a temperature needs {ENOUGH_TO_CALIBRATE}"
+            f"{len(observations)} labelled faces were found; calibration needs {ENOUGH_TO_CALIBRATE}"
         )
     logits = np.log(observations.probabilities.clip(1e-6))  # logits up to a constant, which a softmax ignores
     (before,) = (a.temperature for a in network.attributes if a.name == name)
@@ -223,11 +225,9 @@ def _need_every_class(
     missing = [i for i in range(len(target.names)) if i not in learnt]
     if missing:
         names = [target.names[i] for i in missing[:SHOWN_TEXTS]]
-        names += [f"{len(missing) - SHOWN_TEXTS} more classes"] if len(missing) > SHOWN_TEXTS else []
-        held = (
-            "; what there is of them is held out: give more, or another held_out or seed in the configuration"
-        )
+        names += [f"{len(missing) - SHOWN_TEXTS} others"] if len(missing) > SHOWN_TEXTS else []
+        held = "; some are only in held-out pictures: add pictures, or change held_out or seed in --config"
         raise ValueError(
-            f"{target.column}: no picture to train on is {' or '.join(names)}"
+            f"{target.column}: no training picture has the label {' or '.join(names)}"
             + (held if tested.intersection(missing) else "")
         )

@@ -99,7 +99,7 @@ class SingleStream:
         self._tilt, self._flip, self._distort = tilt, flip, distort
         self._faces = [(i, j) for i, item in enumerate(items) for j in _labelled(item, column)]
         if not self._faces:
-            raise ValueError(f"no face has a label of {column}")
+            raise ValueError(f"no face has a label for {column}")
         self._shows = [show for window in WINDOWS if (show := self._in(window)).faces]
         self._cut: dict[int, dict[int, CutOut]] = {}
         self._left_out: list[str] = []
@@ -213,7 +213,7 @@ def _labelled(item: LabelledPicture, column: str) -> list[int]:
         ValueError: the labels are of whole pictures.
     """
     if item.boxes is None:
-        raise ValueError("single faces need labels of boxes (columns x1, y1, x2, y2)")
+        raise ValueError("single faces need labels with boxes (columns x1, y1, x2, y2)")
     valid = np.array(item.extra.get(INVALID, [""] * len(item.boxes))) != "1"
     return [int(i) for i in np.flatnonzero((item.labels[column] != NOT_KNOWN) & valid)]
 

@@ -21,7 +21,7 @@ def pictures_below(folders: Sequence[Path]) -> list[list[Path]]:
     for folder in folders:
         found = [Path(source.path) for source in sources([str(folder)]) if source.error is None]
         if not found:
-            raise ValueError(f"{folder}: no picture in it")
+            raise ValueError(f"{folder}: no pictures in this folder")
         each.append(found)
     return each
 
@@ -59,7 +59,7 @@ class UnlabelledStream:
             except PictureError:
                 self._unreadable.add(path)
                 if self._unreadable.issuperset(folder):
-                    raise ValueError(f"{path.parent}: no picture in it can be read") from None
+                    raise ValueError(f"{path.parent}: none of its pictures can be read") from None
                 continue
             item = Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
             item = cut(item, paper_window(item, 1.0, rng), (self.size, self.size))

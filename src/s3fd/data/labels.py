@@ -144,7 +144,9 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
             problems.append(Problem(csv, line, str(error)))
     kept = [row for company in found.values() for row in company.values()]
     if not kept:
-        raise ValueError(f"{csv}: no rows left" + (f", the first problem: {problems[0]}" if problems else ""))
+        raise ValueError(
+            f"{csv}: no usable rows" + (f"; the first problem: {problems[0]}" if problems else "")
+        )
     decided, codes, unsure = [], {}, Counter[str]()
     for target, place in zip(targets, columns.targets, strict=True):
         decided.append(_decide(csv, target, {row.cells[place] for row in kept}, problems))
@@ -198,7 +200,7 @@ def _rows(csv: Path) -> list[tuple[int, list[str]]]:
                 rows.append((line, stripped))
             line = reader.line_num + 1  # a quoted cell may span several lines
     except CsvError as error:
-        raise ValueError(f"{csv}:{line}: not a row of CSV, look at its quotation marks: {error}") from error
+        raise ValueError(f"{csv}:{line}: not a valid CSV row; check its quotation marks: {error}") from error
     if not rows:
         raise ValueError(f"{csv}: the file is empty")
     return rows
@@ -212,7 +214,7 @@ def _text(csv: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(
-            f"{csv}:{line}: not a CSV file in UTF-8, which Excel calls “CSV UTF-8”: {error.reason}"
+            f"{csv}:{line}: not encoded in UTF-8; in Excel, save as “CSV UTF-8”: {error.reason}"
         ) from error
 
 
@@ -225,18 +227,20 @@ def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target])
         raise ValueError(f"{csv}: two columns are called {twice!r}")
     named = next((lower.index(name) for name in NAME_COLUMNS if name in lower), None)
     if named is None:
-        raise ValueError(f"{csv}: no column Image_Name, image or path to name the pictures; it has {there}")
+        raise ValueError(
+            f"{csv}: no column Image_Name, image or path with the names of the pictures; it has {there}"
+        )
     box = tuple(lower.index(name) for name in BOX_COLUMNS if name in lower)
     if 0 < len(box) < len(BOX_COLUMNS):
-        raise ValueError(f"{csv}: a box needs the columns {', '.join(BOX_COLUMNS)}; it has {there}")
+        raise ValueError(f"{csv}: boxes need the columns {', '.join(BOX_COLUMNS)}; it has {there}")
     rest = {name: i for i, name in enumerate(lower) if name and i != named and i not in box}
     asked = [target if isinstance(target, str) else target.column for target in targets]
     for column in asked:
         if column.lower() not in rest:
-            raise ValueError(f"{csv}: no column {column!r} of labels; it has {there}")
+            raise ValueError(f"{csv}: no label column {column!r}; it has {there}")
     places = tuple(rest[column.lower()] for column in asked)
     if len(set(places)) != len(places) or not places:
-        raise ValueError(f"targets must be one or more, each of another column, not {asked}")
+        raise ValueError(f"targets must be one or more different columns, not {asked}")
     extra = {header[i]: i for i in rest.values() if i not in places}
     return _Columns(len(header), named, box, places, extra)
 
@@ -248,8 +252,8 @@ def _other_boxes(csv: Path, columns: _Columns) -> list[Problem]:
     if columns.box or other is None:
         return []
     message = (
-        f"no boxes are read from {', '.join(other)}, and labels taken for those of whole pictures: "
-        f"left, top, right and bottom belong into {', '.join(BOX_COLUMNS)}"
+        f"boxes in {', '.join(other)} are not read, so labels apply to whole pictures; "
+        f"to use boxes, give left, top, right and bottom in {', '.join(BOX_COLUMNS)}"
     )
     return [Problem(csv, 1, message)]
 
@@ -258,7 +262,7 @@ def _check_row(line: int, cells: list[str], columns: _Columns) -> _Row:
     """Make a row from its cells; cells missing at its end are added as empty."""
     cells += [""] * (columns.count - len(cells))
     if any(cells[columns.count :]):
-        raise _UnusableRowError(f"{len(cells)} cells under a header of {columns.count}")
+        raise _UnusableRowError(f"{len(cells)} cells, but the header has {columns.count}")
     box = _box([cells[i] for i in columns.box])
     return _Row(line, cells, box, () if box is None else tuple(box.tolist()))
 
@@ -269,7 +273,7 @@ def _box(cells: list[str]) -> FloatArray | None:
         return None
     text = f"box {' '.join(cell or '–' for cell in cells)}"
     if not all(cells):
-        raise _UnusableRowError(f"{text} is given in part")
+        raise _UnusableRowError(f"{text} is incomplete")
     try:
         with np.errstate(over="ignore"):  # float32 overflows to infinity, which is refused below
             box = np.array([float(cell) for cell in cells], np.float32)
@@ -291,7 +295,7 @@ def _find_picture(name: str, images: Path, listed: dict[str, dict[str, str]]) ->
     backslashes that matches no file is read as a Windows path.
     """
     if not name:
-        raise _UnusableRowError("names no picture")
+        raise _UnusableRowError("the picture name is missing")
     for path in dict.fromkeys((name, name.replace("\\", "/"))):
         folder, base = os.path.split(os.path.normpath(path))
         if folder not in listed:  # listing it is faster than up to five stats per picture
@@ -299,7 +303,7 @@ def _find_picture(name: str, images: Path, listed: dict[str, dict[str, str]]) ->
         for known in (base, *(_plain(base + suffix) for suffix in ("", *SUFFIXES))):
             if known in listed[folder]:
                 return str(Path(folder, listed[folder][known]))
-    raise _UnusableRowError(f"no picture '{name}' below {images}, nor with {', '.join(SUFFIXES)}")
+    raise _UnusableRowError(f"no picture '{name}' in {images} (also tried {', '.join(SUFFIXES)})")
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -324,9 +328,9 @@ def _check_company(row: _Row, company: Mapping[tuple[float, ...], _Row]) -> None
     first = next(iter(company.values()), None)
     if first is not None and (row.box is None or first.box is None):
         how = "twice" if row.box is first.box else "with and without a box"
-        raise _UnusableRowError(f"picture named {how} (row {first.line})")
+        raise _UnusableRowError(f"picture listed {how} (see line {first.line})")
     if row.corners in company:
-        raise _UnusableRowError(f"box given twice (row {company[row.corners].line})")
+        raise _UnusableRowError(f"box listed twice (see line {company[row.corners].line})")
 
 
 def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence[Problem]) -> Target:
@@ -338,8 +342,8 @@ def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence
         if declared and not classes:
             only += f" that is one of {', '.join(declared)}"
         others = [repr(text) for text in sorted(texts - {"", *classes})[:SHOWN_TEXTS]]
-        why = [f"; no label of it: {', '.join(others)}"] if others else []
-        why += [f"; {len(problems)} rows are left out, the first: {problems[0]}"] if problems else []
+        why = [f"; values that are not labels: {', '.join(others)}"] if others else []
+        why += [f"; {len(problems)} rows have problems, the first: {problems[0]}"] if problems else []
         raise ValueError(f"{csv}: {column}: {only}{''.join(why)}")
     return Target(column, tuple(classes), tuple(classes)) if isinstance(target, str) else target
 

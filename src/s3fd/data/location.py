@@ -119,7 +119,7 @@ def read_bytes(file: Location | Part) -> bytes:
     if isinstance(file, Part):
         data = _read(file.file, file.offset, file.size)
         if len(data) != file.size:  # a server without range requests returns the whole file
-            raise OSError(f"{file}: {len(data)} bytes of {file.size}")
+            raise OSError(f"{file}: expected {file.size} bytes, got {len(data)}")
         return data
     return _read(file, 0, None)
 

@@ -115,7 +115,7 @@ def read_text(path: Location) -> str:
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from error
+        raise ValueError(f"{path}: not encoded in UTF-8: {error}") from error
 
 
 def make_sample(
@@ -150,4 +150,4 @@ def faceless(samples: Sequence[Sample], annotations: Location, face: str) -> lis
     """Report a data set with pictures but no faces; `face` describes what would have counted as one."""
     if not samples or any(len(sample.boxes) for sample in samples):
         return []
-    return [Problem(annotations, 0, f"no usable {face}: {len(samples)} pictures without a face")]
+    return [Problem(annotations, 0, f"no usable {face} in any of {len(samples)} pictures")]

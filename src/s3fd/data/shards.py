@@ -85,7 +85,7 @@ def _shards(pattern: Location) -> list[Location]:
         else:
             shards.append(pattern.with_name(name))
     if not shards:
-        raise FileNotFoundError(f"{pattern}: no such shards")
+        raise FileNotFoundError(f"{pattern}: no shards found")
     for shard in shards:
         if not is_there(shard):
             raise FileNotFoundError(f"{shard} does not exist")
@@ -127,23 +127,23 @@ def _entries(shard: Location, file: IO[bytes]) -> dict[str, _Entry]:
             end = tar.offset
         file.seek(end)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile accepts anything as the end
-            raise tarfile.ReadError(f"damaged or cut off at byte {end}")
+            raise tarfile.ReadError(f"damaged or truncated at byte {end}")
     except ShardError:
         raise
     except (tarfile.TarError, ValueError) as error:  # tarfile lets some errors of int() through
-        raise ShardError(f"{shard}: not a whole uncompressed tar: {error}") from error
+        raise ShardError(f"{shard}: not a complete uncompressed tar: {error}") from error
     return entries
 
 
 def _take_boxes(entry: _Entry, part: Part, data: bytes) -> None:
     if entry.boxes is not None:
-        raise ShardError(f"{part}: the second JSON file of its sample")
+        raise ShardError(f"{part}: a second JSON file for the same sample")
     entry.annotation, entry.boxes = part, _boxes(part, data)
 
 
 def _take_picture(entry: _Entry, part: Part, content: IO[bytes]) -> None:
     if entry.picture is not None:
-        raise ShardError(f"{part}: the second picture of its sample")
+        raise ShardError(f"{part}: a second picture for the same sample")
     entry.picture = part
     if not isinstance(part.file, Path):  # a failing connection must not look like a damaged picture
         content = io.BytesIO(content.read())
@@ -170,9 +170,9 @@ def _boxes(part: Part, data: bytes) -> list[RawBox]:
 def _add(found: Dataset, shard: Location, stem: str, entry: _Entry) -> None:
     """Add an entry as a sample, or as a problem."""
     if entry.picture is None:
-        found.problems.append(Problem(shard, 0, f"no picture goes with {stem}.json"))
+        found.problems.append(Problem(shard, 0, f"no picture for {stem}.json"))
     elif entry.annotation is None or entry.boxes is None:
-        found.problems.append(Problem(shard, 0, f"no {stem}.json goes with {entry.picture.name}"))
+        found.problems.append(Problem(shard, 0, f"no {stem}.json for {entry.picture.name}"))
     elif entry.size is None:
         found.problems.append(Problem(shard, 0, entry.fault))
     else:
@@ -193,7 +193,7 @@ def write(samples: Iterable[Sample], folder: Path, pictures: int) -> list[Path]:
         OSError: a picture cannot be read, or a shard cannot be written.
     """
     if folder.exists():
-        raise FileExistsError(f"{folder} is there already")
+        raise FileExistsError(f"{folder} already exists")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left over from a run that was killed
     partial.mkdir(parents=True)
@@ -222,7 +222,7 @@ def _write_all(samples: Iterable[Sample], folder: Path, pictures: int) -> Iterat
 def _write_sample(tar: tarfile.TarFile, number: int, sample: Sample) -> None:
     suffix = Path(sample.path.name).suffix.lower()
     if suffix not in PICTURE_SUFFIXES:
-        raise ValueError(f"{sample.path}: no suffix of a picture")
+        raise ValueError(f"{sample.path}: unsupported picture suffix")
     content = {
         "boxes": sample.boxes.tolist(),
         "ignored": sample.ignored.tolist(),

@@ -31,10 +31,12 @@ class Target:
         if len(self.values) != len(self.names):
             raise ValueError(f"{self.column}: {len(self.values)} values but {len(self.names)} names")
         if len(self.values) < 2:
-            raise ValueError(f"{self.column}: a target needs two classes or more")
+            raise ValueError(f"{self.column}: a target needs at least two classes")
         for kind, texts in (("value", self.values), ("name", self.names)):
             if not all(texts) or len(set(texts)) < len(texts):
-                raise ValueError(f"{self.column}: a class needs a {kind} of its own, not {', '.join(texts)}")
+                raise ValueError(
+                    f"{self.column}: each class must have a different {kind}, not {', '.join(texts)}"
+                )
 
 
 def parse_target(text: str) -> str | Target:
@@ -48,10 +50,10 @@ def parse_target(text: str) -> str | Target:
     """
     column, colon, classes = (part.strip() for part in text.partition(":"))
     if not column or (colon and not classes):
-        raise ValueError(f"{text!r} is no target: write Gender, mask:bare,mask or Gender:F=female,M=male")
+        raise ValueError(f"invalid target {text!r}: write Gender, mask:bare,mask or Gender:F=female,M=male")
     if not colon:
         return column
     pairs = [[side.strip() for side in part.split("=")] for part in classes.split(",")]
     if any(len(pair) > 2 or "" in pair for pair in pairs):
-        raise ValueError(f"{text!r}: classes are written as F,M or F=female,M=male")
+        raise ValueError(f"invalid target {text!r}: write classes as F,M or F=female,M=male")
     return Target(column, tuple(pair[0] for pair in pairs), tuple(pair[-1] for pair in pairs))

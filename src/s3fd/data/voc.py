@@ -84,5 +84,7 @@ def _box(file: Location, item: ElementTree.Element) -> RawBox:
             raise ValueError
         x1, y1, x2, y2 = (float(box.findtext(key, "")) for key in ("xmin", "ymin", "xmax", "ymax"))
     except ValueError:
-        raise ValueError(f"{file}:{line}: object without xmin, ymin, xmax and ymax") from None
+        raise ValueError(
+            f"{file}:{line}: expected a bndbox with the numbers xmin, ymin, xmax and ymax"
+        ) from None
     return RawBox((x1 - 1, y1 - 1, x2, y2), line, item.findtext("difficult", "0").strip() == "1")

@@ -38,7 +38,7 @@ def read(annotations: Location, images: Location) -> Dataset:
     for name, line, raw in _records(annotations):
         first = lines.setdefault(name, line)
         if first != line:
-            found.problems.append(Problem(annotations, line, f"{name} is listed on line {first} already"))
+            found.problems.append(Problem(annotations, line, f"{name} is already listed on line {first}"))
             continue
         path = images / name
         try:
@@ -68,7 +68,7 @@ def _records(annotations: Location) -> Iterator[tuple[str, int, list[RawBox]]]:
         count = int(count_text)
         i += 1
         if i + count > len(lines):
-            raise ValueError(f"{annotations}:{start + 1}: {count} boxes announced, the file ends earlier")
+            raise ValueError(f"{annotations}:{start + 1}: expected {count} boxes, found the end of the file")
         raw = [_box(annotations, i + k + 1, lines[i + k]) for k in range(count)]
         i += count
         if count == 0 and i < len(lines) and set(lines[i].split()) == {"0"}:

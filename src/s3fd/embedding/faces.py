@@ -71,9 +71,13 @@ def read_teacher(file: Path, images: Path) -> Teacher:
         with np.load(file, allow_pickle=False) as archive:
             names, boxes, vectors = archive["images"], archive["boxes"], archive["vectors"]
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{file}: not an archive of images, boxes and vectors: {error}") from error
+        raise ValueError(
+            f"{file}: not an archive with the arrays images, boxes and vectors: {error}"
+        ) from error
     if boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
-        raise ValueError(f"{file}: {len(names)} images, boxes {boxes.shape} and vectors {vectors.shape}")
+        raise ValueError(
+            f"{file}: {len(names)} images do not match boxes {boxes.shape} and vectors {vectors.shape}"
+        )
     apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
     keys = (face_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
     return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1], sha256(file))
@@ -89,7 +93,7 @@ def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | No
     """
     for item in items:
         if item.boxes is None:
-            raise ValueError(f"{item.path}: an embedding is trained on boxes, x1, y1, x2 and y2 in the table")
+            raise ValueError(f"{item.path}: training an embedding needs boxes (columns x1, y1, x2, y2)")
         vectors = [teacher.of(item.path, box) if teacher else None for box in item.boxes]
         persons = item.labels[column]
         wanted = [i for i, vector in enumerate(vectors) if vector is not None or persons[i] != NOT_KNOWN]

@@ -54,13 +54,13 @@ class Report:
     def text(self) -> str:
         """Return the report as a few lines of text."""
         lines = [
-            f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} people known, "
+            f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} known people, "
             f"{self.taught} faces with a teacher's vector"
         ]
         if self.agreement is not None:
             lines.append(
-                f"held out: {self.held_out} faces; cosine with the teacher {self.agreement:.3f}, "
-                f"nearest to their own of its vectors {self.recognised:.1%}"
+                f"held out: {self.held_out} faces; mean cosine with the teacher {self.agreement:.3f}, "
+                f"nearest to the teacher's vector of the same face {self.recognised:.1%}"
             )
         return "\n".join(lines)
 
@@ -99,7 +99,7 @@ def run(
     (target,) = labels.targets
     if teacher is not None and teacher.dimension != config.trunk.dimension:
         raise ValueError(
-            f"the teacher's vectors have {teacher.dimension} numbers, trunk.dimension is "
+            f"the teacher's vectors have {teacher.dimension} dimensions, but trunk.dimension is "
             f"{config.trunk.dimension}"
         )
     network = load_network(weights)

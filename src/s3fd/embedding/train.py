@@ -80,7 +80,7 @@ def train(
         TrainingError: the gradient is not finite.
     """
     if not faces:
-        raise ValueError("there is no face to train on")
+        raise ValueError("there are no faces to train on")
     torch.manual_seed(config.seed)
     network.requires_grad_(False)
     network.eval()

@@ -93,7 +93,7 @@ def evaluate(
     lacking = [group for group in groups if group not in labels.pictures[0].extra]
     if lacking:
         known = ", ".join(labels.pictures[0].extra) or "none"
-        raise ValueError(f"{csv}: no column {lacking[0]!r} to group by; there are: {known}")
+        raise ValueError(f"{csv}: no column {lacking[0]!r} to group by; columns besides the labels: {known}")
     told = observe(detector, name, labels.pictures, column.column, groups)
     faces = told.observations
     if not len(faces):
@@ -101,7 +101,7 @@ def evaluate(
     sections = {ALL: {"all": summarise(faces, min_probability)}, "face size": by_size(faces, min_probability)}
     sections |= {group: by_group(faces, group, min_probability) for group in groups}
     problems = labels.problems + [
-        Problem(csv, line, f"{why}: counts as not found") for line, why in told.unread
+        Problem(csv, line, f"{why}; counted as not found") for line, why in told.unread
     ]
     return AttributeReport(name, len(faces), told.missed, sections, reliability(faces), problems)
 
@@ -111,8 +111,8 @@ def check_classes(name: str, told: Sequence[str], asked: Sequence[str]) -> None:
     if tuple(told) != tuple(asked):
         hint = ",".join(f"VALUE={label}" for label in told)
         raise ValueError(
-            f"{name} is {', '.join(told)} in the weights but {', '.join(asked)} in the labels: "
-            f"name them with --target COLUMN:{hint}"
+            f"{name} has the classes {', '.join(told)} in the weights, but {', '.join(asked)} in the labels: "
+            f"map them with --target COLUMN:{hint}"
         )
 
 

@@ -161,7 +161,7 @@ def by_group(observations: Observations, column: str, min_probability: float = 0
         KeyError: there is no such column.
     """
     if column not in observations.groups:
-        raise KeyError(f"no group {column!r}; there are {', '.join(observations.groups) or 'none'}")
+        raise KeyError(f"no group column {column!r}; available: {', '.join(observations.groups) or 'none'}")
     texts = observations.groups[column]
     names = sorted(np.unique(texts).tolist(), key=_numbers_first)
     return {name: summarise(observations.only(texts == name), min_probability) for name in names}

@@ -93,7 +93,8 @@ def read_pairs(path: Path) -> list[Pair]:
         raise ValueError(f"{path}:1: expected the number of folds and of pairs") from None
     if folds < 2 or size < 1 or len(lines) != 1 + 2 * folds * size:
         raise ValueError(
-            f"{path}:{len(lines)}: {folds} folds of 2 × {size} pairs are not {len(lines) - 1} lines"
+            f"{path}:{len(lines)}: expected 2 × {size} pairs in each of {folds} folds (at least two folds), "
+            f"found {len(lines) - 1} lines"
         )
     pairs = []
     for number, words in enumerate(lines[1:]):
@@ -109,7 +110,7 @@ def read_pairs(path: Path) -> list[Pair]:
         except ValueError:
             raise ValueError(f"{path}:{number + 2}: expected {_layout(same)}") from None
         if pair.same != same:
-            raise ValueError(f"{path}:{number + 2}: expected two people, found one")
+            raise ValueError(f"{path}:{number + 2}: expected two different people, found one")
         pairs.append(pair)
     return pairs
 
@@ -121,7 +122,7 @@ def roc(scores: NDArray[np.floating[Any]], same: NDArray[np.bool_]) -> Roc:
         ValueError: there are no pairs of the same person, or none of different people.
     """
     if not same.any() or same.all():
-        raise ValueError("a ROC needs pairs of one person and of two")
+        raise ValueError("a ROC curve needs pairs of the same person and pairs of different people")
     order = np.argsort(-scores, kind="stable")
     ranked, right = scores[order], same[order]
     last = np.append(ranked[1:] != ranked[:-1], True)  # last of each run of equal scores
@@ -161,7 +162,7 @@ def verify(
     """
     numbers = np.unique(folds)
     if len(numbers) < 2:
-        raise ValueError("a threshold is chosen on other folds: there must be two at least")
+        raise ValueError("at least two folds are needed: the threshold of each is chosen on the others")
     accuracies, thresholds = [], []
     for fold in numbers:
         test = folds == fold

@@ -64,7 +64,9 @@ def _find(name: str, number: int, images: Path) -> Path:
         for suffix in SUFFIXES:
             if (path := folder / f"{stem}{suffix}").is_file():
                 return path
-    raise FileNotFoundError(f"{images}: no picture {stem}{SUFFIXES[0]}, nor in a folder {name}")
+    raise FileNotFoundError(
+        f"{images}: no picture {stem}{SUFFIXES[0]}, neither directly in it nor in a folder {name}"
+    )
 
 
 def vector_of(reader: Reader, path: Path) -> FloatArray | None:

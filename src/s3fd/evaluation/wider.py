@@ -103,7 +103,7 @@ def load(folder: Path) -> GroundTruth:
     try:
         return GroundTruth(_annotated_pictures(every, required))
     except (IndexError, ValueError) as error:
-        raise ValueError(f"{folder}: its four .mat files do not fit each other: {error}") from error
+        raise ValueError(f"{folder}: its four .mat files do not match each other: {error}") from error
 
 
 def _annotated_pictures(
@@ -178,7 +178,7 @@ def _load_mat(path: Path, *variables: str) -> dict[str, Any]:
         raise ValueError(f"{path}: not a Matlab file that SciPy can read: {error}") from error
     missing = [variable for variable in variables if variable not in content]
     if missing:
-        raise ValueError(f"{path}: has no variable {missing[0]}")
+        raise ValueError(f"{path}: contains no variable {missing[0]}")
     return content
 
 

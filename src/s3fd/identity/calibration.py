@@ -19,11 +19,11 @@ def threshold_at(scores: FloatArray, rate: float) -> float:
         ValueError: `rate` is not between 0 and 1, or there are too few scores to distinguish it from 0.
     """
     if not 0 < rate < 1:
-        raise ValueError(f"a rate lies between 0 and 1, not {rate}")
+        raise ValueError(f"the rate must be between 0 and 1, not {rate}")
     allowed = math.floor(rate * len(scores) + 1e-9)
     if allowed < 1:
         raise ValueError(
-            f"a rate of {rate:g} takes {math.ceil(1 / rate)} comparisons at least, there are {len(scores)}"
+            f"a rate of {rate:g} needs at least {math.ceil(1 / rate)} comparisons, not {len(scores)}"
         )
     highest_refused = np.sort(scores)[::-1][allowed]
     return float(np.nextafter(highest_refused, np.inf, dtype=np.float32))  # scores are float32
@@ -49,7 +49,7 @@ def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) ->
     if not people:
         raise GalleryError("thresholds depend on who is in the gallery: add people first")
     if known := sorted({composed(name) for name in people} & {composed(name) for name in strangers}):
-        raise GalleryError(f"{known[0]!r} is in the gallery: thresholds need people who are not")
+        raise GalleryError(f"{known[0]!r} is in the gallery: calibrate with people who are not in it")
     faces = [vector for vectors in strangers.values() for vector in vectors]
     best = np.array([store.search(vector)[0].score for vector in faces], np.float32)
     pairs = [(a @ b.T).ravel() for a, b in combinations(strangers.values(), 2)]

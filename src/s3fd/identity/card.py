@@ -33,15 +33,17 @@ class Card:
     def __post_init__(self) -> None:
         """Raise ValueError for an invalid value."""
         if not _is_whole(self.size) or not 1 <= self.size <= LARGEST_SIZE:
-            raise ValueError(f"size is a whole number of pixels from 1 to {LARGEST_SIZE}, not {self.size!r}")
+            raise ValueError(
+                f"size must be a whole number of pixels from 1 to {LARGEST_SIZE}, not {self.size!r}"
+            )
         if len(self.mean) != 3 or not all(map(_is_number, self.mean)):
-            raise ValueError(f"mean is three numbers, not {self.mean!r}")
+            raise ValueError(f"mean must be three numbers, not {self.mean!r}")
         if not _is_number(self.scale) or self.scale == 0:
-            raise ValueError(f"scale is a number other than 0, not {self.scale!r}")
+            raise ValueError(f"scale must be a number other than 0, not {self.scale!r}")
         if self.colour not in COLOURS:
-            raise ValueError(f"colour is one of {', '.join(COLOURS)}, not {self.colour!r}")
+            raise ValueError(f"colour must be one of {', '.join(COLOURS)}, not {self.colour!r}")
         if not _is_number(self.margin) or not 0 <= self.margin <= 2:
-            raise ValueError(f"margin is a number from 0 to 2, not {self.margin!r}")
+            raise ValueError(f"margin must be a number from 0 to 2, not {self.margin!r}")
 
 
 def read_card(model: Path) -> Card:
@@ -53,14 +55,14 @@ def read_card(model: Path) -> Card:
     """
     path = model.with_suffix(".json")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such card; it says what the model wants to see")
+        raise FileNotFoundError(f"{path}: no such card; the card describes the input that the model expects")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        raise ValueError(f"{path}: not valid JSON: {error}") from error
     known = [field.name for field in fields(Card)]
     if not isinstance(values, dict) or not set(values) <= set(known):
-        raise ValueError(f"{path}: a card is an object with the fields {', '.join(known)}")
+        raise ValueError(f"{path}: a card must be a JSON object with only the fields {', '.join(known)}")
     if isinstance(values.get("mean"), list):
         values["mean"] = tuple(values["mean"])
     if isinstance(values.get("size"), float) and values["size"].is_integer():

@@ -40,7 +40,7 @@ def cluster(vectors: FloatArray, pictures: NDArray[np.integer], threshold: float
     """
     count = len(vectors)
     if count > MOST:
-        raise ValueError(f"{count} faces are more than {MOST}: cluster a part of them")
+        raise ValueError(f"cannot cluster {count} faces at once: the limit is {MOST}")
     if count < 2:
         return np.zeros(count, np.int64)
     distances = np.empty(count * (count - 1) // 2)

@@ -59,11 +59,13 @@ def check_name(name: str) -> str:
     if not name:
         raise GalleryError("a person needs a name")
     if len(name) > LONGEST_NAME:
-        raise GalleryError(f"a name has {LONGEST_NAME} characters at most, not {len(name)}")
+        raise GalleryError(f"a name can have at most {LONGEST_NAME} characters, not {len(name)}")
     if not name.isprintable():
-        raise GalleryError("a name is of characters that can be printed")
+        raise GalleryError("a name can only contain printable characters")
     if name.casefold() == UNKNOWN:
-        raise GalleryError(f"nobody can be called {name!r}: that is the answer for a face of nobody here")
+        raise GalleryError(
+            f"{name!r} is reserved: it is the answer for faces of people who are not in the gallery"
+        )
     if name in (".", ".."):
-        raise GalleryError(f"nobody can be called {name!r}: a folder of that name is another one")
+        raise GalleryError(f"{name!r} is reserved: as a folder name, it refers to another folder")
     return name

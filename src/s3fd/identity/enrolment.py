@@ -70,7 +70,7 @@ def only_face(picture: Pixels, faces: Faces, quality: Quality | None = None) -> 
     face = faces[order[:1]]
     if len(faces) > 1 and faces.sizes[order[1]] >= BESIDE * face.sizes[0]:
         beside = int((faces.sizes >= BESIDE * face.sizes[0]).sum())
-        raise Refusal(f"{beside} faces: whose picture is it?")
+        raise Refusal(f"{beside} faces: cannot tell which one is meant")
     _check(picture, face, quality)
     return face
 
@@ -94,9 +94,9 @@ def _check(picture: Pixels, face: Faces, quality: Quality) -> None:
     """Raise Refusal if the single face in `face` is not good enough."""
     shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
     if shorter < quality.min_size:
-        raise Refusal(f"the face is too small: {shorter:.0f} pixels of {quality.min_size:.0f}")
+        raise Refusal(f"the face is too small: {shorter:.0f} pixels, minimum {quality.min_size:.0f}")
     if face.scores[0] < quality.min_score:
-        raise Refusal(f"perhaps no face: score {face.scores[0]:.2f} of {quality.min_score:.2f}")
+        raise Refusal(f"possibly not a face: score {face.scores[0]:.2f}, minimum {quality.min_score:.2f}")
     (sharp,) = sharpness(picture, face)
     if sharp < quality.min_sharpness:
-        raise Refusal(f"the face is too blurred: sharpness {sharp:.0f} of {quality.min_sharpness:.0f}")
+        raise Refusal(f"the face is too blurred: sharpness {sharp:.0f}, minimum {quality.min_sharpness:.0f}")

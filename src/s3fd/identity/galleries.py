@@ -35,7 +35,7 @@ def create(place: str, model: Model) -> Store:
 
 
 def ensure(place: str, model: Model) -> None:
-    """Create a gallery as `create` does, unless there is one or another process creates it at the same time."""
+    """Create a gallery as `create` does, unless there is one, or another process creates it now."""
     if exists(place):
         return
     try:

@@ -95,7 +95,9 @@ def people_in(path: Path, name: str | None = None) -> list[tuple[str, list[Path]
         return [(name, pictures_in(path) if path.is_dir() else [path])]
     people = [(folder.name, pictures_in(folder)) for folder in folders_in(path)] if path.is_dir() else []
     if not people:
-        raise ValueError(f"{path}: has no folder a person; whose it is itself, --name says")
+        raise ValueError(
+            f"{path}: must contain one folder per person, or use `s3fd gallery add --name` for one person"
+        )
     return people
 
 

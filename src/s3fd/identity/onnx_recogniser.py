@@ -79,12 +79,12 @@ def open_recogniser(path: str | os.PathLike[str], threads: int | None = None) ->
         raise ValueError(f"{path}: not a model that ONNX Runtime can open: {reason}") from error
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
-        raise ValueError(f"{path}: a recogniser has one input, float32 (N, 3, height, width)")
+        raise ValueError(f"{path}: a recogniser must have one input, float32 (N, 3, height, width)")
     blank = np.zeros((1, card.size, card.size, 3), np.uint8)
     try:
         dimension = _run(session, card, blank).shape[1]
     except (*OPEN_ERRORS, ValueError) as error:
-        raise ValueError(f"{path}: does not take what its card says: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path}: does not work with its card: {str(error).splitlines()[0]}") from error
     model = Model(card.name or path.stem, _digest(path, card), dimension)
     return OnnxRecogniser(session, card, model, fixed=inputs[0].shape[0] == 1)
 

@@ -34,6 +34,6 @@ def own_recogniser(runtime: Runtime, weights: str | os.PathLike[str]) -> OwnReco
     """Use the embedding of a `runtime` opened from `weights`. Raises ValueError if it has none."""
     if runtime.embedding is None:
         raise ValueError(
-            f"{weights} has no embedding of its own: give a model with --recogniser, or weights of s3fd embed"
+            f"{weights} has no embedding: pass a model with --recogniser, or use weights from `s3fd embed`"
         )
     return OwnRecogniser(runtime.embedding, Path(weights).stem)

@@ -104,7 +104,7 @@ class PostgresStore(Closing):
             cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (name,))
             row = cursor.fetchone()
             if row is None:
-                raise GalleryError(f"{name!r} was removed at this moment")
+                raise GalleryError(f"{name!r} was removed at the same time")
             cursor.executemany(
                 "INSERT INTO s3fd_vector (person, source, vector) VALUES (%s, %s, %s)",
                 [
@@ -117,8 +117,8 @@ class PostgresStore(Closing):
         """Delete a person, and rewrite the tables without them.
 
         The server's write-ahead log and its backups keep what was deleted until they are recycled. If another
-        transaction is reading the tables for longer than `LOCKED`, they are not rewritten, with a warning; the
-        next removal makes up for it.
+        transaction holds the tables for longer than `LOCKED`, they are only rewritten by the next removal,
+        and a warning is logged.
 
         Raises:
             GalleryError: nobody has this name.
@@ -210,7 +210,7 @@ def create_postgres(url: str, model: Model) -> PostgresStore:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
                 if _exists(connection):
-                    raise GalleryError("this database has a gallery already")
+                    raise GalleryError("this database already has a gallery")
                 connection.execute(SCHEMA.format(dimension=int(model.dimension)).encode())
                 about = {"format": FORMAT, "model": json.dumps(asdict(model))}
                 for key, value in about.items():
@@ -234,7 +234,7 @@ def open_postgres(url: str) -> PostgresStore:
                 raise GalleryError("there is no gallery in this database")
             about: dict[str, str] = dict(connection.execute("SELECT key, value FROM s3fd_about").fetchall())
             if about.get("format") != FORMAT:
-                raise GalleryError("not a gallery of this version")
+                raise GalleryError("not a gallery that this version of s3fd can read")
             model = parse(Model, about.get("model", ""))
             register_vector(connection)
         except BaseException:
@@ -278,8 +278,8 @@ def _parse(url: str) -> dict[str, Any]:
         if not split and str(parts.get("port", "0")).replace(",", "").isdigit():
             return parts
     raise GalleryError(
-        "not the URL of a database: expected postgresql://USER@HOST/DATABASE, in which @ : / ? # % of a name "
-        "or a password are written %40 %3A %2F %3F %23 %25"
+        "not a valid database URL: expected postgresql://USER@HOST/DATABASE; in names and passwords, write "
+        "@ : / ? # % as %40 %3A %2F %3F %23 %25"
     )
 
 

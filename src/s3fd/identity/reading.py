@@ -32,7 +32,7 @@ def at_boxes(
     sizes = [map_sizes(height, width)[layer] for layer in layers]
     starts = np.cumsum([0, *(rows * columns for rows, columns in sizes)])
     if len(cells) != starts[-1]:
-        raise ValueError(f"{len(cells)} cells for an input of {width} × {height}, which has {starts[-1]}")
+        raise ValueError(f"expected {starts[-1]} cells for an input of {width} × {height}, not {len(cells)}")
     if not len(boxes):
         return np.zeros((0, cells.shape[1]), np.float32)
     sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).clip(min=1e-3)

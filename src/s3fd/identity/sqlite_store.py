@@ -89,7 +89,7 @@ class SqliteStore(Closing):
         if not self._path.is_file():
             raise FileNotFoundError(f"{self._path}: no such gallery")
         if not os.path.samestat(self._file, self._path.stat()):
-            raise GalleryUnavailable(f"{self._path}: another file has taken its place")
+            raise GalleryUnavailable(f"{self._path}: it was replaced by another file")
 
     def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
         """Add vectors (N, D) of length 1 to a person. When this returns, they are on the disk.
@@ -120,11 +120,10 @@ class SqliteStore(Closing):
         Raises:
             GalleryError: nobody has this name.
         """
-        with _asked(self._path):
-            with self._connection as transaction:
-                names = self._known(name)
-                count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
-                transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
+        with _asked(self._path), self._connection as transaction:
+            names = self._known(name)
+            count = transaction.execute(f"DELETE FROM vector WHERE person IN ({CALLED})", names).rowcount
+            transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
         try:
             self._connection.execute("VACUUM")
         except sqlite3.OperationalError as error:  # such as a full disk; their data is overwritten already
@@ -257,7 +256,7 @@ def open_store(path: str | os.PathLike[str]) -> SqliteStore:
         _prepare(connection)
         about = dict(connection.execute("SELECT key, value FROM about"))
         if about.get("format") != FORMAT:
-            raise GalleryError(f"{path}: not a gallery of this version")
+            raise GalleryError(f"{path}: not a gallery that this version of s3fd can read")
         return SqliteStore(path, connection, parse(Model, about.get("model", "")))
     except sqlite3.DatabaseError as error:
         connection.close()

@@ -132,7 +132,7 @@ class Store(Protocol):
 
 
 def parse(kind: type[T], text: str) -> T:
-    """Recreate a `Model` or `Calibration` from its JSON in a gallery. Raises GalleryError if it is damaged."""
+    """Recreate a `Model` or `Calibration` from its JSON in a gallery; raises GalleryError if damaged."""
     try:
         return kind(**json.loads(text))
     except (TypeError, ValueError) as error:
@@ -181,6 +181,6 @@ def check_model(store: Store, model: Model) -> None:
     if store.model.digest != model.digest or store.model.dimension != model.dimension:
         ours, theirs = store.model, model
         raise GalleryError(
-            f"this gallery is made by {ours.name} ({ours.digest[:12]}, {ours.dimension} numbers); vectors of "
-            f"{theirs.name} ({theirs.digest[:12]}, {theirs.dimension} numbers) cannot be compared with it"
+            f"this gallery was made with {ours.name} ({ours.digest[:12]}, {ours.dimension} numbers); vectors "
+            f"of {theirs.name} ({theirs.digest[:12]}, {theirs.dimension} numbers) cannot be compared with it"
         )

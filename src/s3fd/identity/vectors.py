@@ -16,6 +16,6 @@ def normalise(vectors: FloatArray) -> FloatArray:
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
-        raise ValueError("the recogniser gave a vector that has no direction")
+        raise ValueError("a vector is zero or not finite, so it cannot be scaled to length 1")
     unit: FloatArray = (wide / lengths).astype(np.float32)
     return unit

@@ -46,15 +46,15 @@ class Attribute:
     def __post_init__(self) -> None:
         """Raise ValueError for a reserved name, too few or duplicate classes, or invalid layers."""
         if not self.name or "." in self.name or self.name in TAKEN or hasattr(nn.ModuleDict(), self.name):
-            raise ValueError(f"an attribute cannot be called {self.name!r}: give it another name")
+            raise ValueError(f"an attribute cannot be called {self.name!r}: choose another name")
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"{self.name} needs two or more different classes, not {self.classes}")
+            raise ValueError(f"{self.name} needs at least two different classes, not {self.classes}")
         if (
             not self.layers
             or not set(self.layers) <= set(range(6))
             or sorted(set(self.layers)) != list(self.layers)
         ):
-            raise ValueError(f"{self.name}: layers are some of 0–5 in order, not {self.layers}")
+            raise ValueError(f"{self.name}: layers must be some of 0–5 in ascending order, not {self.layers}")
 
 
 class AttributeHead(nn.Module):
@@ -69,7 +69,7 @@ class AttributeHead(nn.Module):
         self.tower = nn.Sequential()
         if attribute.kind == "tower":
             if len(set(inputs)) > 1:
-                raise ValueError(f"a tower needs maps with one number of channels, not {inputs}")
+                raise ValueError(f"a tower needs maps with the same number of channels, not {inputs}")
             self.tower = nn.Sequential(
                 *(SeparableBlock(inputs[0], inputs[0]) for _ in range(attribute.depth))
             )
@@ -96,7 +96,7 @@ def copy_face_channel(head: AttributeHead, detector: DetectionHeads) -> None:
         ValueError: the head is a tower, which has no separate classifier on each layer.
     """
     if len(head.tower):
-        raise ValueError("only heads on each layer can start as copies of the face classifier")
+        raise ValueError("only heads of kind layers can start as copies of the face classifier")
     for layer, conv in zip(head.layers, head.conv, strict=True):
         face = detector.conf[layer]
         assert isinstance(conv, nn.Conv2d) and isinstance(face, nn.Conv2d)

@@ -43,9 +43,7 @@ class AttributeBranch(nn.Module):
         super().__init__()
         self.layers = attribute.layers
         if self.layers != tuple(range(FIRST_LAYER, FIRST_LAYER + len(self.layers))):
-            raise ValueError(
-                f"a branch has the layers from {FIRST_LAYER} on, none left out: not {self.layers}"
-            )
+            raise ValueError(f"a branch needs consecutive layers from {FIRST_LAYER} on, not {self.layers}")
         inputs = channels[FIRST_LAYER - 1]
         self.fine = _beside(channels[FIRST_LAYER - 2], inputs)
         self.lateral = convolution(channels[FIRST_LAYER], WIDTHS[0], kernel=1)

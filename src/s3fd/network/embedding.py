@@ -38,10 +38,10 @@ class Embedding:
         """Raise ValueError for an invalid shape."""
         if not self.layers or self.layers != tuple(range(FIRST_LAYER, FIRST_LAYER + len(self.layers))):
             raise ValueError(
-                f"an embedding has the layers from {FIRST_LAYER} on, none left out: not {self.layers}"
+                f"an embedding needs consecutive layers from {FIRST_LAYER} on, not {self.layers}"
             )
         if not 1 < self.layers[-1] <= 5 or min(self.dimension, self.width, self.depth) < 1:
-            raise ValueError(f"not the shape of an embedding: {self}")
+            raise ValueError(f"invalid shape of an embedding: {self}")
 
 
 class EmbeddingTrunk(nn.Module):

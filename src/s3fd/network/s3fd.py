@@ -65,9 +65,7 @@ class S3FD(nn.Module):
         head: Head
         if attribute.kind == "branch":
             if not isinstance(self.backbone, Slim):
-                raise ValueError(
-                    "only slim's backbone lets an attribute branch off (tower and recipe do without)"
-                )
+                raise ValueError("a branch needs the backbone slim (heads of kind layers and picture do not)")
             head = AttributeBranch(attribute, self.backbone.stage_channels)
         elif attribute.kind == "picture":
             head = PictureHead(attribute, self.backbone.out_channels)
@@ -84,7 +82,7 @@ class S3FD(nn.Module):
             ValueError: the backbone does not support embeddings.
         """
         if not isinstance(self.backbone, Slim):
-            raise ValueError("only slim's backbone has the stages that an embedding begins with")
+            raise ValueError("an embedding needs the backbone slim")
         self.embedding = embedding
         self.embedding_trunk = EmbeddingTrunk(embedding, self.backbone)
         return self.embedding_trunk

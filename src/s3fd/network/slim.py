@@ -72,7 +72,7 @@ class Slim(nn.Module):
         """
         super().__init__()
         if not len(widths) == len(depths) == len(smoothing) == 6:
-            raise ValueError("slim has six stages: give six widths, six depths and six counts of smoothing")
+            raise ValueError("slim has six stages: widths, depths and smoothing must have six values each")
         self.out_channels = (pyramid,) * 6
         self.stage_channels = widths
         self.stem = convolution(3, 16, stride=2)

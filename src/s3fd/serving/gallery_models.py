@@ -17,7 +17,7 @@ EXAMPLE_ENROLLED: dict[str, Any] = {
 }
 EXAMPLE_REFUSED: dict[str, Any] = {
     "path": "party.jpg",
-    "error": "2 faces: whose picture is it?",
+    "error": "2 faces: cannot tell which one is meant",
 }
 
 

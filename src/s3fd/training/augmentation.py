@@ -81,7 +81,7 @@ def anchor_window(item: Labelled, output: tuple[int, int], rng: np.random.Genera
     """
     candidates = np.flatnonzero(~item.ignored)
     if not len(candidates):
-        raise ValueError("anchor sampling needs a picture with a face")
+        raise ValueError("anchor sampling needs a picture with at least one face")
     x1, y1, x2, y2 = (float(v) for v in item.boxes[rng.choice(candidates)])
     size = math.sqrt((x2 - x1) * (y2 - y1))
     picture_height, picture_width = item.picture.shape[:2]

@@ -61,7 +61,7 @@ def load_run(path: Path, config: StrictConfig) -> dict[str, Any]:
 
 def of_another_run(path: Path, what: str) -> CheckpointError:
     """Build the error for a checkpoint that was made with `what`, such as another configuration."""
-    return CheckpointError(f"{path} was made with {what}: this run needs another folder")
+    return CheckpointError(f"{path} was written by a run with {what}: choose another folder for this run")
 
 
 def restore(path: Path, state: Mapping[str, Any], parts: Mapping[str, Part]) -> None:
@@ -74,7 +74,7 @@ def restore(path: Path, state: Mapping[str, Any], parts: Mapping[str, Part]) -> 
         try:
             part.load_state_dict(state[name])
         except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"{path} does not fit this run: {name}: {error}") from error
+            raise CheckpointError(f"{path} does not match this run: {name}: {error}") from error
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of a training run")
     if CHECKSUM in state and state.pop(CHECKSUM) != _checksum(state):  # earlier versions wrote none
-        raise CheckpointError(f"{path} is damaged: its checksum is another")
+        raise CheckpointError(f"{path} is damaged: its checksum does not match")
     return state
 
 

@@ -13,7 +13,7 @@ from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled
 from s3fd.training.composition import Composition, LabelledFaces
 
-NONE_INSIDE = "none of its labelled boxes lies in it"
+NONE_INSIDE = "no labelled box lies inside the picture"
 """Reason for leaving out a picture that can be read."""
 
 
@@ -31,10 +31,10 @@ class Composer:
             ValueError: the labels are of whole pictures and do not locate the face, or there is no label.
         """
         if any(item.boxes is None for item in items):
-            raise ValueError("composing needs labels of boxes (columns x1, y1, x2, y2)")
+            raise ValueError("composed pictures need labels with boxes (columns x1, y1, x2, y2)")
         self.items = [item for item in items if any((item.labels[c] != NOT_KNOWN).any() for c in columns)]
         if not self.items:
-            raise ValueError(f"no face has a label of {' or '.join(columns)}")
+            raise ValueError(f"no face has a label for {' or '.join(columns)}")
         self.columns = tuple(columns)
         self.policy = policy
         self.left_out: list[str] = []
@@ -61,8 +61,8 @@ class Composer:
                     return found
                 if len(self._cache) == len(self.items) and not any(self._cache.values()):
                     raise ValueError(
-                        f"no picture to compose: {self.items[index].path} and all others are unreadable, "
-                        "or have no labelled box inside"
+                        f"no usable picture to compose: {self.items[index].path} and all others are "
+                        "unreadable, or have no labelled box inside the picture"
                     )
 
         return self.policy(draw, background, rng), names

@@ -233,7 +233,7 @@ def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
     """Choose the face that a crop has to show: one with a label, if there is one."""
     faces = np.flatnonzero(~crop.ignored)
     if not len(faces):
-        raise ValueError("a composition needs pictures with a face")
+        raise ValueError("composed pictures need source pictures with at least one face")
     if len(faces) > 1:
         known = [i for i in faces if any(v[i] != NOT_KNOWN for v in crop.labels.values())]
         return int(rng.choice(known or faces))

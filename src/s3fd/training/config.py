@@ -37,7 +37,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 def _rising(sizes: tuple[float, float]) -> tuple[float, float]:
     """Check that two sizes are positive and in ascending order."""
     if not 0 < sizes[0] <= sizes[1]:
-        raise ValueError("must be the least and the greatest size in pixels, such as [16, 400]")
+        raise ValueError("must be the minimum and the maximum size in pixels, such as [16, 400]")
     return sizes
 
 
@@ -73,9 +73,9 @@ class NetworkConfig(StrictConfig):
     @model_validator(mode="after")
     def _of_slim_alone(self) -> NetworkConfig:
         if self.frozen_stages and self.backbone != "slim":
-            raise ValueError("only slim has stages to freeze")
+            raise ValueError("frozen_stages needs the backbone slim")
         if self.drop and self.backbone != "slim":
-            raise ValueError("only slim has blocks to skip")
+            raise ValueError("drop needs the backbone slim")
         return self
 
 
@@ -96,7 +96,7 @@ class DataConfig(StrictConfig):
     @model_validator(mode="after")
     def _annotations_in_one_place(self) -> DataConfig:
         if self.format == "shards" and self.annotations is not None:
-            raise ValueError("shards have their annotations inside: no `annotations`")
+            raise ValueError("shards contain their annotations: remove `annotations`")
         if self.format != "shards" and self.annotations is None:
             raise ValueError(f"{self.format} needs `annotations`")
         return self
@@ -120,7 +120,7 @@ class MatchingConfig(StrictConfig):
     @model_validator(mode="after")
     def _anchors_for_faces(self) -> MatchingConfig:
         if self.method == "aligned" and not self.anchors_per_face:
-            raise ValueError("anchors_per_face: 0 gives faces no anchor at all where method is aligned")
+            raise ValueError("method: aligned needs anchors_per_face: 1 or more")
         return self
 
 
@@ -244,10 +244,10 @@ class TrainConfig(StrictConfig):
     @model_validator(mode="after")
     def _labels_for_attributes(self) -> TrainConfig:
         if bool(self.attributes) != (self.composed is not None):
-            raise ValueError("attributes need `composed` labelled faces, and these are for attributes")
+            raise ValueError("`attributes` and `composed` must be used together")
         names = [attribute.name for attribute in self.attributes]
         if len(set(names)) < len(names):
-            raise ValueError(f"attributes need names of their own, not {', '.join(names)}")
+            raise ValueError(f"attributes must have different names, not {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
@@ -309,5 +309,5 @@ def read_preset(name: str, folder: Path, kind: type[C]) -> C:
     known = preset_names(folder)
     path = folder / f"{name}.yaml" if name in known else Path(name)
     if not path.is_file():
-        raise ConfigError(f"{name}: neither a file nor one of {', '.join(known)}")
+        raise ConfigError(f"{name}: no such file or preset (presets: {', '.join(known)})")
     return read_config(path, kind, empty={})

@@ -93,7 +93,7 @@ class TrainingStream(Dataset[Example]):
         Raises ValueError if there are no samples.
         """
         if not samples:
-            raise ValueError("there is no picture to train on")
+            raise ValueError("there are no pictures to train on")
         self.samples = samples
         self.augmentation = augmentation
         self.seed = seed
@@ -203,7 +203,7 @@ class StepSampler(Sampler[list[int]]):
             shares = " and ".join(
                 f"{n} {what}" for n, what in ((count, "processes"), (parts, "parts")) if n > 1
             )
-            raise ValueError(f"a batch of {batch} pictures cannot be shared evenly by {shares}")
+            raise ValueError(f"a batch of {batch} pictures cannot be split evenly among {shares}")
         self.start, self.stop, self.batch = start, stop, batch
         self.parts, self.rank, self.count = parts, rank, count
 

@@ -77,7 +77,7 @@ def read_labelled(config: TrainConfig, root: Location) -> tuple[list[LabelledPic
         return [], []
     table, images = below(root, config.composed.annotations), below(root, config.composed.images)
     if not (isinstance(table, Path) and isinstance(images, Path)):
-        raise ConfigError("composed: labelled faces are read from the disk; give absolute paths to them")
+        raise ConfigError("composed: labelled faces must be on the local disk; use absolute paths")
     targets = [attribute.parsed for attribute in config.attributes]
     found = label_files.read(table, images, targets)
     return found.pictures, found.problems
@@ -117,7 +117,7 @@ def train(
     saved = folder / checkpoint.NAME
     for part in ("frozen_stages", "frozen_statistics"):
         if getattr(config.network, part) and initial is None and not saved.exists():
-            raise ValueError(f"{part} asks for weights to start from: random ones would stay random")
+            raise ValueError(f"{part} needs weights to start from: random weights would stay random")
     loader = partial(batches, config, samples, labelled, processes=processes)
     loader(0)  # refuses a batch that cannot be split evenly, before anything is written
     folder.mkdir(parents=True, exist_ok=True)

@@ -252,8 +252,8 @@ class Trainer:
             classes = there.get(attribute.name, attribute.classes)
             if classes != attribute.classes:
                 raise WeightsError(
-                    f"{path}: {attribute.name} is {', '.join(classes)} there and "
-                    f"{', '.join(attribute.classes)} in the configuration"
+                    f"{path}: its classes of {attribute.name} are {', '.join(classes)}, but the "
+                    f"configuration has {', '.join(attribute.classes)}"
                 )
         weights, own = given.state_dict(), self.network.state_dict()
         for name in [name for name in weights.keys() | own.keys() if name.startswith(BRANCHES)]:
@@ -262,7 +262,7 @@ class Trainer:
             elif name not in weights:
                 weights[name] = own[name]
         if why := misfit(own, weights):
-            raise WeightsError(f"{path} does not fit the configured network: {why}")
+            raise WeightsError(f"{path} does not match the configured network: {why}")
         self.network.load_state_dict(weights)
         self.average.module.load_state_dict(weights)
         self.origin = sha256(path)
@@ -279,7 +279,7 @@ class Trainer:
         given = None if initial is None else sha256(initial)
         self.origin = state.get("origin", given)
         if None not in (given, self.origin) and given != self.origin:
-            raise checkpoint.of_another_run(path, "other weights to start from")
+            raise checkpoint.of_another_run(path, "other initial weights")
         checkpoint.restore(path, state, self._parts())
         self.step = state["step"]
 
@@ -293,6 +293,6 @@ class Trainer:
         apart = self.processes.sum((mean != self.step).float())
         if apart:
             raise TrainingError(
-                f"process {self.processes.rank} would go on at step {self.step} and others elsewhere: "
-                "the folder of the run must be one that all machines share"
+                f"process {self.processes.rank} would resume at step {self.step}, others at a different "
+                "step: all machines must share the folder of the run"
             )

@@ -95,10 +95,10 @@ class Following:
     def __post_init__(self) -> None:
         """Raise ValueError for a value that is out of range."""
         if self.every < 1:
-            raise ValueError(f"every is 1 or more frames, not {self.every}")
+            raise ValueError(f"every must be 1 or more frames, not {self.every}")
         for what, seconds in (("delay", self.delay), ("gap", self.gap)):
             if not 0 <= seconds < math.inf:
-                raise ValueError(f"a {what} is 0 or more seconds, not {seconds}")
+                raise ValueError(f"{what} must be 0 or more seconds, not {seconds}")
 
     @property
     def reach(self) -> Reach:
@@ -146,7 +146,7 @@ def track(
             frame.
     """
     if detector is not None and options:
-        raise TypeError(f"a detector is given: {', '.join(options)} would do nothing")
+        raise TypeError(f"options cannot be combined with a detector: {', '.join(options)}")
     for name in ("norfair",) if isinstance(source, int) else ("norfair", "av"):
         _check_installed(name)
     following = Following(every, delay, gap)

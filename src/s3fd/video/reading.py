@@ -53,7 +53,7 @@ class VideoFile:
             raise VideoError(self.name, _reason(error)) from error
         if first is None:
             self._container.close()
-            raise VideoError(self.name, "holds no frame that can be decoded")
+            raise VideoError(self.name, "contains no frame that can be decoded")
         self._first = first
         self.format = _format(self._stream, first)
 
@@ -114,7 +114,7 @@ class VideoFile:
         stream, which is conclusive only if it is the only one. Other formats declare neither.
         """
         if self._damaged:
-            raise VideoError(self.name, f"{self._damaged} damaged parts were left out")
+            raise VideoError(self.name, f"{self._damaged} damaged parts were skipped")
         if self._stream.frames:
             missing = (self._stream.frames - self._packets) / float(self.format.rate)
         elif self._container.duration is not None and len(self._container.streams) == 1:
@@ -131,7 +131,7 @@ def _pictures_of(container: InputContainer, name: str) -> VideoStream:
     stream = container.streams.best("video")
     if stream is None or stream not in container.streams.video:
         container.close()
-        raise VideoError(name, "holds no video")
+        raise VideoError(name, "contains no video")
     pictures = container.streams.video[container.streams.video.index(stream)]
     pictures.thread_type = "AUTO"
     return pictures

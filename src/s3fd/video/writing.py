@@ -80,7 +80,9 @@ class VideoWriter:
         self._path = Path(path)
         suffix = self._path.suffix.lower()
         if suffix not in CONTAINERS:
-            raise VideoError(str(path), f"a video is written as {', '.join(sorted(CONTAINERS))}")
+            raise VideoError(
+                str(path), f"unsupported video format; use one of {', '.join(sorted(CONTAINERS))}"
+            )
         self._temporary = temporary_name(self._path, f"{os.getpid()}.part")
         self._video, self._keep = video, keep
         options = {} if suffix == ".mkv" else {"movflags": "+faststart"}

@@ -69,9 +69,11 @@ def load_network(path: Path) -> S3FD:
         if "embedding" in metadata:
             network.embed(Embedding(**_plain(json.loads(metadata["embedding"]))))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path} does not say which network it is for: {error}") from error
+        raise WeightsError(f"{path} does not describe a valid network: {error}") from error
     if why := misfit(network.state_dict(), tensors):
-        raise WeightsError(f"{path} does not fit: {why}; was it written by another version of s3fd?")
+        raise WeightsError(
+            f"{path} does not match its network: {why}; was it written by another version of s3fd?"
+        )
     network.load_state_dict(tensors)
     return network.eval()
 
@@ -82,8 +84,8 @@ def misfit(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None
     if not wrong:
         return None
     name = wrong[0]
-    what = "is missing" if name not in given else "is unknown" if name not in own else "has another shape"
-    more = f", and {len(wrong) - 1} more do not fit" if len(wrong) > 1 else ""
+    what = "is missing" if name not in given else "is unknown" if name not in own else "has a different shape"
+    more = f", and {len(wrong) - 1} more do not match" if len(wrong) > 1 else ""
     return f"{name} {what}{more}"
 
 
@@ -100,7 +102,9 @@ def backbone_of(path: Path) -> str:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Read the metadata and tensors of a weights file."""
     if path.suffix == ".onnx":
-        raise WeightsError(f"{path} is a model to run: give the weights it was made from (.safetensors)")
+        raise WeightsError(
+            f"{path} is an exported model: use the weights it was exported from (.safetensors)"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -112,7 +116,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if CHECKSUM in metadata:  # weights of earlier versions have none
         stored = metadata.pop(CHECKSUM)
         if stored != _checksum(metadata, tensors):
-            raise WeightsError(f"{path} is damaged: its checksum is another")
+            raise WeightsError(f"{path} is damaged: its checksum does not match")
     return metadata, tensors
 
 

@@ -29,7 +29,9 @@ def read_onnx(path: Path) -> Any:
 def check_name(path: Path) -> None:
     """Raise ValueError if a model cannot be written to `path`, because it does not end in ``.xml``."""
     if path.suffix != ".xml":
-        raise ValueError(f"{path}: OpenVINO's models are .xml files, with their weights beside them in .bin")
+        raise ValueError(
+            f"{path}: an OpenVINO model must be an .xml file; its weights go in a .bin file next to it"
+        )
 
 
 def save_openvino(model: Any, path: Path, fp16: bool = False) -> None:

@@ -60,10 +60,10 @@ def import_public(path: Path) -> S3FD:
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
             raise WeightsError(f"{path}: tensor {public} is {shape} instead of {tuple(tensor.shape)}")
         if not found.is_floating_point() or not bool(found.isfinite().all()):
-            raise WeightsError(f"{path}: tensor {public} holds values that are no finite numbers")
+            raise WeightsError(f"{path}: tensor {public} contains values that are not finite numbers")
         tensor.copy_(found)
     if state:
-        raise WeightsError(f"{path}: tensor {next(iter(state))} has no place in S³FD")
+        raise WeightsError(f"{path}: unexpected tensor {next(iter(state))}")
     return network.eval()
 
 
@@ -72,12 +72,12 @@ def _load(path: Path) -> dict[str, object]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{path} holds code or is no PyTorch file; only plain tensors are loaded"
+            f"{path} contains code or is not a PyTorch file; only plain tensors are loaded"
         ) from error
     except Exception as error:  # torch raises half a dozen unrelated types for a damaged file
         raise WeightsError(f"cannot read {path}: {error}") from error
     if not isinstance(state, dict):
-        raise WeightsError(f"{path} holds a {type(state).__name__} instead of a state dict")
+        raise WeightsError(f"{path} contains a {type(state).__name__} instead of a state dict")
     return {str(name): value for name, value in state.items()}
 
 
@@ -89,7 +89,7 @@ def _extract(path: Path, folder: Path) -> Path:
         with py7zr.SevenZipFile(path) as archive:
             members = [item for item in archive.list() if item.filename.endswith((".pth", ".pt"))]
             if len(members) != 1:
-                raise WeightsError(f"{path} holds {len(members)} .pth files instead of one")
+                raise WeightsError(f"{path} contains {len(members)} .pth files instead of one")
             if members[0].uncompressed > MAX_ARCHIVE_BYTES:
                 raise WeightsError(f"{path} unpacks to {members[0].uncompressed} bytes: too large for S³FD")
             archive.extract(folder, targets=[members[0].filename])

@@ -52,7 +52,7 @@ def calibration_pictures(folder: Path, most: int = CALIBRATION_PICTURES) -> tupl
             continue
         read.append(resize(picture.pixels, *network_size(picture.width, picture.height, "vga")))
     if not read:
-        raise ValueError(f"{folder}: holds no picture that can be read")
+        raise ValueError(f"{folder}: contains no picture that can be read")
     return read, unread
 
 
