@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -185,6 +186,51 @@ def test_no_copy_replaces_an_original(tiny: Path, tmp_path: Path, option: str) -
         assert answer.stderr.startswith(f"s3fd: {option}: in")
         assert "could overwrite" in answer.stderr
     assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
+@pytest.mark.parametrize(("name", "option"), [("detect", "--draw"), ("anonymize", "--out")])
+def test_no_copy_replaces_the_target_of_a_link(tiny: Path, tmp_path: Path, name: str, option: str) -> None:
+    originals = [picture(tmp_path / "real" / name, x=16 * i) for i, name in enumerate(("a.png", "b.png"))]
+    before = [path.read_bytes() for path in originals]
+    (tmp_path / "album").mkdir()
+    picture(tmp_path / "album" / "c.png")
+    for link, target in (("a.png", "b.png"), ("b.png", "a.png")):
+        (tmp_path / "album" / link).symlink_to(tmp_path / "real" / target)
+    called = [name if part == "detect" else part for part in command(tiny, "album", option, "real")]
+    answer = subprocess.run(called, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert answer.returncode == 1
+    a, b, c = records(answer)
+    assert (
+        a["error"]
+        == b["error"]
+        == ("links into real, where a copy could overwrite an original; choose another folder")
+    )
+    assert "error" not in c and (tmp_path / "real" / "c.png").exists()
+    assert [path.read_bytes() for path in originals] == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+@pytest.mark.parametrize("batch", ["1", "2"])
+def test_a_large_picture_from_a_pipe_is_drawn(tiny: Path, tmp_path: Path, batch: str) -> None:
+    content = picture(tmp_path / "a.jpg").read_bytes()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    feeding = threading.Thread(target=(tmp_path / "pipe.jpg").write_bytes, args=(content,))
+    feeding.start()
+    options = ["--size", "160", "--draw", tmp_path / "drawn", "--batch", batch]
+    answer = detect(tiny, tmp_path / "pipe.jpg", *options)
+    feeding.join()
+    (record,) = records(answer)
+    assert (record["width"], record["height"]) == (640, 480)
+    with Image.open(tmp_path / "drawn" / "pipe.jpg") as copy:
+        assert copy.size == (640, 480)
+
+
+def test_a_wrong_table_leaves_the_other_as_it_was(tiny: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "old.csv").write_text("before")
+    answer = detect(tiny, "a.png", "--csv", "old.csv", "--parquet", "missing/x.parquet", cwd=tmp_path)
+    assert answer.returncode == 2 and "--parquet" in answer.stderr
+    assert (tmp_path / "old.csv").read_text() == "before"
 
 
 def test_workers_and_batches_change_no_record(tiny: Path, tmp_path: Path) -> None:

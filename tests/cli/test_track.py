@@ -120,6 +120,9 @@ def test_what_cannot_be_read_is_said_once(tmp_path: Path) -> None:
         assert lines(answer.stdout) == [{"path": path, "error": reason}]
         assert answer.stderr == f"s3fd: {path}: {reason}\n"
     assert not (tmp_path / "out.mp4").exists()
+    (tmp_path / "before.jsonl").write_text("before")
+    run("track", "broken.mp4", "--json", "before.jsonl", cwd=tmp_path, code=1)
+    assert (tmp_path / "before.jsonl").read_text() == "before"
     answer = run("anonymize", "broken.mp4", "--out", "hidden", cwd=tmp_path, code=1)
     assert lines(answer.stdout) == [{"path": "broken.mp4", "error": "not a video that can be decoded"}]
 

@@ -101,6 +101,14 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(
     assert 10 <= len(numbers) <= 30
 
 
+def test_frames_that_an_avi_dropped_are_not_missing(tmp_path: Path) -> None:
+    path = clips.save(tmp_path / "a.avi", square(20), codec="mpeg4", times=range(0, 60, 3))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames > 50
+    with VideoFile(path) as video:
+        assert len(list(video)) == 20
+
+
 def test_damaged_parts_are_left_out_and_counted(tmp_path: Path) -> None:
     path = clips.save(tmp_path / "a.avi", square(30), codec="mjpeg")
     content = bytearray(path.read_bytes())

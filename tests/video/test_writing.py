@@ -174,3 +174,37 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 )
 def test_names_of_copies(name: str, expected: str) -> None:
     assert video_name(Path(name)) == Path(expected)
+
+
+def test_after_a_failure_nothing_more_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+
+    class Full:
+        def mux(self, packets: object) -> None:
+            calls.append(packets)
+            raise av.error.FFmpegError(28, "No space left on device")
+
+        def close(self) -> None:
+            pass
+
+    path = tmp_path / "a.mp4"
+    with pytest.raises(VideoError, match="No space left"), VideoWriter(path, FORMAT) as writer:
+        monkeypatch.setattr(writer, "_container", Full())
+        for number, pixels in enumerate(PICTURES):
+            with pytest.raises(VideoError, match="No space left"):
+                writer.write(pixels, number / 25)
+        writer.write(PICTURES[0], 2)
+    assert len(calls) == 1 and not path.exists()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_sound_without_a_channel_layout_is_kept(tmp_path: Path, suffix: str) -> None:
+    sound = clips.save(tmp_path / "a.avi", PICTURES, codec="mjpeg", sound="pcm_s16le")
+    with av.open(str(sound)) as container:
+        assert container.streams.audio[0].codec_context.layout.name == "2 channels"
+        samples = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    path = tmp_path / f"b{suffix}"
+    assert write(path, sound=sound).has_sound
+    with av.open(str(path)) as container:
+        copied = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    assert np.array_equal(np.concatenate(copied, axis=1), np.concatenate(samples, axis=1))

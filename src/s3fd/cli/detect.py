@@ -220,19 +220,15 @@ def _open_outputs(paths: list[str], draw: Path | None, crop: Path | None) -> Out
 
 
 def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, ...]) -> list[Writer]:
-    """Writers of the tables that are asked for, or of JSON Lines to standard output."""
+    """Writers of the tables that are asked for, or of JSON Lines to standard output.
+
+    The CSV file, which loses its earlier content when it is opened, is opened last.
+    """
     from s3fd.inference.writers import CsvWriter, JsonLinesWriter, ParquetWriter
 
     writers: list[Writer] = []
-    if csv == "-":
-        writers.append(CsvWriter(sys.stdout.buffer, attributes=attributes))
-    elif csv is not None:
+    if csv is not None and csv != "-":
         check_no_picture("--csv", csv)
-        try:
-            stream = Path(csv).open("wb")  # noqa: SIM115 (closed by the writer)
-            writers.append(CsvWriter(stream, close=True, attributes=attributes))
-        except OSError as error:
-            fail(f"--csv: {error}")
     if parquet is not None:
         check_file("--parquet", parquet)
         check_no_picture("--parquet", parquet)
@@ -240,4 +236,12 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
             writers.append(ParquetWriter(parquet, attributes))
         except ImportError:
             fail("--parquet needs pyarrow: pip install 's3fd[parquet]'")
+    if csv == "-":
+        writers.append(CsvWriter(sys.stdout.buffer, attributes=attributes))
+    elif csv is not None:
+        try:
+            stream = Path(csv).open("wb")  # noqa: SIM115 (closed by the writer)
+            writers.append(CsvWriter(stream, close=True, attributes=attributes))
+        except OSError as error:
+            fail(f"--csv: {error}")
     return writers or [JsonLinesWriter(sys.stdout.buffer)]

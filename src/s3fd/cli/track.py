@@ -157,12 +157,12 @@ def _run(path: str, detector: Detector, following: Following, out: Path | None, 
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}", "frames"))
         interrupted = stack.enter_context(interruptible())
-        writers = [JsonLinesWriter(_open(frames), close=True)] if frames is not None else []
-        for writer in writers:
-            stack.enter_context(writer)
         failure = None
         try:
             video = stack.enter_context(open_video(_source(path)))
+            writers = [JsonLinesWriter(_open(frames), close=True)] if frames is not None else []
+            for writer in writers:
+                stack.enter_context(writer)
             height, width = video.format.height, video.format.width
             followed = stack.enter_context(closing(_follow(video, path, detector, following, out)))
             for frame in followed:

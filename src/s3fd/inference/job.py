@@ -113,11 +113,10 @@ def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -
     if isinstance(picture, str):
         return _failure(source, picture)
     copy = folder / draw.copy_name(source.relative, max(picture.width, picture.height))
+    reason = source.in_the_way(copy, folder)
+    if reason is not None:
+        return _failure(source, reason)
     try:
-        with _nameable(copy):
-            same = source.pixels is None and copy.exists() and copy.samefile(source.path)
-        if same:
-            return Record(source.path, error=f"{copy} is the original picture; it was left unchanged")
         faces = detector.find(picture)
         _save(hide(_whole(source, picture), faces.boxes, style), copy)
     except PictureError as error:
@@ -193,6 +192,9 @@ def _write_pictures(source: Source, picture: Picture, faces: Faces, outputs: Out
     pixels = _whole(source, picture)
     if outputs.copies is not None:
         copy = outputs.copies / draw.copy_name(source.relative, max(pixels.shape))
+        reason = source.in_the_way(copy, outputs.copies)
+        if reason is not None:
+            raise PictureError(source.path, reason)
         _save(draw.draw(pixels, faces), copy)
     if outputs.crops is not None:
         for i, face in enumerate(draw.crop(pixels, faces)):
@@ -226,4 +228,4 @@ def _whole(source: Source, picture: Picture) -> Pixels:
         return source.pixels
     if picture.pixels.shape[:2] == (picture.height, picture.width):
         return picture.pixels
-    return pictures.read(source.path)
+    return pictures.read(source.path if source.data is None else source.data)

@@ -55,7 +55,7 @@ class Source:
         time: of the frame, in seconds from the start.
         error: why there is no picture.
         video: whether this is a whole video, whose frames are not yet decoded.
-        data: the content of the file, if `path` is not on this machine.
+        data: the content of the file, if `path` is not on this machine, or a pipe, which can be read once.
     """
 
     path: str
@@ -66,6 +66,20 @@ class Source:
     error: str | None = None
     video: bool = False
     data: bytes | None = None
+
+    def in_the_way(self, copy: Path, folder: Path) -> str | None:
+        """Say why `copy` may not be written to `folder`: it would replace an original. None if it would not.
+
+        A link into the folder is refused too: the copy of another picture may have the name of its target.
+        """
+        if self.data is not None or not os.path.exists(self.path):  # such as a camera
+            return None
+        if os.path.exists(copy) and copy.samefile(self.path):
+            return f"{copy} is the original {'video' if self.video else 'picture'}; it was left unchanged"
+        target = Path(os.path.realpath(self.path))
+        if Path(self.path).is_symlink() and target.is_relative_to(os.path.realpath(folder)):
+            return f"links into {folder}, where a copy could overwrite an original; choose another folder"
+        return None
 
 
 def sources(
@@ -164,7 +178,9 @@ def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
     if _suffix(path) in VIDEO_SUFFIXES and not whole_videos:
         yield from _video(path, relative)
     else:
-        yield Source(path, relative, video=_suffix(path) in VIDEO_SUFFIXES)
+        video = _suffix(path) in VIDEO_SUFFIXES
+        data = Path(path).read_bytes() if not video and Path(path).is_fifo() else None
+        yield Source(path, relative, video=video, data=data)
 
 
 def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> Iterator[str | Source]:

@@ -99,8 +99,9 @@ def anonymize_video(
     If the video is truncated or damaged, the copy holds what could be decoded, and the record has an error.
     """
     copy = folder / video_name(source.relative)
-    if copy.exists() and Path(source.path).exists() and copy.samefile(source.path):
-        yield Record(source.path, error=f"{copy} is the original video; it was left unchanged")
+    reason = source.in_the_way(copy, folder)
+    if reason is not None:
+        yield Record(source.path, error=reason)
         return
     try:
         yield from _anonymize(source.path, copy, detector, style, every, sound)

@@ -116,7 +116,9 @@ class VideoFile:
         if self._damaged:
             raise VideoError(self.name, f"{self._damaged} damaged parts were skipped")
         if self._stream.frames:
-            missing = (self._stream.frames - self._packets) / float(self.format.rate)
+            rate = float(self.format.rate)
+            # An AVI file also counts frames that were dropped when it was recorded.
+            missing = min((self._stream.frames - self._packets) / rate, self._stream.frames / rate - end)
         elif self._container.duration is not None and len(self._container.streams) == 1:
             missing = self._container.duration / MICROSECONDS - end
         else:

@@ -18,6 +18,7 @@ from s3fd.video.frames import EXACT, VideoError, VideoFormat, full_name
 from s3fd.weights.atomic import temporary_name
 
 if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
     from av.container import OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
@@ -30,6 +31,9 @@ ENCODERS = (
     ("mpeg4", {"qscale": "3"}),
 )
 """Encoders and their options, best first; the second is for an FFmpeg built without x264."""
+
+USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""FFmpeg's default layout (`av_channel_layout_default`) by the number of channels."""
 
 UNKNOWN_MATRIX = 2
 """`AVCOL_SPC_UNSPECIFIED`: the player has to guess the colour space."""
@@ -92,6 +96,7 @@ class VideoWriter:
             self._stream = _add_pictures(self._container, video)
             self._sound = _Sound(sound, self._container) if sound is not None else None
         self._latest = -1
+        self._failure: VideoError | None = None
 
     @property
     def has_sound(self) -> bool:
@@ -102,20 +107,27 @@ class VideoWriter:
         """Write a frame (H, W, 3) BGR, to be shown `time` seconds after the first.
 
         Raises:
-            VideoError: the frame cannot be encoded, or the file cannot be written.
+            VideoError: the frame cannot be encoded, or the file cannot be written; then all later frames are
+                refused, since FFmpeg crashes if a file that failed is written on.
         """
         import av
 
+        if self._failure is not None:
+            raise self._failure
         picture = av.VideoFrame.from_ndarray(_even(pixels), format="bgr24").reformat(
             format=self._stream.pix_fmt, dst_colorspace=_matrix(self._video), interpolation=EXACT
         )
         clock = self._video.start + time
         self._latest = max(round(clock / self._video.time_base), self._latest + 1)
         picture.pts, picture.time_base = self._latest, self._video.time_base
-        with _told(self._path):
-            self._container.mux(self._stream.encode(picture))
-            if self._sound is not None:
-                self._sound.copy(until=clock)
+        try:
+            with _told(self._path):
+                self._container.mux(self._stream.encode(picture))
+                if self._sound is not None:
+                    self._sound.copy(until=clock)
+        except VideoError as error:
+            self._failure = error
+            raise
 
     def __enter__(self) -> VideoWriter:
         """Return the writer itself."""
@@ -154,6 +166,8 @@ class _Sound:
             for stream in self._file.streams.audio
             if stream.codec_context.name in container.supported_codecs
         }
+        for stream in self.streams.values():
+            _complete_layout(stream)
         self._packets = self._demux()
         self._next = next(self._packets, None)
 
@@ -177,6 +191,14 @@ class _Sound:
                 for packet in self._file.demux([self._file.streams[index] for index in self.streams]):
                     if packet.dts is not None:
                         yield packet
+
+
+def _complete_layout(stream: AudioStream) -> None:
+    """Give a stream whose channels have no layout, such as PCM in AVI, the usual one, which MP4 requires."""
+    layout = stream.codec_context.layout
+    usual = USUAL_LAYOUTS.get(layout.nb_channels)
+    if usual is not None and layout.name == f"{layout.nb_channels} channels":
+        stream.codec_context.layout = usual
 
 
 def _seconds(packet: Packet[Any]) -> float:
