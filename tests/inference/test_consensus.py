@@ -57,13 +57,17 @@ def test_a_small_face_is_told_by_the_finest_look() -> None:
 def test_other_faces_and_looks_that_cut_it_have_no_say() -> None:
     beside = [FACE[0] + BEST, *FACE[1:2], FACE[2] + BEST, FACE[3]]
     tile = Look(Level(1.0), Tile(0, 0, int(FACE[2]) + 5, SIDE))
+    half = [*FACE[:3], FACE[1] + BEST / 2]
     nobody = seen(0.5)[:0]
-    found = [(FULL, seen(0.9)), (HALF, seen(0.1, beside)), (tile, seen(0.1)), (QUARTER, nobody)]
+    others = [(HALF, seen(0.1, beside)), (HALF, seen(0.1, half)), (tile, seen(0.1)), (QUARTER, nobody)]
+    found = [(FULL, seen(0.9)), *others]
     assert told(seen(0.9), *found) == pytest.approx(0.9, abs=1e-4)
 
 
 def test_one_look_is_enough_to_tell() -> None:
-    assert told(seen(0.9), (FULL, seen(0.5)[:0]), (HALF, seen(0.3))) == pytest.approx(0.3, abs=1e-4)
+    more_than_half = [*FACE[:3], FACE[1] + 0.51 * BEST]
+    found = [(FULL, seen(0.5)[:0]), (HALF, seen(0.3, more_than_half))]
+    assert told(seen(0.9), *found) == pytest.approx(0.3, abs=1e-4)
 
 
 def test_looks_that_are_certain_of_opposites_can_be_weighed() -> None:

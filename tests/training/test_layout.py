@@ -26,3 +26,10 @@ def test_cells_differ_from_an_equal_share_by_up_to_a_third(monkeypatch: pytest.M
     assert len(cells) == 50 * 16
     for sides in ({cell.width for cell in cells}, {cell.height for cell in cells}):
         assert 19 <= min(sides) <= 22 and 38 <= max(sides) <= 41
+
+
+def test_sizes_do_not_pile_up_at_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "BLOCK", 0.0)
+    rng = np.random.default_rng(0)
+    faces = [cell.face for _ in range(200) for cell in layout.layout(128, (16, 60), rng)]
+    assert 16 + 1e-6 < min(faces) < 17 and 58 < max(faces) < 60 - 1e-6
