@@ -59,8 +59,9 @@ def test_decode_is_the_inverse_of_encode(faces: np.ndarray, seed: int) -> None:
 
 def test_decode_does_not_overflow() -> None:
     anchors = np.array([[0, 0, 16, 16]], np.float32)
-    decoded = boxes.decode(np.full((1, 4), 1e6, np.float32), anchors)
-    assert np.all(np.isfinite(decoded))
+    decoded = boxes.decode(np.array([[0, 0, 1e6, 1e6]], np.float32), anchors)
+    half = 8 * np.exp(6)
+    np.testing.assert_allclose(decoded, [[8 - half, 8 - half, 8 + half, 8 + half]], rtol=1e-5)
 
 
 @given(box_arrays(), st.floats(1, 4000, width=32))
@@ -83,6 +84,17 @@ def test_clipped_boxes_lie_inside_and_clipping_again_changes_nothing(
     assert np.all(clipped >= 0)
     assert np.all(clipped <= [width, height, width, height])
     np.testing.assert_array_equal(boxes.clip(clipped, width, height), clipped)
+
+
+def test_clipping_known_boxes() -> None:
+    array = np.array([[-5, 0.5, 30, 90], [10, 20, 39.5, 60], [50, 70, 80, 90]], np.float32)
+    expected = [[0, 0.5, 30, 60], [10, 20, 39.5, 60], [40, 60, 40, 60]]
+    np.testing.assert_array_equal(boxes.clip(array, 40, 60), expected)
+
+
+def test_inverted_boxes_have_no_area() -> None:
+    array = np.array([[1, 2, 4, 7], [5, 0, 0, 5], [5, 5, 0, 0]], np.float32)
+    assert boxes.area(array).tolist() == [15, 0, 0]
 
 
 def test_no_boxes_at_all() -> None:

@@ -11,7 +11,8 @@ from s3fd.faces import Faces
 @pytest.fixture
 def faces() -> Faces:
     boxes = np.array([[0, 0, 10, 20], [5, 5, 25, 25], [1, 2, 4, 6]], np.float32)
-    return Faces(boxes, np.array([0.9, 0.6, 0.3], np.float32), {"age": np.array([20, 30, 40])})
+    ages = np.array([20, 30, 40])
+    return Faces(boxes, np.array([0.9, 0.6, 0.3], np.float32), {"age": ages}, np.eye(3, dtype=np.float32))
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,15 @@ def faces() -> Faces:
         ([2, 0], [40, 20]),
     ],
 )
-def test_indexing_gives_faces_with_their_attributes(faces: Faces, index: object, ages: list[int]) -> None:
+def test_indexing_gives_faces_with_their_attributes_and_embeddings(
+    faces: Faces, index: object, ages: list[int]
+) -> None:
     chosen = faces[index]  # type: ignore[index]
     assert isinstance(chosen, Faces)
     assert chosen.boxes.shape == (len(ages), 4)
     assert chosen.attributes["age"].tolist() == ages
+    assert chosen.embeddings is not None
+    np.testing.assert_array_equal(chosen.embeddings @ np.array([20, 30, 40]), ages)
 
 
 def test_an_index_out_of_range_is_refused(faces: Faces) -> None:
@@ -42,7 +47,7 @@ def test_iterating_gives_one_face_at_a_time(faces: Faces) -> None:
 
 
 @pytest.mark.parametrize(
-    ("min_score", "min_size", "count"), [(0, 0, 3), (0.5, 0, 2), (0, 10, 2), (0.5, 15, 1), (0.95, 0, 0)]
+    ("min_score", "min_size", "count"), [(0, 0, 3), (0.5, 0, 2), (0.6, 10, 2), (0.5, 15, 1), (0.95, 0, 0)]
 )
 def test_filter(faces: Faces, min_score: float, min_size: float, count: int) -> None:
     assert len(faces.filter(min_score, min_size)) == count
@@ -64,17 +69,28 @@ def test_no_faces_at_all() -> None:
 def test_dictionaries_are_json_and_rounded(faces: Faces) -> None:
     first = json.loads(json.dumps(faces.to_dicts()))[0]
     assert first == {"box": [0.0, 0.0, 10.0, 20.0], "score": 0.9, "age": 20}
+    eighths = Faces(faces.boxes + 0.126, faces.scores)
+    assert eighths.to_dicts()[2]["box"] == [1.1, 2.1, 4.1, 6.1]
+    assert eighths.to_dicts(digits=2)[2]["box"] == [1.13, 2.13, 4.13, 6.13]
 
 
 @pytest.mark.parametrize(
-    ("boxes", "scores", "attributes"),
-    [((2, 4), (3,), {}), ((2, 3), (2,), {}), ((2, 4), (2, 1), {}), ((2, 4), (2,), {"age": np.zeros(3)})],
+    ("boxes", "scores", "ages", "embeddings"),
+    [
+        ((2, 4), (3,), 3, (3, 8)),
+        ((2, 3), (2,), 2, (2, 8)),
+        ((2, 4), (2, 1), 2, (2, 8)),
+        ((2, 4), (2,), 3, (2, 8)),
+        ((2, 4), (2,), 2, (3, 8)),
+        ((2, 4), (2,), 2, (2,)),
+    ],
 )
 def test_columns_that_do_not_fit_are_refused(
-    boxes: tuple[int, ...], scores: tuple[int, ...], attributes: dict[str, np.ndarray]
+    boxes: tuple[int, ...], scores: tuple[int, ...], ages: int, embeddings: tuple[int, ...]
 ) -> None:
+    arrays = (np.zeros(shape, np.float32) for shape in (boxes, scores, embeddings))
     with pytest.raises(ValueError):
-        Faces(np.zeros(boxes, np.float32), np.zeros(scores, np.float32), attributes)
+        Faces(next(arrays), next(arrays), {"age": np.zeros(ages)}, next(arrays))
 
 
 def test_supervision(faces: Faces) -> None:
@@ -82,4 +98,8 @@ def test_supervision(faces: Faces) -> None:
     detections = faces.to_supervision()
     assert len(detections) == 3
     np.testing.assert_array_equal(detections.xyxy, faces.boxes)
+    np.testing.assert_array_equal(detections.confidence, faces.scores)
+    assert not np.shares_memory(detections.xyxy, faces.boxes)
+    assert not np.shares_memory(detections.confidence, faces.scores)
+    assert detections.class_id.tolist() == [0, 0, 0]
     assert detections.data["age"].tolist() == [20, 30, 40]

@@ -159,7 +159,7 @@ def test_temperature_is_the_scale_of_the_logits(scale: float, classes: int) -> N
     rng = np.random.default_rng(7)
     logits = rng.normal(0, 2, (8_000, classes))
     labels = draw_labels(rng, softmax(logits))
-    fitted = fit_temperature((scale * logits + 9).astype(np.float32), labels)
+    fitted = fit_temperature((scale * logits + 1000).astype(np.float32), labels)
     assert fitted == pytest.approx(scale, rel=0.06)
     calibrated = Observations(
         softmax(scale * logits / fitted).astype(np.float32), labels, np.ones(len(labels), np.float32)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from types import MappingProxyType
 
 import numpy as np
@@ -34,6 +35,19 @@ class Blobs:
         return AnchorOutputs(
             np.array([[score, 0.001]], np.float32), np.array([[box, [0, 0, 9, 9]]], np.float32), {}
         )
+
+
+class Fixed:
+    """A network that finds the same boxes in every picture."""
+
+    classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def __init__(self, *boxes: tuple[int, int, int, int]) -> None:
+        self.boxes = np.array([boxes], np.float32)
+
+    def __call__(self, pictures: np.ndarray, attributes: Sequence[str] = ()) -> AnchorOutputs:
+        scores = np.linspace(0.9, 0.5, self.boxes.shape[1], dtype=np.float32)
+        return AnchorOutputs(scores[None], self.boxes, {})
 
 
 def picture_with(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:
@@ -110,6 +124,34 @@ def test_a_face_that_one_pass_sees_alone_is_dropped_by_the_paper_only() -> None:
     assert len(protocols.paper(FirstOnly(), picture)) == 0
 
 
+@pytest.mark.parametrize(
+    ("one", "found"),
+    [
+        (Pass(1.0, over=100), True),
+        (Pass(1.0, under=100), True),
+        (Pass(1.0, over=120), False),
+        (Pass(1.0, under=80), False),
+    ],
+)
+def test_the_longer_side_counts_for_over_and_the_shorter_for_under(one: Pass, found: bool) -> None:
+    picture = picture_with(400, 300, (100, 100, 180, 220))
+    assert len(protocols._run(Blobs(), picture, one, 0.02)) == found
+
+
+def test_boxes_of_a_pass_end_at_the_edges_and_hardly_overlap() -> None:
+    first, beyond, quarter = (10, 10, 110, 110), (-20, 200, 60, 250), (10, 10, 110, 35)
+    network = Fixed(first, (10, 10, 110, 50), beyond, (500, 20, 600, 90), quarter)
+    faces = protocols._run(network, np.zeros((300, 400, 3), np.uint8), Pass(1.0), 0.02)
+    assert faces.boxes.tolist() == [[10, 10, 110, 110], [0, 200, 60, 250], [10, 10, 110, 35]]
+
+
+def test_there_is_a_limit_to_the_faces_of_all_passes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.zeros((300, 400, 3), np.uint8)
+    assert len(protocols.multiscale(Fixed((10, 10, 60, 60)), picture)) > 1
+    monkeypatch.setattr(protocols, "AFTER_NMS", 1)
+    assert len(protocols.multiscale(Fixed((10, 10, 60, 60)), picture)) == 1
+
+
 @given(SIDES, SIDES)
 def test_passes_stay_under_their_limit(width: int, height: int) -> None:
     for passes, limit in (
@@ -124,6 +166,31 @@ def test_passes_stay_under_their_limit(width: int, height: int) -> None:
         assert {one.flipped for one in passes} == {False, True}
 
 
-def test_multiscale_does_not_enlarge_what_is_too_large() -> None:
-    scales = {one.scale for one in protocols.multiscale_passes(5000, 2000)}
-    assert scales == {0.5, 0.25}
+ALL, LARGE, MIDDLE, SMALL = (0, np.inf), (30, np.inf), (100, np.inf), (0, 100)
+
+
+def assert_passes(passes: list[Pass], expected: list[tuple[float, bool, tuple[float, float]]]) -> None:
+    rows = [(scale, flipped, *sides) for scale, flipped, sides in expected]
+    np.testing.assert_allclose(np.array([astuple(one) for one in passes], float), np.array(rows, float))
+
+
+def test_passes_of_multiscale_by_hand() -> None:
+    scales = [(1, ALL), (0.5, MIDDLE), (2, SMALL)]
+    both = [(scale, flipped, sides) for scale, sides in scales for flipped in (False, True)]
+    assert_passes(protocols.multiscale_passes(400, 300), both)
+    # 2.5 megapixels are half the size.
+    scales = [(0.5, ALL), (0.25, MIDDLE)]
+    both = [(scale, flipped, sides) for scale, sides in scales for flipped in (False, True)]
+    assert_passes(protocols.multiscale_passes(5000, 2000), both)
+
+
+def test_passes_of_the_paper_by_hand() -> None:
+    plain = [(1, False, ALL), (1, True, ALL), (0.5, False, LARGE)]
+    enlarged = [(scale, False, SMALL) for scale in (2, 4, 31**0.5)]
+    assert_passes(protocols.paper_passes(400, 300), plain + enlarged)
+    fits = 0.372**0.5
+    shrunk = [(fits / 2, False, LARGE), (fits * 3 / 4, False, LARGE)]
+    assert_passes(protocols.paper_passes(5000, 2000), [(fits, False, ALL), (fits, True, ALL), *shrunk])
+    fits = (3.72 / 4.41) ** 0.5
+    shrunk = [(0.5, False, LARGE), ((0.5 + fits) / 2, False, LARGE)]
+    assert_passes(protocols.paper_passes(2100, 2100), [(fits, False, ALL), (fits, True, ALL), *shrunk])

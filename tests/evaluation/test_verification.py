@@ -52,8 +52,9 @@ def test_mean_and_standard_error_by_hand() -> None:
 def test_what_cannot_be_judged() -> None:
     with pytest.raises(ValueError, match="at least two folds"):
         verify(np.zeros(4), SAME, np.zeros(4, int))
-    with pytest.raises(ValueError, match="pairs of the same person and pairs of different people"):
-        roc(np.zeros(2), np.array([True, True]))
+    for same in (True, False):
+        with pytest.raises(ValueError, match="pairs of the same person and pairs of different people"):
+            roc(np.zeros(2), np.array([same, same]))
 
 
 PAIRS = "2\t1\nA\t1\t2\nA\t1\tB\t3\nC\t4\t5\nC\t1\tD\t1\n"
@@ -75,6 +76,8 @@ def test_pairs_are_read(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("2\t1", "2", ":1: expected the number of folds"),
+        ("2\t1", "1\t2", r":5: expected 2 × 2 pairs in each of 1 folds \(at least two folds\)"),
+        (PAIRS, "2\t0", ":1: expected 2 × 0 pairs"),
         (
             "C\t1\tD\t1\n",
             "",

@@ -95,6 +95,8 @@ def slow_average_precision(results: dict[str, Faces], truth: GroundTruth, settin
         ([[*SQUARE, 0.9], [*SQUARE, 0.8], [*OTHER, 0.7]], [SQUARE, OTHER], [True, True], 0.5 + 0.5 * 2 / 3),
         # Detections of an ignored face do not count, however many.
         ([[*OTHER, 0.9], [*OTHER, 0.8], [*SQUARE, 0.7]], [SQUARE, OTHER], [True, False], 1.0),
+        # Half of a face is enough.
+        ([[0, 0, 9, 4, 0.9]], [[0, 0, 9, 9]], [True], 1.0),
         # Scores of any range.
         ([[*SQUARE, 700], [*NOWHERE, -3], [*OTHER, 12]], [SQUARE, OTHER], [True, True], 1.0),
     ],
@@ -135,6 +137,20 @@ def test_scores_are_normalised_over_all_pictures_that_count() -> None:
     assert curve.thresholds[-1] == 0
     assert curve.recall[0] == 1
     assert curve.precision[[0, -1]].tolist() == [1, 0.5]
+
+
+def test_equal_scores_are_all_the_highest() -> None:
+    truth = GroundTruth({"e/a": picture([SQUARE], [True])})
+    curve = wider.evaluate({"e/a": faces_of([[*SQUARE, 0.6], [*NOWHERE, 0.6]])}, truth)["hard"]
+    assert (curve.recall[0], curve.precision[0]) == (1, 0.5)
+
+
+def test_every_detection_is_compared_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wider, "CHUNK", 2)
+    squares: Rows = [[left, 0, left + 20, 20] for left in range(0, 150, 30)]
+    truth = GroundTruth({"e/a": picture(squares, [True] * 5)})
+    found = {"e/a": faces_of([[*square, 0.9] for square in squares])}
+    assert wider.evaluate(found, truth)["hard"].average_precision == 1
 
 
 def test_precision_and_recall_where_nothing_counts() -> None:
@@ -234,7 +250,9 @@ def test_ground_truth_of_two_sets_of_pictures_is_named(tmp_path: Path, hard: lis
     for setting, numbers in lists.items():
         cells = column(*(column(*(np.array(n)[:, None] for n in event)) for event in numbers))
         scipy_io.savemat(tmp_path / f"wider_{setting}_val.mat", {"gt_list": cells})
-    assert [wider.load(tmp_path).count(setting) for setting in wider.SETTINGS] == [4, 3, 3]
+    truth = wider.load(tmp_path)
+    assert [truth.count(setting) for setting in wider.SETTINGS] == [4, 3, 3]
+    assert truth.pictures["0--Parade/a"].boxes.tolist() == [[0, 0, 9, 9], [20, 0, 29, 9]]
     cells = column(*(column(*(np.array(n)[:, None] for n in event)) for event in hard))
     scipy_io.savemat(tmp_path / "wider_hard_val.mat", {"gt_list": cells})
     with pytest.raises(ValueError, match="do not match each other"):

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3fd.identity.calibration import threshold_at
+from s3fd.identity import galleries
+from s3fd.identity.calibration import calibrate, threshold_at
+from s3fd.identity.recogniser import Model
 
 
 @given(
@@ -37,3 +41,20 @@ def test_a_rate_lies_between_0_and_1(rate: float) -> None:
 def test_too_few_comparisons_are_refused() -> None:
     with pytest.raises(ValueError, match="needs at least 100 comparisons, not 99"):
         threshold_at(np.zeros(99, np.float32), 0.01)
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Vectors (N, 2) of length 1 in these directions."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_strangers_are_compared_with_the_nearest_person_and_with_each_other(tmp_path: Path) -> None:
+    with galleries.create(str(tmp_path / "g.db"), Model("test", "0" * 64, 2)) as store:
+        store.add("Ada", at(0, 10), ["a", "b"])
+        store.add("Rosa", at(90), ["c"])
+        found = calibrate(store, {"Zoë": at(40, 55), "Eva": at(-20, -50)}, 0.5)
+    # Nearest to Ada at 30, to Rosa at 35, and to Ada at 20 and 50 degrees; among each other 60, 75, 90, 105.
+    assert found.identify == pytest.approx(np.cos(np.radians(35)), abs=1e-6)
+    assert found.verify == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
+    assert (found.false_accepts, found.faces, found.vectors) == (0.5, 4, 3)

@@ -32,9 +32,25 @@ def test_the_mean_of_a_group_decides() -> None:
     assert numbers[0] != numbers[-1]
 
 
+@pytest.mark.parametrize(("threshold", "numbers"), [(0.7, [0, 0, 0]), (0.8, [0, 0, 1])])
+def test_groups_are_joined_by_their_mean_and_not_by_their_ends(threshold: float, numbers: list[int]) -> None:
+    # The third face is like the others by cosines of 0.64 and 0.87: 0.75 on average.
+    angles = np.radians([0, 20, 50])
+    fan = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert cluster(fan, np.arange(3), threshold).tolist() == numbers
+
+
+@pytest.mark.parametrize("degrees", [(0, 20, 90, 95), (90, 95, 0, 20), (0, 90, 95, 20), (90, 0, 20, 95)])
+def test_of_people_with_equally_many_faces_the_one_seen_first_comes_first(degrees: tuple[int, ...]) -> None:
+    angles = np.radians(degrees)
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    numbers = cluster(vectors, np.arange(4), 0.7)
+    assert numbers.tolist() == [int(abs(angle - degrees[0]) > 45) for angle in degrees]
+
+
 def test_faces_of_one_picture_are_different_people() -> None:
     vectors = np.stack([A, near(A, 1), near(A, 2)])
-    numbers = cluster(vectors, np.array([0, 0, 1]), 0.7)
+    numbers = cluster(vectors, np.array([5, 5, 1]), 0.7)
     assert numbers[0] != numbers[1]
 
 

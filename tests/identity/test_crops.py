@@ -15,8 +15,21 @@ def ramp(height: int, width: int) -> np.ndarray:
 
 def test_a_square_is_cut_as_it_is() -> None:
     picture = ramp(100, 120)
-    (crop,) = square_crops(picture, np.array([[30, 40, 46, 56]], np.float32), 16)
-    np.testing.assert_array_equal(crop, picture[40:56, 30:46])
+    even, odd = square_crops(picture, np.array([[30, 40, 46, 56], [31, 41, 47, 57]], np.float32), 16)
+    np.testing.assert_array_equal(even, picture[40:56, 30:46])
+    np.testing.assert_array_equal(odd, picture[41:57, 31:47])
+
+
+def test_a_box_smaller_than_a_pixel_shows_that_pixel() -> None:
+    (crop,) = square_crops(ramp(100, 120), np.array([[10.2, 20.2, 10.4, 20.4]], np.float32), 4)
+    assert (crop == (10, 20, 0)).all()
+
+
+def test_shrinking_averages() -> None:
+    stripes = np.zeros((32, 32, 3), np.uint8)
+    stripes[:, ::4] = 200
+    (crop,) = square_crops(stripes, np.array([[0, 0, 32, 32]], np.float32), 8)
+    assert (crop == 50).all()
 
 
 def test_the_longer_side_counts_and_the_margin_is_around_it() -> None:

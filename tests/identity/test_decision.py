@@ -17,7 +17,7 @@ from s3fd.identity.store import GalleryError, Match
 )
 def test_who_scores_less_than_the_threshold_is_unknown(matches: list[Match], name: str) -> None:
     answer = decide(matches, 0.4)
-    assert (answer.name, answer.threshold) == (name, 0.4)
+    assert (answer.name, answer.threshold, answer.known) == (name, 0.4, name != "unknown")
     assert answer.score == (matches[0].score if matches else None)
 
 

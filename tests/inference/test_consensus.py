@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fd.faces import Faces
-from s3fd.inference.consensus import BEST, agree
+from s3fd.inference.consensus import agree
 from s3fd.inference.pyramid import Level, Look
 from s3fd.inference.tiles import Tile
 
-SIDE = 1000
+SIDE, BEST = 1000, 150
+FOURTEENTH = np.exp(-0.5 * (np.log(2) / 0.3) ** 2)  # weight of a look that sees the face at half of BEST
 FULL, HALF, QUARTER = (Look(Level(scale), Tile(0, 0, SIDE, SIDE)) for scale in (1.0, 0.5, 0.25))
 FACE = [100.0, 100, 100 + BEST, 100 + BEST]
 
@@ -39,7 +40,7 @@ def test_two_looks_end_between_them_and_nearer_to_the_better(one: float, other: 
     both = told(seen(one), (FULL, seen(one)), (HALF, seen(other)))
     assert min(one, other) - 1e-4 <= both <= max(one, other) + 1e-4
     log_odds = [np.log(p / (1 - p)) for p in (one, other, both)]
-    assert abs(log_odds[2] - log_odds[0]) <= abs(log_odds[2] - log_odds[1]) + 1e-3
+    assert log_odds[2] == pytest.approx((log_odds[0] + FOURTEENTH * log_odds[1]) / (1 + FOURTEENTH), abs=1e-3)
 
 
 def test_a_large_face_is_told_by_the_look_that_shrinks_it() -> None:
@@ -56,9 +57,23 @@ def test_a_small_face_is_told_by_the_finest_look() -> None:
 def test_other_faces_and_looks_that_cut_it_have_no_say() -> None:
     beside = [FACE[0] + BEST, *FACE[1:2], FACE[2] + BEST, FACE[3]]
     tile = Look(Level(1.0), Tile(0, 0, int(FACE[2]) + 5, SIDE))
+    half = [*FACE[:3], FACE[1] + BEST / 2]
     nobody = seen(0.5)[:0]
-    found = [(FULL, seen(0.9)), (HALF, seen(0.1, beside)), (tile, seen(0.1)), (QUARTER, nobody)]
+    others = [(HALF, seen(0.1, beside)), (HALF, seen(0.1, half)), (tile, seen(0.1)), (QUARTER, nobody)]
+    found = [(FULL, seen(0.9)), *others]
     assert told(seen(0.9), *found) == pytest.approx(0.9, abs=1e-4)
+
+
+def test_one_look_is_enough_to_tell() -> None:
+    more_than_half = [*FACE[:3], FACE[1] + 0.51 * BEST]
+    found = [(FULL, seen(0.5)[:0]), (HALF, seen(0.3, more_than_half))]
+    assert told(seen(0.9), *found) == pytest.approx(0.3, abs=1e-4)
+
+
+def test_looks_that_are_certain_of_opposites_can_be_weighed() -> None:
+    # By the logarithms of a millionth: the better look has 13 fourteenths more to say.
+    odds = 1e6 ** ((1 - FOURTEENTH) / (1 + FOURTEENTH))
+    assert told(seen(1.0), (FULL, seen(1.0)), (HALF, seen(0.0))) == pytest.approx(odds / (1 + odds), abs=1e-7)
 
 
 def test_a_box_without_an_area_keeps_what_was_said_of_it() -> None:

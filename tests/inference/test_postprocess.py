@@ -38,9 +38,12 @@ def test_select(scored: list[tuple[float, list[float]]], expected: list[float]) 
     assert faces.boxes.dtype == faces.scores.dtype == np.float32
 
 
-def test_boxes_are_those_of_the_scores() -> None:
-    scores, boxes = arrays((0.6, A), (0.9, B))
-    np.testing.assert_array_equal(select(scores, boxes, min_score=0.5).boxes, [B, A])
+@pytest.mark.parametrize(("iou", "rows"), [(0.5, [2, 3]), (0.9, [2, 3, 0])])
+def test_boxes_and_attributes_are_those_of_the_scores(iou: float, rows: list[int]) -> None:
+    scores, boxes = arrays((0.6, A), (0.4, B), (0.9, B), (0.7, NEAR_A))
+    faces = select(scores, boxes, min_score=0.5, iou=iou, attributes={"row": np.arange(4, dtype=np.float32)})
+    np.testing.assert_array_equal(faces.boxes, boxes[rows])
+    assert faces.attributes["row"].tolist() == rows
 
 
 def test_the_best_are_kept_before_and_after() -> None:

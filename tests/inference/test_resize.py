@@ -96,10 +96,19 @@ def test_resizing_gives_the_size_and_keeps_a_plain_colour(target: tuple[int, int
     assert (resized == (1, 2, 3)).all()
 
 
-def test_shrinking_averages() -> None:
+def test_shrinking_to_half_a_side_or_less_averages() -> None:
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[::2, ::2] = 200
     assert (resize(pixels, 4, 4) == 50).all()
+    pixels[:] = 0
+    pixels[::4] = 200
+    assert (resize(pixels, 8, 2) == 50).all()
+    assert (resize(pixels.transpose(1, 0, 2), 2, 8) == 50).all()
+
+
+def test_shrinking_less_interpolates() -> None:
+    pixels = np.repeat(np.array([[[0], [60], [120], [240]]], np.uint8), 3, axis=2)
+    assert resize(pixels, 3, 1)[0, :, 0].tolist() == [10, 90, 220]
 
 
 def test_boxes_follow_their_picture() -> None:

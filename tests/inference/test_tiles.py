@@ -79,10 +79,18 @@ def test_a_picture_that_fits_is_one_tile() -> None:
     assert tiles(641, 480, 640, 100) == [Tile(0, 0, 371, 480), Tile(270, 0, 641, 480)]
 
 
+def test_tiles_go_row_by_row() -> None:
+    corners = [(tile.left, tile.top) for tile in tiles(641, 641, 640, 100)]
+    assert corners == [(0, 0), (270, 0), (0, 270), (270, 270)]
+
+
 def test_only_edges_within_the_picture_cut() -> None:
     boxes = np.array([[0, 0, 50, 50], [60, 60, 95, 95], [60, 60, 91, 80], [-3, -3, 80, 80]], np.float32)
     assert inside(boxes, Tile(0, 0, 100, 100), 10, 200, 100).tolist() == [True, False, False, True]
     assert inside(boxes, Tile(0, 0, 100, 100), 10, 100, 100).all()
+    shifts = np.array([[0, 0, 0, 0], *np.diag([-0.5, -0.5, 0.5, 0.5])], np.float32)
+    within = np.array([110, 120, 190, 180], np.float32) + shifts
+    assert inside(within, Tile(100, 110, 200, 190), 10, 300, 300).tolist() == [True, *[False] * 4]
     assert inside(boxes[:0], Tile(0, 0, 100, 100), 10, 200, 100).shape == (0,)
 
 

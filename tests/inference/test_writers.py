@@ -99,6 +99,7 @@ def test_csv_has_a_row_a_face_and_one_for_a_picture_without() -> None:
         ("caf\\udce9.jpg", "", "", ""),
         ("clip.mp4", "0", "0.9877", ""),
     ]
+    assert ",".join(rows[0].values()) == "a.jpg,,,640,480,0,1.0,2.0,30.0,40.0,0.9877,"
     assert rows[1]["x1"] == "5.0"
     assert (rows[5]["frame"], rows[5]["time"]) == ("3", "0.12")
 

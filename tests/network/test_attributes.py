@@ -158,6 +158,25 @@ def test_a_branch_sees_the_finest_stage_and_begins_without_it() -> None:
         assert not torch.equal(branch(stages).own[2], branch(others).own[2])
 
 
+def test_a_branch_takes_what_is_positive_of_the_second_stage_and_runs_every_block() -> None:
+    torch.manual_seed(0)
+    network = build("slim").eval()
+    branch = network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3), depth=2)).eval()
+    assert isinstance(branch, AttributeBranch)
+    with torch.no_grad():
+        stages = network.backbone.bottom_up(torch.randn(1, 3, 96, 96) * 50)
+        nothing, negative = (
+            branch([stages[0], second, *stages[2:]])
+            for second in (torch.zeros_like(stages[1]), -1 - stages[1].abs())
+        )
+        assert torch.equal(nothing.own[2], negative.own[2])
+        before = branch(stages).own
+        for weight in branch.blocks[1].parameters():
+            weight.zero_()
+        after = branch(stages).own
+    assert torch.equal(before[2], after[2]) and not torch.equal(before[3], after[3])
+
+
 def test_coarse_layers_of_a_branch_are_shallow() -> None:
     branch = AttributeBranch(
         Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3, 4, 5), depth=3),
@@ -190,13 +209,14 @@ def test_a_picture_head_reads_one_layer() -> None:
         build("slim", attributes=[Attribute("person", ("a", "b"), kind="picture", layers=(4, 5))])
 
 
-def test_a_branch_starts_with_the_features_of_one_of_its_shape() -> None:
+def test_a_branch_starts_with_the_features_of_the_first_of_its_shape() -> None:
     torch.manual_seed(0)
     shallow, deep = (
         Attribute(f"depth{depth}", ("a", "b"), kind="branch", layers=(2, 3, 4), depth=depth)
         for depth in (1, 2)
     )
-    network = build("slim", attributes=[GENDER, shallow, deep])
+    later = Attribute("later", ("a", "b"), kind="branch", layers=(2, 3, 4), depth=2)
+    network = build("slim", attributes=[GENDER, shallow, deep, later])
     person = AttributeBranch(
         Attribute("person", ("x", "y", "z"), kind="branch", layers=(2, 3, 4), depth=2),
         network.backbone.stage_channels,

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from s3fd import boxes as box_ops
@@ -30,12 +31,14 @@ def background() -> torch.Tensor:
 
 def test_without_a_better_guess_the_best_anchors_answer_and_score_their_overlap() -> None:
     face = (39.3, 41.6, 58.2, 60.9)
-    found = align(predictions(), candidates_of(face), background(), 3)
+    labels = background()
+    found = align(predictions(), candidates_of(face), labels, 3)
     chosen = found.labels[0] == 1
     iou = box_ops.iou(np.array([face], np.float32), ANCHORS)[0]
     assert set(np.flatnonzero(chosen)) == set(np.argsort(-iou, kind="stable")[:3])
-    np.testing.assert_allclose(found.scores[0].max(), iou.max(), atol=1e-5)
-    assert (found.scores[0][~chosen] == 0).all()
+    expected = np.where(chosen, (iou / iou.max()) ** 6 * iou.max(), 0)
+    np.testing.assert_allclose(found.scores[0], expected, atol=1e-5)
+    assert not labels.any()
     decoded = box_ops.decode(found.deltas[0][chosen].numpy(), ANCHORS[chosen.numpy()])
     np.testing.assert_allclose(decoded, [face] * 3, atol=1e-3)
 
@@ -73,6 +76,25 @@ def test_two_faces_never_share_an_anchor() -> None:
     decoded = box_ops.decode(found.deltas[0].numpy(), ANCHORS)
     for anchor, owner in wanted.items():
         np.testing.assert_allclose(decoded[anchor], faces[owner], atol=1e-3)
+    for i in (0, 1):
+        own = [anchor for anchor, owner in wanted.items() if owner == i]
+        assert found.scores[0, own].max().item() == pytest.approx(overlap[i, own].max(), abs=1e-5)
+
+
+def test_a_face_has_no_more_anchors_than_candidates() -> None:
+    found = align(predictions(), candidates_of((40.0, 40.0, 58.0, 60.0), count=2), background(), 6)
+    assert (found.labels == 1).sum() == 2
+
+
+def test_where_all_predictions_miss_the_surest_answers() -> None:
+    wanted = candidates_of((40.0, 40.0, 58.0, 60.0))
+    guess = predictions()
+    guess.deltas[:] = 200.0
+    surest = int(wanted.anchors[0, 7])
+    guess.logits[0, surest, 1] += 1
+    found = align(guess, wanted, background(), 1)
+    assert np.flatnonzero(found.labels[0] == 1).tolist() == [surest]
+    assert found.scores[0, surest].item() == pytest.approx(0.001)
 
 
 def test_untrained_anchors_stay_untrained_and_no_face_is_all_background() -> None:
@@ -85,5 +107,7 @@ def test_untrained_anchors_stay_untrained_and_no_face_is_all_background() -> Non
 def test_rows_of_no_anchor_are_never_chosen() -> None:
     tiny = candidates_of((60.0, 60.0, 63.0, 63.0))  # overlaps no anchor by a tenth
     assert (tiny.anchors[0, 1:] == -1).all()
-    found = align(predictions(), tiny, background(), 6)
+    guess = predictions()
+    guess.deltas[0, 0] = tiny.deltas[0, 1]  # anchor 0, which stands in for none, predicts the face
+    found = align(guess, tiny, background(), 6)
     assert np.flatnonzero(found.labels[0] == 1).tolist() == [int(tiny.anchors[0, 0])]

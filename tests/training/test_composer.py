@@ -7,7 +7,7 @@ import pytest
 from s3fd.data.labels import LabelledPicture
 from s3fd.training.augmentation import Labelled
 from s3fd.training.composer import Composer
-from s3fd.training.composition import Composition
+from s3fd.training.composition import Composition, LabelledFaces
 
 POLICY = Composition(size=128, face_sizes=(16, 60), distort=False)
 BOXES = np.array([[20, 30, 50, 70], [60, 5, 70, 15]], np.float32)
@@ -21,7 +21,8 @@ def picture(tmp_path: Path) -> Path:
 
 
 def item(path: Path, kinds: list[int], invalid: str = "00", boxes: np.ndarray = BOXES) -> LabelledPicture:
-    return LabelledPicture(path, boxes, {"kind": np.array(kinds)}, {"invalid": list(invalid)}, [2, 3])
+    lines = list(range(2, 2 + len(kinds)))
+    return LabelledPicture(path, boxes, {"kind": np.array(kinds)}, {"invalid": list(invalid)}, lines)
 
 
 def make(composer: Composer, seed: int = 0) -> tuple[set[int], int, int]:
@@ -45,6 +46,33 @@ def test_faces_keep_their_labels_and_those_without_stay_faces(picture: Path) -> 
 def test_what_is_invalid_is_ignored(picture: Path) -> None:
     labels, _, ignored = make(Composer([item(picture, [1, -1], "01")], ["kind"], POLICY))
     assert labels == {1} and ignored
+
+
+def drawn(labelled: LabelledPicture, *columns: str) -> LabelledFaces:
+    """What the only picture gives to a composition."""
+    composer = Composer([labelled], columns, lambda draw, *_: draw())  # type: ignore[arg-type]
+    return composer(None, np.random.default_rng(0))[0]
+
+
+def test_boxes_end_at_the_edges_and_those_outside_are_left_out(picture: Path) -> None:
+    boxes = np.array([[500, 500, 520, 520], [10, 10, 11, 11], [70, -5, 90, 95]], np.float32)
+    found = drawn(item(picture, [0, 0, 1], "110", boxes), "kind")
+    assert found.boxes.tolist() == [[70, 0, 80, 90]]
+    assert (found.labels["kind"].tolist(), found.ignored.tolist()) == ([1], [False])
+
+
+def test_a_label_in_one_column_is_enough(picture: Path) -> None:
+    labels = {"kind": np.array([-1, -1]), "mood": np.array([1, -1])}
+    found = drawn(LabelledPicture(picture, BOXES, labels, {}, [2, 3]), "kind", "mood")
+    assert (found.labels["kind"].tolist(), found.labels["mood"].tolist()) == ([-1, -1], [1, -1])
+
+
+def test_a_picture_is_read_once(picture: Path) -> None:
+    composer = Composer([item(picture, [1, 1])], ["kind"], POLICY)
+    make(composer)
+    picture.unlink()
+    make(composer)
+    assert composer.left_out == []
 
 
 def test_pictures_that_cannot_be_used_are_passed_over(picture: Path, tmp_path: Path) -> None:

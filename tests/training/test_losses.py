@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -33,6 +34,18 @@ def test_agrees_with_a_loop_over_pictures() -> None:
         box = box + F.smooth_l1_loss(predictions.deltas[i][face], targets[i][face], reduction="sum")
     torch.testing.assert_close(losses.classification, classification / 50)
     torch.testing.assert_close(losses.box, box / 50)
+    torch.testing.assert_close(losses.total, losses.classification + losses.box)
+
+
+@pytest.mark.parametrize(("faces", "expected"), [(None, 11 / 6), (torch.tensor(4), 11 / 12)])
+def test_giou_replaces_smooth_l1_with_its_weight(faces: torch.Tensor | None, expected: float) -> None:
+    labels = torch.tensor([[0, 1, -1, 1]], dtype=torch.int8)
+    found = torch.full((1, 4, 4), 7.0)
+    # A third of an anchor aside, GIoU is 1/2; two anchors aside, -1/3.
+    found[0, 1], found[0, 3] = torch.tensor([10 / 3, 0, 0, 0]), torch.tensor([20.0, 0, 0, 0])
+    predictions = Predictions(torch.zeros(1, 4, 2), found, [])
+    losses = detection_loss(predictions, labels, torch.zeros(1, 4, 4), giou_weight=2.0, faces=faces)
+    assert losses.box.item() == pytest.approx(expected)
     torch.testing.assert_close(losses.total, losses.classification + losses.box)
 
 
@@ -75,6 +88,11 @@ def test_overlap_of_coded_boxes_is_that_of_the_boxes() -> None:
     np.testing.assert_allclose(giou, expected - 1 + union / box_ops.area(hull), atol=1e-4)
 
 
+def test_overlap_of_boxes_beyond_all_measure_is_finite() -> None:
+    iou, giou = box_overlap(torch.tensor([[0.0, 0.0, 1e6, 0.0]]), torch.zeros(1, 4))
+    assert iou.item() == giou.item() == pytest.approx(math.exp(-6))
+
+
 def test_giou_of_a_perfect_box_is_one_and_pulls_boxes_that_do_not_touch() -> None:
     target = torch.tensor([[0.0, 0.0, 0.0, 0.0]])
     assert box_overlap(target, target)[1].item() == 1
@@ -113,3 +131,5 @@ def test_focal_punishes_by_the_error_squared_and_every_anchor() -> None:
     target = wanted[0, :3]
     entropy = -(target * score.log() + (1 - target) * (1 - score).log())
     torch.testing.assert_close(losses.classification, ((score - target) ** 2 * entropy).sum())
+    plain = detection_loss(predictions, labels, torch.zeros(1, 4, 4), scores=wanted)
+    torch.testing.assert_close(plain.classification, entropy.sum())

@@ -7,17 +7,9 @@ from numpy.typing import NDArray
 from s3fd import boxes as box_ops
 from s3fd.anchors import anchors, map_sizes
 from s3fd.boxes import FloatArray
-from s3fd.training.matching import (
-    ANCHORS_PER_FACE,
-    BACKGROUND,
-    COMPENSATION_IOU,
-    FACE,
-    IGNORED,
-    MATCH_IOU,
-    candidates,
-    match,
-)
+from s3fd.training.matching import BACKGROUND, FACE, IGNORED, candidates, match
 
+MATCH_IOU, COMPENSATION_IOU, ANCHORS_PER_FACE = 0.35, 0.1, 6  # as in the paper
 ANCHORS = anchors(map_sizes(128, 128))
 NONE = np.zeros(0, bool)
 
@@ -82,11 +74,32 @@ def test_second_stage_fills_each_face_on_its_own() -> None:
 
 
 def test_ignored_faces_are_neither_face_nor_background() -> None:
-    array, _ = faces((10, 10, 26, 26), (60, 60, 76, 76))
-    targets = match(array, np.array([False, True]), ANCHORS)
-    near = box_ops.iou(array[1:], ANCHORS)[0] > 0.5
-    assert (targets.labels[near] == IGNORED).all()
-    assert not (targets.matched[targets.labels == FACE] == 1).any()
+    array, _ = faces((60, 60, 76, 76), (10, 10, 26, 26))
+    targets = match(array, np.array([True, False]), ANCHORS)
+    near = box_ops.iou(array[:1], ANCHORS)[0] > 0.05
+    face = targets.labels == FACE
+    np.testing.assert_array_equal(targets.labels[~face], np.where(near, IGNORED, BACKGROUND)[~face])
+    assert set(targets.matched[face]) == {1}
+
+
+def test_an_ignored_box_on_a_face_leaves_its_anchors() -> None:
+    array, alone = faces((10, 10, 26, 26))
+    both = match(np.repeat(array, 2, axis=0), np.array([True, False]), ANCHORS)
+    np.testing.assert_array_equal(both.labels == FACE, match(array, alone, ANCHORS).labels == FACE)
+
+
+@pytest.mark.parametrize("shift", [(0, 1), (1, 0)])
+def test_of_two_faces_with_one_best_anchor_the_nearer_gets_it(shift: tuple[int, int]) -> None:
+    array, ignored = faces(*((10 + x, 10, 26 + x, 26) for x in shift))
+    targets = match(array, ignored, np.array([[10, 10, 26, 26]], np.float32))
+    assert (targets.labels.tolist(), targets.matched.tolist()) == ([FACE], [shift.index(0)])
+
+
+def test_there_may_be_fewer_anchors_than_a_face_is_given() -> None:
+    array, ignored = faces((10, 10, 22, 24))
+    few = np.array([[90, 90, 106, 106], [10, 10, 26, 26], [14, 10, 30, 26]], np.float32)
+    assert match(array, ignored, few).labels.tolist() == [BACKGROUND, FACE, FACE]
+    assert candidates(array, few, count=4).tolist() == [[1, 2, -1, -1]]
 
 
 coordinates = st.floats(0, 100)

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 from torch import nn
@@ -15,12 +17,18 @@ def test_warm_up_then_cosine(step: int, rate: float) -> None:
     assert learning_rate(step, 100, CONFIG) == pytest.approx(rate)
 
 
-@pytest.mark.parametrize("name", ["adamw", "sgd"])
-def test_only_weights_are_decayed(name: str) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    decayed, other = make_optimiser(network, OptimiserConfig(name=name, weight_decay=0.3)).param_groups
-    assert [p.ndim for p in decayed["params"]] == [4] and decayed["weight_decay"] == 0.3
-    assert len(other["params"]) == 3 and other["weight_decay"] == 0
+def test_a_run_may_end_with_its_warm_up() -> None:
+    assert learning_rate(10, 10, CONFIG) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
+def test_only_weights_are_decayed(name: Literal["adamw", "sgd"], kind: type[torch.optim.Optimizer]) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+    optimiser = make_optimiser(network, OptimiserConfig(name=name, weight_decay=0.3))
+    assert type(optimiser) is kind
+    decayed, other = optimiser.param_groups
+    assert [p.ndim for p in decayed["params"]] == [4, 2] and decayed["weight_decay"] == 0.3
+    assert len(other["params"]) == 4 and other["weight_decay"] == 0
     assert all(isinstance(p, torch.Tensor) for p in other["params"])
 
 

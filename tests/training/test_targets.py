@@ -21,6 +21,34 @@ def test_matched_anchors_code_the_box_of_their_face() -> None:
     assert not len(candidates.anchors) and not deltas[~torch.from_numpy(face)].any()
 
 
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [
+        (MatchingConfig(match_iou=1, anchors_per_face=0), 1),
+        (MatchingConfig(match_iou=1, anchors_per_face=4), 4),
+        (MatchingConfig(match_iou=1, compensation_iou=1), 1),
+    ],
+)
+def test_the_configuration_decides_how_many_anchors_a_face_gets(config: MatchingConfig, count: int) -> None:
+    labels, *_ = TargetMaker(128, config)(FACES, SURE)
+    assert (labels == FACE).sum() == 2 * count
+
+
+@pytest.mark.parametrize("method", ["compensation", "aligned"])
+def test_layers_before_the_first_are_not_trained(method: str) -> None:
+    make = TargetMaker(128, MatchingConfig(method=method, first_layer=1))  # type: ignore[arg-type]
+    labels, deltas, candidates = make(FACES, SURE)
+    finest = 32 * 32
+    assert (labels[:finest] == IGNORED).all() and (labels[finest:] != IGNORED).all()
+    assert not deltas[:finest].any()
+    assert (candidates.anchors[candidates.anchors >= 0] >= finest).all()
+
+
+def test_candidates_overlap_as_configured() -> None:
+    make = TargetMaker(128, MatchingConfig(method="aligned", compensation_iou=1))
+    assert (make(FACES, SURE).candidates.anchors >= 0).sum(dim=1).tolist() == [1, 1]
+
+
 def test_assigned_while_training_every_face_brings_its_candidates() -> None:
     make = TargetMaker(128, MatchingConfig(method="aligned", candidates=8))
     labels, deltas, candidates = make(FACES, SURE)
