@@ -49,6 +49,17 @@ def test_what_another_had_completed_stays(planned: Plan, tiny: Path) -> None:
     assert file.stat().st_mtime_ns == written
 
 
+def test_a_partition_whose_table_is_gone_is_made_again(planned: Plan, tiny: Path) -> None:
+    archive = of(planned("archive"), tiny)
+    worker = Worker(archive, Pool(str(tiny)))
+    first = worker({"number": np.array([0])})
+    file = Path(archive.folder.url) / "part-000000.parquet"
+    content = file.read_bytes()
+    file.unlink()
+    assert worker({"number": np.array([0])}) == first
+    assert file.read_bytes() == content
+
+
 def test_failures_are_told(planned: Plan, tiny: Path) -> None:
     archive = planned("archive")
     (failure,) = Worker(archive, Pool(str(tiny)))({"number": np.array([0])})["failure"]

@@ -36,8 +36,17 @@ def test_names_are_composed_however_they_are_spelt() -> None:
     assert check_name("e\u0301" * LONGEST_NAME) == "\u00e9" * LONGEST_NAME
 
 
+@pytest.mark.parametrize("name", ["\u0dc1\u0dca\u200d\u0dbb\u0dd3", "\u0646\u06cc\u200c\u0644\u0648"])
+def test_letters_are_joined_and_separated_as_their_script_requires(name: str) -> None:
+    assert check_name(name) == name
+
+
 @pytest.mark.parametrize(
-    "name", ["", " ", "n" * 201, "two\nlines", "\x00", "unknown", "Unknown ", ".", " .."]
+    "name",
+    [
+        *("", " ", "n" * 201, "two\nlines", "\x00", "unknown", "Unknown ", ".", " .."),
+        *("A\u200dda", "\u200cAda", "\u0646\u200c\u200c\u0644", "\u0644\u200d", "Ada\u200b"),
+    ],
 )
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(GalleryError):

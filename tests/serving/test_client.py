@@ -4,6 +4,8 @@ import importlib
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 from serving.conftest import Process, Slow, running
 
 import s3fd
-from s3fd.serving.client import Client, ServiceError
+from s3fd.serving.client import Client, Model, ServiceError
 from s3fd.serving.settings import Limits
 
 
@@ -52,13 +54,37 @@ def test_refusals_are_errors_with_a_reason(service: Process, example: Path) -> N
             client.detect("missing.jpg")
 
 
-def test_something_else_at_the_address_is_told_of() -> None:
-    url = "http://127.0.0.1:8000"
-    with Client(url) as client:
-        client._http = httpx.Client(transport=httpx.MockTransport(_welcome), base_url=url)
+@pytest.mark.parametrize(
+    "content", ["<h1>Welcome</h1>", "{}", "[]", "null", '"text"', '{"pictures": [{}], "people": 1}']
+)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda client: client.model(),
+        lambda client: client.detect(b"?"),
+        lambda client: client.gallery.card(),
+        lambda client: client.gallery.people(),
+        lambda client: client.gallery.enrol("Ada", b"?"),
+        lambda client: client.gallery.remove("Ada"),
+        lambda client: client.gallery.identify(b"?"),
+        lambda client: client.gallery.verify(b"?", b"?"),
+    ],
+)
+def test_something_else_at_the_address_is_told_of(content: str, asked: Callable[[Client], object]) -> None:
+    with answering(content) as client:
         with pytest.raises(ServiceError, match=r"the server at http://.* is not s3fd") as refused:
-            client.model()
+            asked(client)
         assert (refused.value.status, refused.value.retry_after) == (200, None)
+
+
+def test_fields_of_a_newer_service_are_left_out() -> None:
+    with answering('{"version": "9", "engine": "onnx", "device": "cpu", "new": 1}') as client:
+        assert client.model() == Model("9", "onnx", "cpu")
+
+
+def test_a_name_that_fits_in_no_url_is_an_error_of_the_service(service: Process) -> None:
+    with Client(service.url) as client, pytest.raises(ServiceError):
+        client.gallery.remove("x" * 70_000)
 
 
 def test_a_busy_service_is_asked_again(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +112,14 @@ def test_a_busy_service_is_asked_again(example: Path, monkeypatch: pytest.Monkey
     assert unreachable.value.status == 0
 
 
-def _welcome(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, html="<h1>Welcome</h1>")
+@contextmanager
+def answering(content: str) -> Iterator[Client]:
+    """A client of a server that answers everything with `content`."""
+    url = "http://127.0.0.1:8000"
+    with Client(url) as client:
+        transport = httpx.MockTransport(lambda request: httpx.Response(200, text=content))
+        client._http = httpx.Client(transport=transport, base_url=url)
+        yield client
 
 
 def _full(workers: object, count: int) -> None:

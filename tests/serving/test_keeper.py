@@ -145,3 +145,17 @@ def test_what_a_question_refuses_is_an_answer(asked: Keeper) -> None:
     with pytest.raises(Problem, match="Nobody"):
         asyncio.run(asked.ask(question, SECONDS))
     assert asked.answers
+
+
+def test_no_retry_is_suggested_for_a_change_that_began(place: Place, asked: Keeper) -> None:
+    def change(store: Any) -> None:
+        raise GalleryUnavailable("PostgreSQL: server h is away")
+
+    with pytest.raises(Problem, match="may or may not have taken effect") as begun:
+        asyncio.run(asked.ask(change, SECONDS, change=True))
+    assert (begun.value.status, begun.value.headers) == (503, {})
+    place.there = False
+    asked._closed_until = 0
+    with pytest.raises(Problem, match="unavailable") as not_begun:
+        asyncio.run(asked.ask(change, SECONDS, change=True))
+    assert not_begun.value.headers == {"Retry-After": "1"}

@@ -76,7 +76,7 @@ class Worker:
 
     def _make(self, number: int) -> Done:
         """Make one partition, unless a worker completed it before it died."""
-        if (done := self._archive.done(number)) is not None:
+        if (done := self._archive.done(number)) is not None and number not in self._archive.pending():
             return done
         self._detector = self._detector or self._open()
         made = make_partition(

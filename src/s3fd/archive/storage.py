@@ -26,7 +26,7 @@ def is_local(path: str) -> bool:
 
 def local_path(path: str) -> str:
     """Return a local path without a URL prefix."""
-    return file_system(path)[1] if path.startswith(LOCAL) else path
+    return path.split("://", 1)[1] if path.startswith(LOCAL) else path
 
 
 def absolute(path: str) -> str:
@@ -42,7 +42,10 @@ def file_system(url: str) -> tuple[Any, str]:
         ValueError: fsspec does not know this kind of file system.
     """
     from fsspec.core import url_to_fs
+    from fsspec.implementations.local import LocalFileSystem
 
+    if is_local(url):  # url_to_fs would split it at "::", and replace "~"
+        return LocalFileSystem(), Path(absolute(url)).as_posix()
     system, path = url_to_fs(url)
     return system, str(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,14 @@ class Identity:
         return {"name": self.name, "score": score, "threshold": round(self.threshold, 4)}
 
 
+JOINED = "[\u0590-\u1dbf\ua8e0-\uabff]"
+"""Letters and marks from Hebrew and Arabic to the scripts of India and South-East Asia."""
+
+JOINER = re.compile(f"(?<={JOINED})[\u200c\u200d](?={JOINED})")
+"""Invisible characters that join or separate two letters, as spelling requires in Persian or Sinhala names.
+In other scripts they would only make two names look the same."""
+
+
 def decide(matches: Sequence[Match], threshold: float) -> Identity:
     """Identify a face as the first of `matches` (best first), if that match scores `threshold` or more."""
     if not matches:
@@ -60,7 +69,7 @@ def check_name(name: str) -> str:
         raise GalleryError("a person needs a name")
     if len(name) > LONGEST_NAME:
         raise GalleryError(f"a name can have at most {LONGEST_NAME} characters, not {len(name)}")
-    if not name.isprintable():
+    if not JOINER.sub("", name).isprintable():
         raise GalleryError("a name can only contain printable characters")
     if name.casefold() == UNKNOWN:
         raise GalleryError(

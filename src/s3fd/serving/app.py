@@ -20,6 +20,7 @@ from s3fd.serving.gate import Gate
 from s3fd.serving.intake import Intake
 from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.metrics import CONTENT_TYPE_LATEST, Metrics
+from s3fd.serving.models import problem_responses
 from s3fd.serving.passes import Passes
 from s3fd.serving.picture_routes import PictureRoutes
 from s3fd.serving.problems import Problem
@@ -104,7 +105,13 @@ def create_app(
         return {"status": "ok"}
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["operation"], summary="Check that pictures are accepted", response_model=None)
+    @app.get(
+        "/readyz",
+        tags=["operation"],
+        summary="Check that pictures are accepted",
+        response_model=None,
+        responses=problem_responses(503),
+    )
     async def ready() -> JSONResponse:
         """Respond with 503 while the network is loading, the queue is full or the service is stopping.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from s3fd.closing import Closing
 from s3fd.extras import missing
 from s3fd.inference.records import Record
 from s3fd.serving.gallery_client import GalleryClient
-from s3fd.serving.transfer import Picture, files, parameters, record
+from s3fd.serving.transfer import Picture, files, known, parameters, record
 
 try:
     import httpx
@@ -117,12 +118,19 @@ class Client(Closing):
         The records are in the order of the pictures. If one of several pictures cannot be read, its record
         has an error.
         """
-        answer = self._ask("POST", "/v1/detect", params=parameters(**options), files=files(pictures))
-        return [record(one) for one in answer["pictures"]]
+        found: list[Record] = self._ask(
+            "POST",
+            "/v1/detect",
+            lambda answer: [record(one) for one in answer["pictures"]],
+            params=parameters(**options),
+            files=files(pictures),
+        )
+        return found
 
     def model(self) -> Model:
         """Return the model and the limits of the service; raises ServiceError."""
-        return Model(**self._ask("GET", "/v1/model"))
+        model: Model = self._ask("GET", "/v1/model", partial(known, Model))
+        return model
 
     def ready(self) -> bool:
         """Return whether the service accepts pictures now."""
@@ -131,27 +139,27 @@ class Client(Closing):
         except httpx.HTTPError:
             return False
 
-    def _ask(self, method: str, path: str, **request: Any) -> Any:
-        """Send a request, and retry while the service is busy; return the JSON of the response."""
+    def _ask(self, method: str, path: str, parse: Callable[[Any], Any], **request: Any) -> Any:
+        """Send a request, and retry while the service is busy; return what `parse` makes of the answer."""
         for tries in range(self._retries + 1):
             try:
-                return self._ask_once(method, path, **request)
+                return self._ask_once(method, path, parse, **request)
             except ServiceError as error:
                 if error.retry_after is None or tries == self._retries:
                     raise
                 time.sleep(min(error.retry_after, LONGEST_WAIT))
         raise AssertionError("unreachable")
 
-    def _ask_once(self, method: str, path: str, **request: Any) -> Any:
+    def _ask_once(self, method: str, path: str, parse: Callable[[Any], Any], **request: Any) -> Any:
         try:
             answer = self._http.request(method, path, **request)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServiceError(0, str(error) or type(error).__name__) from error
         if answer.is_success:
             try:
-                return answer.json()
-            except ValueError as error:
-                what = f"the server at {self._http.base_url} is not s3fd"
+                return parse(answer.json())
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                what = f"the server at {self._http.base_url} is not s3fd, or another version of it"
                 raise ServiceError(answer.status_code, what) from error
         try:
             detail = str(answer.json()["detail"])

@@ -52,7 +52,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
                 "description": "One record per picture. If several are sent, a record may have an error "
                 "instead of faces.",
             },
-            **problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504),
+            **problem_responses(400, 401, 403, 408, 413, 415, 421, 422, 429, 503, 504),
         },
     )
     async def detect(
@@ -75,7 +75,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
         return _answer(service, request, uploads, found)
 
-    @routes.get("/model", summary="Describe the model", responses=problem_responses(401, 403))
+    @routes.get("/model", summary="Describe the model", responses=problem_responses(401, 403, 421))
     async def model() -> ModelCard:
         """Return the version, the engine, the attributes that the model predicts, and limits of requests."""
         runtime, limits = service.detector.runtime, service.limits

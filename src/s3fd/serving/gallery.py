@@ -32,8 +32,8 @@ LEAST_SCORE = 0.1
 """Minimum score of a detection that a box can select. It is low, so that an uncertain face is refused for its
 score and not reported as missing."""
 
-NO_PICTURE = problem_responses(401, 403, 503, 504)
-PICTURES = problem_responses(400, 401, 403, 408, 413, 415, 422, 429, 503, 504)
+NO_PICTURE = problem_responses(401, 403, 421, 503, 504)
+PICTURES = problem_responses(400, 401, 403, 408, 413, 415, 421, 422, 429, 503, 504)
 
 Name = Annotated[
     str, Query(min_length=1, max_length=LONGEST_NAME, description="Name of the person.", examples=["Ada"])
@@ -65,9 +65,9 @@ class Desk:
     gallery: Gallery
     keeper: Keeper
 
-    async def ask(self, question: Callable[[Store], R]) -> R:
-        """Ask the store a question that involves no picture."""
-        return await self.keeper.ask(question, self.service.limits.deadline)
+    async def ask(self, question: Callable[[Store], R], change: bool = False) -> R:
+        """Ask the store a question that involves no picture; see `Keeper.ask`."""
+        return await self.keeper.ask(question, self.service.limits.deadline, change)
 
     async def look(
         self,
@@ -75,6 +75,7 @@ class Desk:
         plan: Callable[[], tuple[Detector, Choice]],
         question: Callable[[Sequence[Seen], Store], R],
         count: int | None = None,
+        change: bool = False,
     ) -> tuple[list[Seen], R]:
         """Detect and embed the faces in a request's pictures, and ask the store a question about them.
 
@@ -83,6 +84,7 @@ class Desk:
             plan: returns the detector and the choice of faces; raises `Problem` for invalid options.
             question: what to ask; after ``request.state.end``, nobody waits for the answer any more.
             count: required number of pictures; None for any number.
+            change: whether the question changes the store.
         """
         limits = self.service.limits
         detector, choose = plan()
@@ -99,7 +101,8 @@ class Desk:
             self._count(request, sum(len(one.data) for one in uploads), seen)
             if len(seen) == 1 and not seen[0].good:
                 raise Problem(seen[0].status, str(seen[0].record.error))
-            return seen, await self.keeper.ask(partial(question, seen), max(0, end - time.monotonic()))
+            left = max(0, end - time.monotonic())
+            return seen, await self.keeper.ask(partial(question, seen), left, change)
 
         return await unless_gone(request, work())
 
@@ -156,7 +159,7 @@ def router(desk: Desk) -> APIRouter:
         def question(seen: Sequence[Seen], store: Store) -> int:
             return questions.enrol(person, limits.vectors, seen, store)
 
-        seen, vectors = await desk.look(request, plan, question, None if box is None else 1)
+        seen, vectors = await desk.look(request, plan, question, None if box is None else 1, change=True)
         metrics.enrolled.inc(sum(one.good for one in seen))
         records = [_enrolled(one) for one in seen]
         return JSONResponse({"name": person, "vectors": vectors, "pictures": records})
@@ -169,7 +172,7 @@ def router(desk: Desk) -> APIRouter:
     )
     async def remove(name: Name) -> Response:
         """Delete everything that the gallery holds about a person, as `s3fd gallery remove` does."""
-        removed = await desk.ask(partial(questions.remove, name))
+        removed = await desk.ask(partial(questions.remove, composed(name).strip()), change=True)
         metrics.removed.inc(removed["removed"])
         return JSONResponse(removed)
 
@@ -236,7 +239,8 @@ def router(desk: Desk) -> APIRouter:
             for i, one in enumerate(seen, 1):
                 if not one.good:
                     raise Problem(one.status, f"{one.record.path or f'picture {i}'}: {one.record.error}")
-            return questions.verify(name, least, seen, store)
+            person = None if name is None else composed(name).strip()
+            return questions.verify(person, least, seen, store)
 
         least = desk.gallery.threshold if threshold is None else threshold
         seen, answer = await desk.look(request, plan, question, 2 if name is None else 1)

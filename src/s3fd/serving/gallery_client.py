@@ -9,11 +9,11 @@ from typing import Any
 from s3fd.identity.decision import Identity
 from s3fd.identity.store import Calibration
 from s3fd.inference.records import Record
-from s3fd.serving.transfer import Picture, files, parameters, record
+from s3fd.serving.transfer import Picture, files, known, parameters, record
 
 Ask = Callable[..., Any]
-"""Function that sends a request, given its method, path and httpx's keyword arguments, and returns the JSON
-of the response; raises ServiceError."""
+"""Function that sends a request, given its method, its path, a function that parses the JSON of the response,
+and httpx's keyword arguments; raises ServiceError."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +91,16 @@ class GalleryClient:
 
     def card(self) -> GalleryCard:
         """Return the gallery's model, thresholds, and number of people and vectors."""
-        answer = self._ask("GET", "/v1/gallery")
-        calibration = answer.pop("calibration")
-        return GalleryCard(**answer, calibration=Calibration(**calibration) if calibration else None)
+        card: GalleryCard = self._ask("GET", "/v1/gallery", _card)
+        return card
 
     def people(self) -> dict[str, int]:
         """Return the number of vectors of each person, sorted by name."""
         people: dict[str, int] = {}
         after: str | None = ""
         while after is not None:
-            answer = self._ask("GET", "/v1/gallery/people", params={"after": after})
-            people |= {one["name"]: one["vectors"] for one in answer["people"]}
-            after = answer["next"]
+            listed, after = self._ask("GET", "/v1/gallery/people", _people, params={"after": after})
+            people |= listed
         return people
 
     def enrol(
@@ -121,16 +119,20 @@ class GalleryClient:
         """
         edges = None if box is None else ",".join(str(float(edge)) for edge in box)
         wanted = parameters(name=name, box=edges, **options)
-        answer = self._ask("POST", "/v1/gallery/people", params=wanted, files=files(pictures))
-        records = [record(_with_face(one)) for one in answer["pictures"]]
-        return Enrolled(answer["name"], answer["vectors"], records)
+        enrolled: Enrolled = self._ask(
+            "POST", "/v1/gallery/people", _enrolled, params=wanted, files=files(pictures)
+        )
+        return enrolled
 
     def remove(self, name: str) -> int:
         """Delete a person for good; return the number of deleted vectors.
 
         If nobody has this name, ServiceError has the status 404.
         """
-        return int(self._ask("DELETE", "/v1/gallery/people", params={"name": name})["removed"])
+        removed: int = self._ask(
+            "DELETE", "/v1/gallery/people", lambda answer: int(answer["removed"]), params={"name": name}
+        )
+        return removed
 
     def identify(self, picture: Picture, **options: Any) -> Identified:
         """Identify the faces in a picture; see `identify_many`."""
@@ -144,8 +146,14 @@ class GalleryClient:
             options: ``threshold``, a cosine, and the options of `Client.detect` except ``min_size``.
         """
         wanted = parameters(**options)
-        answer = self._ask("POST", "/v1/gallery/identify", params=wanted, files=files(pictures))
-        return [_identified(one) for one in answer["pictures"]]
+        identified: list[Identified] = self._ask(
+            "POST",
+            "/v1/gallery/identify",
+            lambda answer: [_identified(one) for one in answer["pictures"]],
+            params=wanted,
+            files=files(pictures),
+        )
+        return identified
 
     def verify(self, *pictures: Picture, name: str | None = None, **options: Any) -> Verified:
         """Check whether a picture shows a person, or whether two pictures show the same person.
@@ -156,15 +164,40 @@ class GalleryClient:
             options: ``threshold``, a cosine, and ``size``, as for `s3fd detect`.
         """
         wanted = parameters(name=name, **options)
-        answer = self._ask("POST", "/v1/gallery/verify", params=wanted, files=files(pictures))
-        boxes = [tuple(one["box"]) for one in answer["pictures"]]
-        return Verified(answer["same"], answer["score"], answer["threshold"], boxes)
+        verified: Verified = self._ask(
+            "POST", "/v1/gallery/verify", _verified, params=wanted, files=files(pictures)
+        )
+        return verified
+
+
+def _card(answer: Mapping[str, Any]) -> GalleryCard:
+    """Parse the JSON of the gallery's description."""
+    calibration = answer["calibration"]
+    told = {**answer, "calibration": known(Calibration, calibration) if calibration else None}
+    return known(GalleryCard, told)
+
+
+def _people(answer: Mapping[str, Any]) -> tuple[dict[str, int], str | None]:
+    """Parse the JSON of a list of people into their vectors by name, and the name after which it goes on."""
+    return {one["name"]: one["vectors"] for one in answer["people"]}, answer["next"]
+
+
+def _enrolled(answer: Mapping[str, Any]) -> Enrolled:
+    """Parse the JSON of an enrolment."""
+    records = [record(_with_face(one)) for one in answer["pictures"]]
+    return Enrolled(answer["name"], answer["vectors"], records)
+
+
+def _verified(answer: Mapping[str, Any]) -> Verified:
+    """Parse the JSON of a verification."""
+    boxes = [tuple(one["box"]) for one in answer["pictures"]]
+    return Verified(answer["same"], answer["score"], answer["threshold"], boxes)
 
 
 def _identified(answer: Mapping[str, Any]) -> Identified:
     """Parse the JSON of a picture into its record and the identities of its faces."""
     faces = answer.get("faces") or []
-    identities = [Identity(**face.pop("identity")) for face in faces]
+    identities = [known(Identity, face.pop("identity")) for face in faces]
     return Identified(record(answer), identities)
 
 

@@ -79,17 +79,17 @@ class Keeper:
         asked = self._asked
         return self._wrong is None and (asked is None or time.monotonic() - asked < SILENCE)
 
-    async def ask(self, question: Callable[[Store], R], seconds: float) -> R:
-        """Ask the store a question, and return the answer.
+    async def ask(self, question: Callable[[Store], R], seconds: float, change: bool = False) -> R:
+        """Ask the store a question, and return the answer; `change` says that it changes the store.
 
         The question may raise a `Problem`. Any other exception counts as a failure of the store.
 
         Raises:
             Problem: with status 503 if there is no room for the question or the store fails, 504 if it takes
                 longer than `seconds`. A question that has started is completed even then, and may change the
-                store.
+                store. If a change has started and fails, no retry is suggested.
         """
-        (answer,) = await self._thread.run([lambda: self._ask(question)], seconds)
+        (answer,) = await self._thread.run([lambda: self._ask(question, change)], seconds)
         return answer
 
     async def check(self) -> None:
@@ -113,17 +113,20 @@ class Keeper:
             await self._thread.run([self._drop], seconds)
         self._thread.close()
 
-    def _ask(self, question: Callable[[Store], R]) -> R:
+    def _ask(self, question: Callable[[Store], R], change: bool) -> R:
         """Ask a question in this thread; a store that fails is closed, and reopened for the next question."""
         self._asked = time.monotonic()
+        begun = False
         try:
-            answer = question(self._opened())
+            store = self._opened()
+            begun = True
+            answer = question(store)
         except Problem:
             self._found()
             raise
         except Exception as error:  # whatever the store's own library raises: a lock, a lost connection
             self._lose(error)
-            raise _away() from error
+            raise (_unsure() if begun and change else _away()) from error
         finally:
             self._asked = None
         self._found()
@@ -175,3 +178,8 @@ class Keeper:
 def _away() -> Problem:
     """Return the refusal while the store cannot be used; the reason is only in the log."""
     return busy(503, "The gallery is unavailable; try again later.")
+
+
+def _unsure() -> Problem:
+    """Return the refusal after a change began and failed; it suggests no retry, which might repeat it."""
+    return Problem(503, "The gallery failed during this change, which may or may not have taken effect.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from s3fd.faces import Faces
 from s3fd.inference.records import Record
 from s3fd.inference.writers import valid_text
+
+T = TypeVar("T")
 
 Picture = str | os.PathLike[str] | bytes
 """A file name, or the bytes of a file."""
@@ -30,6 +33,12 @@ def parameters(**options: Any) -> dict[str, Any]:
     if attributes is not None and not isinstance(attributes, str):
         given["attributes"] = ",".join(attributes)
     return given
+
+
+def known(kind: type[T], answer: Mapping[str, Any]) -> T:
+    """Recreate a dataclass from the JSON of its fields; fields of a newer service are left out."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in answer.items() if name in names})
 
 
 def record(answer: Mapping[str, Any]) -> Record:
