@@ -68,9 +68,10 @@ def test_levels_go_from_the_full_picture_to_the_coarsest(width: int, height: int
     longest = max(width, height)
     assert found[0].scale == pytest.approx(max(1, VGA / longest))
     assert found[-1].scale * longest == pytest.approx(COARSEST)
-    for finer, coarser in pairwise(found):
-        assert finer.scale / coarser.scale * (1 + 1e-6) >= OCTAVE
-        assert finer.scale / coarser.scale <= MAX_STEP * (1 + 1e-6)
+    *steps, last_but_one, last = (finer.scale / coarser.scale for finer, coarser in pairwise(found))
+    assert last_but_one == pytest.approx(last)
+    for step in (*steps, last_but_one * last):
+        assert step * (1 + 1e-6) >= OCTAVE and step <= MAX_STEP * (1 + 1e-6)
 
 
 @given(SIDES, SIDES, st.floats(0.1, 40_000))

@@ -32,7 +32,7 @@ COARSEST = 160
 MAX_STEP = 2.83
 """Largest ratio of the scales of a level and the next coarser one: slightly over the square root of 8, so
 that equal steps of at least `OCTAVE` are always possible. A face of 256 pixels at one level has 90 to 128 at
-the next, and all levels below the finest have together at most a third of its pixels."""
+the next, and all levels below the finest have together less than half of its pixels."""
 
 LARGEST = 256
 """Longer side, in pixels as the network sees it, of the largest face that a level is responsible for. The
@@ -118,12 +118,16 @@ def levels(width: int, height: int) -> list[Level]:
 
     The finest level is the picture at its own size, without a limit. A picture whose longest side is under
     640 pixels is enlarged to that, as at ``vga``, which helps most with faces of a few pixels. The coarsest
-    level has a longest side of 160 pixels. Adjacent levels differ by equal ratios, none over `MAX_STEP`.
+    level has a longest side of 160 pixels. Adjacent levels differ by equal ratios, none over `MAX_STEP`, but
+    there is one more level halfway between the two coarsest: it costs little, and one more look at a large
+    face makes its attributes more certain.
     """
     longest = max(width, height)
     finest = max(VGA, longest)
     steps = math.ceil(math.log(finest / COARSEST, MAX_STEP) - 1e-9)
-    scales = [finest / longest * (COARSEST / finest) ** (i / steps) for i in range(steps + 1)]
+    sides = [finest * (COARSEST / finest) ** (i / steps) for i in range(steps + 1)]
+    sides.insert(-1, math.sqrt(sides[-2] * sides[-1]))
+    scales = [side / longest for side in sides]
     under = [LARGEST / scale for scale in scales[:-1]]
     over = [limit / OCTAVE for limit in under]
     return [Level(*level) for level in zip(scales, [0.0, *over], [*under, math.inf], strict=True)]
