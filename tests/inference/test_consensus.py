@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,3 +87,26 @@ def test_no_face_and_no_attribute() -> None:
     nobody, plain = seen(0.5)[:0], Faces(seen(0.5).boxes, seen(0.5).scores)
     assert agree(nobody, [(FULL, nobody)], SIDE, SIDE).attributes["gender"].shape == (0, 2)
     assert agree(plain, [(FULL, plain)], SIDE, SIDE) is plain
+
+
+def test_vectors_are_averaged_and_have_length_1() -> None:
+    def face(x: float, y: float, z: float) -> Faces:
+        return replace(seen(0.5), embeddings=np.array([[x, y, z]], np.float32))
+
+    def vector(own: Faces, *found: tuple[Look, Faces]) -> list[float]:
+        answer = agree(own, found, SIDE, SIDE).embeddings
+        assert answer is not None and answer.shape == (1, 3)
+        return [float(number) for number in answer[0]]
+
+    one, other = face(1, 0, 0), face(0, 0.6, 0.8)
+    assert vector(one, (FULL, one)) == [1, 0, 0]
+    assert vector(one, (FULL, other)) == pytest.approx([0, 0.6, 0.8])
+    mixed = np.array([1, 0.6 * FOURTEENTH, 0.8 * FOURTEENTH])
+    expected = pytest.approx(mixed / np.linalg.norm(mixed), abs=1e-6)
+    assert vector(other, (FULL, one), (HALF, other)) == expected
+    opposite = face(-1, 0, 0)
+    assert vector(other, (FULL, one), (FULL, opposite)) == pytest.approx([0, 0.6, 0.8])
+    elsewhere = replace(one, boxes=one.boxes + 2 * BEST)
+    assert vector(other, (FULL, elsewhere)) == pytest.approx([0, 0.6, 0.8])
+    nobody = one[:0]
+    assert agree(nobody, [(FULL, nobody)], SIDE, SIDE).embeddings is not None

@@ -1,4 +1,4 @@
-"""Combine the predictions of several looks at a face, weighted by how well each sees a face of that size."""
+"""Combine what several looks at a face say of it, weighted by how well each sees a face of that size."""
 
 from __future__ import annotations
 
@@ -31,29 +31,45 @@ UNASKED = -1e9
 
 
 def agree(faces: Faces, found: Sequence[tuple[Look, Faces]], width: int, height: int) -> Faces:
-    """Give `faces` the attributes that all looks at a picture of `width` × `height` pixels predict together.
+    """Give `faces` the attributes and embeddings on which all looks at a picture agree.
 
-    A look counts if it found the face too and sees it whole. Probabilities (N, classes) are averaged as
-    logarithms, as if the looks were independent. Each look's weight is a bell curve over the size at which it
-    sees the face. Small faces therefore keep the prediction of the finest look, the only one that sees them.
+    A look at the picture of `width` × `height` pixels counts if it found the face too and sees it whole. Each
+    look's weight is a bell curve over the size at which it sees the face. Small faces therefore keep what the
+    finest look says, the only one that sees them. Probabilities (N, classes) are averaged as logarithms, as
+    if the looks were independent. Embeddings (N, D) are averaged as vectors of length 1.
     """
-    if not faces.attributes:
+    if not faces.attributes and faces.embeddings is None:
         return faces
     weights, rows = zip(
         *(_opinion(faces, look, others, width, height) for look, others in found), strict=True
     )
     shares = _softmax(np.stack(weights))
-    asked = np.stack(rows).max(axis=0) >= 0
+    asked = np.stack(rows).max(axis=0)[:, None] >= 0  # a box without an area matches none
     attributes = {}
     for name, own in faces.attributes.items():
-        total = np.zeros_like(own)
-        for share, chosen, (_, others) in zip(shares, rows, found, strict=True):
-            seen = chosen >= 0
-            logarithms = np.log(np.maximum(others.attributes[name][chosen[seen]], LEAST))
-            total[seen] += share[seen, None] * logarithms
-        together = _softmax(total.T).T.astype(own.dtype)
-        attributes[name] = np.where(asked[:, None], together, own)  # a box without an area matches none
-    return replace(faces, attributes=attributes)
+        told = [np.log(np.maximum(others.attributes[name], LEAST)) for _, others in found]
+        together = _softmax(_average(told, shares, rows).T).T.astype(own.dtype)
+        attributes[name] = np.where(asked, together, own)
+    embeddings = faces.embeddings
+    if embeddings is not None:
+        vectors = _average([_vectors(others) for _, others in found], shares, rows)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        embeddings = np.where(lengths > LEAST, vectors / np.maximum(lengths, LEAST), embeddings)
+    return replace(faces, attributes=attributes, embeddings=embeddings)
+
+
+def _average(told: Sequence[FloatArray], shares: FloatArray, rows: Sequence[NDArray[np.intp]]) -> FloatArray:
+    """Average what the looks told of the faces that each found (M, C), with `shares` (looks, N): (N, C)."""
+    total = np.zeros((shares.shape[1], told[0].shape[1]), np.float32)
+    for values, share, chosen in zip(told, shares, rows, strict=True):
+        seen = chosen >= 0
+        total[seen] += share[seen, None] * values[chosen[seen]]
+    return total
+
+
+def _vectors(faces: Faces) -> FloatArray:
+    assert faces.embeddings is not None
+    return faces.embeddings
 
 
 def _opinion(
