@@ -255,7 +255,7 @@ class TrainConfig(StrictConfig):
         one_cell = self.size == STRIDES[-1] and self.batch // self.accumulate < 2
         if one_cell and not self.network.frozen_statistics:
             raise ValueError(
-                f"at size {self.size}, the coarsest map has one cell, by which one picture cannot be scaled: "
+                f"at size {self.size}, the coarsest map has one cell, too few to normalise a single picture: "
                 "use a larger size or batch, or network: {frozen_statistics: true}"
             )
         return self
