@@ -62,12 +62,12 @@ def test_an_onnx_model_in_sixteen_bits(tmp_path: Path) -> None:
         (["slim", "--int8"], "must be used together"),
         (["slim", "--int8", "--calibration", "missing"], "no such folder"),
         (["missing.onnx"], "no such model"),
-        (["slim", "--out", "slim.onnx"], "are .xml files"),
+        (["slim", "--out", "slim.onnx"], "must be an .xml file"),
         (
             ["slim", "--out", "missing/slim.xml"],
             "--out: missing/slim.xml must be a file in an existing folder",
         ),
-        (["slim", "--int8", "--calibration", "missing", "--out", "slim.onnx"], "are .xml files"),  # first
+        (["slim", "--int8", "--calibration", "missing", "--out", "slim.onnx"], "an .xml file"),  # first
         (["slim", "--int8", "--calibration", "missing", "--out", "missing/a.xml"], "--out"),
     ],
 )
