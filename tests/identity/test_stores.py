@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -233,6 +234,7 @@ def test_a_removal_does_not_wait_for_another_transaction(
     postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     psycopg = pytest.importorskip("psycopg")
+    caplog.set_level(logging.WARNING, logger="s3fd.identity")  # whatever a library has set
     monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
     place = postgres()
     galleries.create(place, MODEL).close()
