@@ -52,6 +52,13 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> 
     assert str(path) in str(error.value)
 
 
+def test_what_is_not_normalised_by_its_own_statistics_may_be_of_one_cell(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    for network in ("{backbone: vgg16}", "{frozen_statistics: true}"):
+        path.write_text(DATA + f"steps: 1\nsize: 128\nbatch: 1\nnetwork: {network}\n")
+        assert load_config(path).batch == 1
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: No such file"):
         load_config(tmp_path / "none.yaml")

@@ -30,6 +30,7 @@ def test_parts_add_up_to_the_whole_batch(squares: Path) -> None:
     told = labelled(squares)
     common = {
         "batch": 4,
+        "network": {"frozen_statistics": True},
         "precision": "fp32",
         "attributes": [a.model_dump() for a in told.attributes],
         "composed": told.composed and told.composed.model_dump(),

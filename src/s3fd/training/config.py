@@ -253,7 +253,8 @@ class TrainConfig(StrictConfig):
     @model_validator(mode="after")
     def _enough_to_normalise(self) -> TrainConfig:
         one_cell = self.size == STRIDES[-1] and self.batch // self.accumulate < 2
-        if one_cell and not self.network.frozen_statistics:
+        normalised = self.network.backbone != "vgg16" and not self.network.frozen_statistics
+        if one_cell and normalised:
             raise ValueError(
                 f"at size {self.size}, the coarsest map has one cell, too few to normalise a single picture: "
                 "use a larger size or batch, or network: {frozen_statistics: true}"
