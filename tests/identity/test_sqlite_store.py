@@ -253,9 +253,11 @@ def test_a_file_in_the_place_of_the_one_that_was_opened_is_noticed(tmp_path: Pat
 
 
 def test_a_removal_that_cannot_rewrite_the_file_still_erases_and_warns(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, logger="s3fd.identity")  # whatever a library has set
+    own = logging.Logger("own")  # whatever libraries have set for all others
+    own.addHandler(caplog.handler)
+    monkeypatch.setattr("s3fd.identity.store.log", own)
     path = tmp_path / "g.db"
     with create_store(path, MODEL) as store:
         store.add("Kept Person", unit(0, 3), ["k"] * 3)

@@ -234,7 +234,9 @@ def test_a_removal_does_not_wait_for_another_transaction(
     postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     psycopg = pytest.importorskip("psycopg")
-    caplog.set_level(logging.WARNING, logger="s3fd.identity")  # whatever a library has set
+    own = logging.Logger("own")  # whatever libraries have set for all others
+    own.addHandler(caplog.handler)
+    monkeypatch.setattr("s3fd.identity.store.log", own)
     monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
     place = postgres()
     galleries.create(place, MODEL).close()
