@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -231,12 +230,9 @@ def test_nothing_of_a_removed_person_stays_in_the_tables(postgres: Callable[[], 
 
 
 def test_a_removal_does_not_wait_for_another_transaction(
-    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, warned: pytest.LogCaptureFixture
 ) -> None:
     psycopg = pytest.importorskip("psycopg")
-    own = logging.Logger("own")  # whatever libraries have set for all others
-    own.addHandler(caplog.handler)
-    monkeypatch.setattr("s3fd.identity.store.log", own)
     monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
     place = postgres()
     galleries.create(place, MODEL).close()
@@ -245,7 +241,7 @@ def test_a_removal_does_not_wait_for_another_transaction(
         store.add("Bob", unit(1, 2), ["x"] * 2)
         other.execute("SELECT count(*) FROM s3fd_vector").fetchone()  # its transaction stays open
         assert store.remove("Ada") == 2
-        assert "the person was removed, but the database could not be rewritten" in caplog.text
+        assert "the person was removed, but the database could not be rewritten" in warned.text
         assert store.people() == {"Bob": 2}
 
 

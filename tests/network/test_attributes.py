@@ -145,13 +145,19 @@ def test_a_branch_answers_every_anchor_and_leaves_the_detector_alone() -> None:
     assert torch.equal(fine[:, 0, 0], coarse[:, 0, 0]) and torch.equal(fine[:, -1, -1], coarse[:, -1, -1])
 
 
-def test_a_branch_sees_the_finest_stage_and_begins_without_it() -> None:
+def branch_and_stages(depth: int) -> tuple[AttributeBranch, list[torch.Tensor]]:
+    """A branch, and what the stages that it reads give for noise."""
     torch.manual_seed(0)
     network = build("slim").eval()
-    branch = network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3), depth=1)).eval()
+    branch = network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3), depth=depth)).eval()
     assert isinstance(branch, AttributeBranch)
     with torch.no_grad():
-        stages = network.backbone.bottom_up(torch.randn(1, 3, 96, 96) * 50)
+        return branch, list(network.backbone.bottom_up(torch.randn(1, 3, 96, 96) * 50))
+
+
+def test_a_branch_sees_the_finest_stage_and_begins_without_it() -> None:
+    branch, stages = branch_and_stages(depth=1)
+    with torch.no_grad():
         others = [torch.zeros_like(stages[0]), *stages[1:]]
         assert torch.equal(branch(stages).own[2], branch(others).own[2])
         branch.fine[-1].weight.fill_(1.0)
@@ -159,12 +165,8 @@ def test_a_branch_sees_the_finest_stage_and_begins_without_it() -> None:
 
 
 def test_a_branch_takes_what_is_positive_of_the_second_stage_and_runs_every_block() -> None:
-    torch.manual_seed(0)
-    network = build("slim").eval()
-    branch = network.add(Attribute("gender", ("f", "m"), kind="branch", layers=(2, 3), depth=2)).eval()
-    assert isinstance(branch, AttributeBranch)
+    branch, stages = branch_and_stages(depth=2)
     with torch.no_grad():
-        stages = network.backbone.bottom_up(torch.randn(1, 3, 96, 96) * 50)
         nothing, negative = (
             branch([stages[0], second, *stages[2:]])
             for second in (torch.zeros_like(stages[1]), -1 - stages[1].abs())

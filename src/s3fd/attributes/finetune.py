@@ -19,6 +19,7 @@ from s3fd.attributes.single import SingleStream
 from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.data.labels import NOT_KNOWN, UNSURE, LabelledPicture
 from s3fd.data.targets import Target
+from s3fd.evaluation.attribute_report import check_classes
 from s3fd.inference.threads import ahead
 from s3fd.network import S3FD
 from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
@@ -134,11 +135,7 @@ def _kept(network: S3FD, attribute: Attribute) -> nn.Module:
     known = {own.name: own for own in network.attributes}.get(attribute.name)
     if known is None:
         raise ValueError(f"the weights have no head {attribute.name} to continue from")
-    if known.classes != attribute.classes:
-        raise ValueError(
-            f"{attribute.name} has the classes {', '.join(known.classes)} in the weights, in this order, and "
-            f"{', '.join(attribute.classes)} in the labels: give them the same order and names"
-        )
+    check_classes(attribute.name, known.classes, attribute.classes)
     if replace(known, temperature=1.0) != attribute:
         raise ValueError(f"the head {attribute.name} of the weights does not fit the configuration: {known}")
     network.calibrate(attribute.name, 1.0)

@@ -227,8 +227,6 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
     from s3fd.inference.writers import CsvWriter, JsonLinesWriter, ParquetWriter
 
     writers: list[Writer] = []
-    if csv is not None and csv != "-":
-        check_no_picture("--csv", csv)
     if parquet is not None:
         check_file("--parquet", parquet)
         check_no_picture("--parquet", parquet)
@@ -239,6 +237,7 @@ def _open_writers(csv: str | None, parquet: Path | None, attributes: tuple[str, 
     if csv == "-":
         writers.append(CsvWriter(sys.stdout.buffer, attributes=attributes))
     elif csv is not None:
+        check_no_picture("--csv", csv)
         try:
             stream = Path(csv).open("wb")  # noqa: SIM115 (closed by the writer)
             writers.append(CsvWriter(stream, close=True, attributes=attributes))

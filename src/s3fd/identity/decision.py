@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s3fd.identity.store import GalleryError, Match, composed
+from s3fd.identity.store import GalleryError, Match, trimmed
 
 UNKNOWN = "unknown"
 """The name of anyone who is not in the gallery."""
@@ -64,7 +64,7 @@ def check_name(name: str) -> str:
         GalleryError: the name is empty, too long or not printable, or it could be mistaken for the answer
             `UNKNOWN` or for another folder.
     """
-    name = composed(name).strip()
+    name = trimmed(name)
     if not name:
         raise GalleryError("a person needs a name")
     if len(name) > LONGEST_NAME:

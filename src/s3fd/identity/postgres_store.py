@@ -116,9 +116,9 @@ class PostgresStore(Closing):
     def remove(self, name: str) -> int:
         """Delete a person, and rewrite the tables without them.
 
-        The server's write-ahead log and its backups keep what was deleted until they are recycled. If another
-        transaction holds the tables for longer than `LOCKED`, they are only rewritten by the next removal,
-        and a warning is logged.
+        The server's write-ahead log and its backups keep what was deleted until they are recycled. If the
+        tables cannot be rewritten, for example because another transaction holds them for longer than
+        `LOCKED`, the next removal rewrites them, and a warning is logged.
 
         Raises:
             GalleryError: nobody has this name.
@@ -132,8 +132,8 @@ class PostgresStore(Closing):
                 self._connection.execute("DELETE FROM s3fd_person WHERE id = ANY(%s)", (people,))
             try:
                 self._connection.execute("VACUUM (FULL, ANALYZE) s3fd_vector, s3fd_person")
-            except psycopg.errors.LockNotAvailable as error:
-                unwritten("the database", error)
+            except psycopg.Error as error:
+                unwritten("the database", _line(error))
         return count
 
     def people(self) -> dict[str, int]:
@@ -306,5 +306,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise GalleryUnavailable(f"PostgreSQL: {lines[0]}") from error
+        raise GalleryUnavailable(f"PostgreSQL: {_line(error)}") from error
+
+
+def _line(error: psycopg.Error) -> str:
+    """Return the first line of an error, which has no values of a row."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

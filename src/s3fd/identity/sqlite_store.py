@@ -126,8 +126,8 @@ class SqliteStore(Closing):
             transaction.execute(f"DELETE FROM person WHERE id IN ({CALLED})", names)
         try:
             self._connection.execute("VACUUM")
-        except sqlite3.OperationalError as error:  # such as a full disk; their data is overwritten already
-            unwritten(str(self._path), error)
+        except sqlite3.DatabaseError as error:  # such as a full disk; their data is overwritten already
+            unwritten(str(self._path), str(error))
         return count
 
     def people(self) -> dict[str, int]:

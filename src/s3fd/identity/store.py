@@ -31,9 +31,9 @@ class GalleryUnavailable(OSError):
     """
 
 
-def unwritten(where: str, error: Exception) -> None:
+def unwritten(where: str, reason: str) -> None:
     """Warn that a person was removed, but that what holds the gallery could not be rewritten without them."""
-    log.warning("the person was removed, but %s could not be rewritten without them: %s", where, error)
+    log.warning("the person was removed, but %s could not be rewritten without them: %s", where, reason)
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,11 @@ def composed(name: str) -> str:
     In the names of folders, macOS may spell the same name with the accent as a separate character.
     """
     return unicodedata.normalize("NFC", name)
+
+
+def trimmed(name: str) -> str:
+    """Return a name as people are enrolled: `composed`, and without surrounding whitespace."""
+    return composed(name).strip()
 
 
 def spellings(name: str) -> list[str]:

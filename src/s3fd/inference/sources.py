@@ -76,8 +76,9 @@ class Source:
             return None
         if os.path.exists(copy) and copy.samefile(self.path):
             return f"{copy} is the original {'video' if self.video else 'picture'}; it was left unchanged"
-        target = Path(os.path.realpath(self.path))
-        if Path(self.path).is_symlink() and target.is_relative_to(os.path.realpath(folder)):
+        if not Path(self.path).is_symlink():
+            return None
+        if Path(os.path.realpath(self.path)).is_relative_to(os.path.realpath(folder)):
             return f"links into {folder}, where a copy could overwrite an original; choose another folder"
         return None
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from s3fd.closing import Closing
 from s3fd.extras import missing
@@ -18,6 +18,8 @@ try:
     import httpx
 except ModuleNotFoundError as error:
     raise missing(error, "the client needs", "serve") from error
+
+T = TypeVar("T")
 
 LONGEST_WAIT = 10.0
 """Maximum seconds to wait before a retry, whatever the service asks for."""
@@ -118,19 +120,17 @@ class Client(Closing):
         The records are in the order of the pictures. If one of several pictures cannot be read, its record
         has an error.
         """
-        found: list[Record] = self._ask(
+        return self._ask(
             "POST",
             "/v1/detect",
             lambda answer: [record(one) for one in answer["pictures"]],
             params=parameters(**options),
             files=files(pictures),
         )
-        return found
 
     def model(self) -> Model:
         """Return the model and the limits of the service; raises ServiceError."""
-        model: Model = self._ask("GET", "/v1/model", partial(known, Model))
-        return model
+        return self._ask("GET", "/v1/model", partial(known, Model))
 
     def ready(self) -> bool:
         """Return whether the service accepts pictures now."""
@@ -139,7 +139,7 @@ class Client(Closing):
         except httpx.HTTPError:
             return False
 
-    def _ask(self, method: str, path: str, parse: Callable[[Any], Any], **request: Any) -> Any:
+    def _ask(self, method: str, path: str, parse: Callable[[Any], T], **request: Any) -> T:
         """Send a request, and retry while the service is busy; return what `parse` makes of the answer."""
         for tries in range(self._retries + 1):
             try:
@@ -150,7 +150,7 @@ class Client(Closing):
                 time.sleep(min(error.retry_after, LONGEST_WAIT))
         raise AssertionError("unreachable")
 
-    def _ask_once(self, method: str, path: str, parse: Callable[[Any], Any], **request: Any) -> Any:
+    def _ask_once(self, method: str, path: str, parse: Callable[[Any], T], **request: Any) -> T:
         try:
             answer = self._http.request(method, path, **request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from s3fd.boxes import FloatArray
 from s3fd.identity.decision import LONGEST_NAME, Identity, check_name
 from s3fd.identity.enrolment import face_in, only_face
-from s3fd.identity.store import GalleryError, Store, composed
+from s3fd.identity.store import GalleryError, Store, trimmed
 from s3fd.inference.detector import MIN_SCORE, Detector
 from s3fd.serving import bodies, finding, questions
 from s3fd.serving.admission import BODY, Service, unless_gone
@@ -148,7 +148,7 @@ def router(desk: Desk) -> APIRouter:
         its record has the reason, and the others are enrolled. Only enrol people who have agreed to it.
         """
 
-        person = composed(name).strip()
+        person = trimmed(name)
 
         def plan() -> tuple[Detector, Choice]:
             _check(person)
@@ -172,7 +172,7 @@ def router(desk: Desk) -> APIRouter:
     )
     async def remove(name: Name) -> Response:
         """Delete everything that the gallery holds about a person, as `s3fd gallery remove` does."""
-        removed = await desk.ask(partial(questions.remove, composed(name).strip()), change=True)
+        removed = await desk.ask(partial(questions.remove, trimmed(name)), change=True)
         metrics.removed.inc(removed["removed"])
         return JSONResponse(removed)
 
@@ -239,7 +239,7 @@ def router(desk: Desk) -> APIRouter:
             for i, one in enumerate(seen, 1):
                 if not one.good:
                     raise Problem(one.status, f"{one.record.path or f'picture {i}'}: {one.record.error}")
-            person = None if name is None else composed(name).strip()
+            person = None if name is None else trimmed(name)
             return questions.verify(person, least, seen, store)
 
         least = desk.gallery.threshold if threshold is None else threshold

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from s3fd.identity.decision import Identity
 from s3fd.identity.store import Calibration
 from s3fd.inference.records import Record
 from s3fd.serving.transfer import Picture, files, known, parameters, record
 
-Ask = Callable[..., Any]
-"""Function that sends a request, given its method, its path, a function that parses the JSON of the response,
-and httpx's keyword arguments; raises ServiceError."""
+T = TypeVar("T")
+
+
+class Ask(Protocol):
+    """Function that sends a request and parses its response; raises ServiceError."""
+
+    def __call__(self, method: str, path: str, parse: Callable[[Any], T], **request: Any) -> T:
+        """Return what `parse` makes of the JSON of the response; `request` has httpx's keyword arguments."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,7 @@ class GalleryClient:
 
     def card(self) -> GalleryCard:
         """Return the gallery's model, thresholds, and number of people and vectors."""
-        card: GalleryCard = self._ask("GET", "/v1/gallery", _card)
-        return card
+        return self._ask("GET", "/v1/gallery", _card)
 
     def people(self) -> dict[str, int]:
         """Return the number of vectors of each person, sorted by name."""
@@ -119,20 +124,16 @@ class GalleryClient:
         """
         edges = None if box is None else ",".join(str(float(edge)) for edge in box)
         wanted = parameters(name=name, box=edges, **options)
-        enrolled: Enrolled = self._ask(
-            "POST", "/v1/gallery/people", _enrolled, params=wanted, files=files(pictures)
-        )
-        return enrolled
+        return self._ask("POST", "/v1/gallery/people", _enrolled, params=wanted, files=files(pictures))
 
     def remove(self, name: str) -> int:
         """Delete a person for good; return the number of deleted vectors.
 
         If nobody has this name, ServiceError has the status 404.
         """
-        removed: int = self._ask(
+        return self._ask(
             "DELETE", "/v1/gallery/people", lambda answer: int(answer["removed"]), params={"name": name}
         )
-        return removed
 
     def identify(self, picture: Picture, **options: Any) -> Identified:
         """Identify the faces in a picture; see `identify_many`."""
@@ -146,14 +147,13 @@ class GalleryClient:
             options: ``threshold``, a cosine, and the options of `Client.detect` except ``min_size``.
         """
         wanted = parameters(**options)
-        identified: list[Identified] = self._ask(
+        return self._ask(
             "POST",
             "/v1/gallery/identify",
             lambda answer: [_identified(one) for one in answer["pictures"]],
             params=wanted,
             files=files(pictures),
         )
-        return identified
 
     def verify(self, *pictures: Picture, name: str | None = None, **options: Any) -> Verified:
         """Check whether a picture shows a person, or whether two pictures show the same person.
@@ -164,10 +164,7 @@ class GalleryClient:
             options: ``threshold``, a cosine, and ``size``, as for `s3fd detect`.
         """
         wanted = parameters(name=name, **options)
-        verified: Verified = self._ask(
-            "POST", "/v1/gallery/verify", _verified, params=wanted, files=files(pictures)
-        )
-        return verified
+        return self._ask("POST", "/v1/gallery/verify", _verified, params=wanted, files=files(pictures))
 
 
 def _card(answer: Mapping[str, Any]) -> GalleryCard:
