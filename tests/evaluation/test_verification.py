@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,10 +101,7 @@ def test_pairs_that_are_no_text_are_named(tmp_path: Path) -> None:
         read_pairs(path)
 
 
-def test_the_public_pairs(shared_pack: Callable[[str], Path]) -> None:
-    shared_pack("lfw_subset")
-    from conftest import SHARED
-
-    pairs = read_pairs(SHARED / "data" / "lfw_pairs.txt")
+def test_the_public_pairs(lfw_pairs: Path) -> None:
+    pairs = read_pairs(lfw_pairs)
     assert len(pairs) == 3000 and sum(pair.same for pair in pairs) == 1500
     assert {pair.fold for pair in pairs} == set(range(5))
