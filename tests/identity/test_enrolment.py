@@ -28,6 +28,7 @@ def test_the_largest_face_is_taken_where_others_are_small() -> None:
         ([], "no face"),
         ([(0, 0, 100, 100), (200, 0, 260, 60)], "2 faces"),
         ([(0, 0, 31, 80)], "too small: 31 pixels, minimum 32"),
+        ([(0, 0, 31.9, 80)], "too small: 31 pixels, minimum 32"),
     ],
 )
 def test_what_cannot_stand_for_a_person_is_refused(boxes: list, reason: str) -> None:

@@ -252,7 +252,7 @@ def test_a_file_in_the_place_of_the_one_that_was_opened_is_noticed(tmp_path: Pat
 
 
 def test_a_removal_that_cannot_rewrite_the_file_still_erases_and_warns(
-    tmp_path: Path, warned: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "g.db"
     with create_store(path, MODEL) as store:
@@ -263,7 +263,7 @@ def test_a_removal_that_cannot_rewrite_the_file_still_erases_and_warns(
         assert store.remove("Gone Person") == 3
         unfinished.close()
         assert store.people() == {"Kept Person": 3}
-    assert "the person was removed, but" in warned.text and str(path) in warned.text
+    assert "the person was removed, but" in caplog.text and str(path) in caplog.text
     held = path.read_bytes()
     assert b"Gone" not in held and b"gone" not in held and unit(1, 3)[0].astype("<f4").tobytes() not in held
 
@@ -295,7 +295,7 @@ def test_a_damaged_page_is_told_with_the_file(tmp_path: Path) -> None:
 
 
 def test_whatever_keeps_the_file_from_being_rewritten_is_a_warning(
-    tmp_path: Path, warned: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_other_file(action: int, *what: object) -> int:
         return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK
@@ -305,4 +305,4 @@ def test_whatever_keeps_the_file_from_being_rewritten_is_a_warning(
         store._connection.set_authorizer(no_other_file)  # VACUUM writes to one
         assert store.remove("Ada") == 3
         assert store.people() == {}
-    assert "could not be rewritten without them: authorization denied" in warned.text
+    assert "could not be rewritten without them: authorization denied" in caplog.text

@@ -230,7 +230,7 @@ def test_nothing_of_a_removed_person_stays_in_the_tables(postgres: Callable[[], 
 
 
 def test_a_removal_does_not_wait_for_another_transaction(
-    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, warned: pytest.LogCaptureFixture
+    postgres: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     psycopg = pytest.importorskip("psycopg")
     monkeypatch.setattr("s3fd.identity.postgres_store.LOCKED", "200ms")
@@ -241,7 +241,7 @@ def test_a_removal_does_not_wait_for_another_transaction(
         store.add("Bob", unit(1, 2), ["x"] * 2)
         other.execute("SELECT count(*) FROM s3fd_vector").fetchone()  # its transaction stays open
         assert store.remove("Ada") == 2
-        assert "the person was removed, but the database could not be rewritten" in warned.text
+        assert "the person was removed, but the database could not be rewritten" in caplog.text
         assert store.people() == {"Bob": 2}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -95,7 +94,6 @@ def test_a_store_that_went_and_came_between_two_questions_costs_none(place: Plac
 def test_while_a_store_is_away_questions_are_refused_at_once(
     place: Place, asked: Keeper, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.WARNING, logger="s3fd.serving")  # whatever a library has set
     assert ask(asked) == 42 and asked.answers
     place.there = False
     for _ in range(5):

@@ -334,3 +334,5 @@ def test_frozen_stages_stay_what_they_are_and_the_pyramid_learns(squares: Path, 
         assert any(name.startswith(part) for name in changed)
     with pytest.raises(ValueError, match="needs the backbone slim"):
         TrainConfig.model_validate(settings(network={"backbone": "vgg16", "frozen_stages": True}))
+    with pytest.raises(ValueError, match="has no effect on vgg16, which has no batch normalisation"):
+        TrainConfig.model_validate(settings(network={"backbone": "vgg16", "frozen_statistics": True}))

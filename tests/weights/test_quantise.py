@@ -1,4 +1,5 @@
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def test_the_vectors_of_a_quantised_model_are_not_those_of_before() -> None:
     after = json.loads(other_vectors(json.dumps(before)))
     assert after.pop("digest") != before.pop("digest") and after == before
     assert other_vectors(json.dumps({"digest": "a"})) == other_vectors(json.dumps({"digest": "a"}))
+
+
+def test_what_nncf_logs_is_silenced_and_nothing_else(
+    model: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger, handler = logging.getLogger("nncf"), logging.StreamHandler()
+    monkeypatch.setattr(logger, "handlers", [handler])  # the program's own, which serves other loggers, too
+    before = logger.level
+    quantise(model, [np.zeros((64, 64, 3), np.uint8)])
+    assert "nncf" not in capfd.readouterr().err
+    assert (logger.level, handler.level) == (before, logging.NOTSET)
 
 
 def test_a_quantised_model_finds_the_same_face(quantised: Any, tmp_path: Path) -> None:

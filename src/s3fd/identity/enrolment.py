@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -92,11 +93,17 @@ def face_in(picture: Pixels, faces: Faces, box: FloatArray, quality: Quality | N
 
 def _check(picture: Pixels, face: Faces, quality: Quality) -> None:
     """Raise Refusal if the single face in `face` is not good enough."""
-    shorter = float((face.boxes[0, 2:] - face.boxes[0, :2]).min())
+    shorter, score = float((face.boxes[0, 2:] - face.boxes[0, :2]).min()), float(face.scores[0])
     if shorter < quality.min_size:
-        raise Refusal(f"the face is too small: {shorter:.0f} pixels, minimum {quality.min_size:.0f}")
-    if face.scores[0] < quality.min_score:
-        raise Refusal(f"possibly not a face: score {face.scores[0]:.2f}, minimum {quality.min_score:.2f}")
+        raise Refusal(f"the face is too small: {_cut(shorter)} pixels, minimum {quality.min_size:g}")
+    if score < quality.min_score:
+        raise Refusal(f"possibly not a face: score {_cut(score, 2)}, minimum {quality.min_score:.2f}")
     (sharp,) = sharpness(picture, face)
     if sharp < quality.min_sharpness:
-        raise Refusal(f"the face is too blurred: sharpness {sharp:.0f}, minimum {quality.min_sharpness:.0f}")
+        raise Refusal(f"the face is too blurred: sharpness {_cut(sharp)}, minimum {quality.min_sharpness:g}")
+
+
+def _cut(value: float, decimals: int = 0) -> str:
+    """A number cut off after so many decimals: rounded, one under the minimum might read like it."""
+    factor = 10**decimals
+    return f"{math.floor(round(value * factor, 3)) / factor:.{decimals}f}"

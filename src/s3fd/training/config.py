@@ -76,6 +76,8 @@ class NetworkConfig(StrictConfig):
             raise ValueError("frozen_stages needs the backbone slim")
         if self.drop and self.backbone != "slim":
             raise ValueError("drop needs the backbone slim")
+        if self.frozen_statistics and self.backbone == "vgg16":
+            raise ValueError("frozen_statistics has no effect on vgg16, which has no batch normalisation")
         return self
 
 

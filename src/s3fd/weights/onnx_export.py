@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ from s3fd.network.decoder import PictureNetwork
 from s3fd.network.folding import folded
 from s3fd.weights.atomic import write_atomically
 from s3fd.weights.embedding_digest import embedding_digest
+from s3fd.weights.quiet import quiet
 
 OPSET = 18
 """Lowest opset that PyTorch's exporter writes without conversion; ONNX Runtime 1.14 and later run it."""
@@ -43,9 +43,8 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
         outputs.append(EMBEDDING)
         shape = {"dimension": network.embedding.dimension, "layers": network.embedding.layers}
         metadata[EMBEDDING] = json.dumps({**shape, "digest": embedding_digest(network)})
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet("torch.onnx"):
         warnings.simplefilter("ignore")  # the exporter's own deprecations
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         raw = Path(folder) / "model.onnx"
         torch.onnx.export(
             PictureNetwork(folded(network)),

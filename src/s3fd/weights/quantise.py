@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError, Pixels
 from s3fd.inference.resize import network_size, resize
 from s3fd.inference.sources import sources
+from s3fd.weights.quiet import quiet
 
 os.environ.setdefault("NNCF_CI", "1")  # before the import: nncf would send telemetry on every run
 import nncf
@@ -62,10 +62,9 @@ def quantise(model: Any, calibration: Sequence[Pixels]) -> Any:
     The operations after the last convolutions are not quantised: in 8 bits, a box coordinate of 640 pixels
     would be off by a pixel or more. `calibration` pictures, each (H, W, 3) uint8 BGR, may differ in size.
     """
-    nncf.set_log_level(logging.ERROR)
     dataset = nncf.Dataset(calibration, lambda pixels: pixels[None])
     scope = nncf.IgnoredScope(names=after_convolutions(model))
-    with redirect_stdout(sys.stderr):  # its progress bars
+    with quiet("nncf"), redirect_stdout(sys.stderr):  # its progress bars
         quantised = nncf.quantize(model, dataset, ignored_scope=scope, subset_size=len(calibration))
     if quantised.has_rt_info(EMBEDDING):
         said = quantised.get_rt_info(EMBEDDING).astype(str)
