@@ -100,7 +100,9 @@ class FinetuneConfig(StrictConfig):
     )
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the weight average that is kept; 0: no average")
     seed: Seed = 0
-    precision: Literal["bf16", "fp32"] = "fp32"
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "fp32", description="auto: bf16 where the processor has instructions for it, fp32 elsewhere"
+    )
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
 

@@ -19,6 +19,7 @@ from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import where_faces
 from s3fd.training.dataset import normalise
 from s3fd.training.distillation import Distillation
+from s3fd.training.precision import mixed
 
 
 class Compared(NamedTuple):
@@ -51,7 +52,7 @@ class Frozen:
 
     def compare(self, batch: Batch, step: int) -> Compared:
         """Run the network on a batch; anchors below `min_face_score` do not count."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
+        with mixed(batch.pictures.device, self._config.precision):
             logits, scores = self._look(normalise(batch.pictures))
         targets = batch.targets
         if scores is not None:
@@ -116,7 +117,7 @@ class Joint:
     def compare(self, batch: Batch, step: int) -> Compared:
         """Run the network on a batch and on unlabelled pictures."""
         pictures = torch.cat([batch.pictures, self._others.draw(step, self._joint.others)])
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._config.precision == "bf16"):
+        with mixed(batch.pictures.device, self._config.precision):
             stages = self._backbone.bottom_up(normalise(pictures))
             logits = self._head(stages).spread()[: len(batch.pictures)]
             held = self._distance(stages) * self._joint.weight * len(batch.pictures)

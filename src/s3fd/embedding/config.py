@@ -57,7 +57,9 @@ class EmbedConfig(StrictConfig):
     epochs: float = Field(20, gt=0)
     held_out: float = Field(0.05, ge=0, lt=1, description="share of the pictures held out for testing")
     seed: Seed = 0
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto", description="auto: bf16 where the processor has instructions for it, fp32 elsewhere"
+    )
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     optimiser: OptimiserConfig = OptimiserConfig(rate=3e-3, warmup=200, weight_decay=0.05)
 

@@ -22,6 +22,7 @@ from s3fd.network.embedding import EmbeddingTrunk
 from s3fd.training.checkpoint import Part
 from s3fd.training.dataset import normalise
 from s3fd.training.journal import Journal
+from s3fd.training.precision import mixed
 from s3fd.training.schedule import learning_rate, make_optimiser
 from s3fd.training.trainer import TrainingError
 
@@ -145,7 +146,7 @@ class Task:
 def read(trunk: EmbeddingTrunk, batch: Batch, precision: str = "fp32") -> Tensor:
     """Return vectors (B, D) of length 1 of a batch's faces, read as in `s3fd.identity.reading`."""
     pictures = normalise(batch.pictures).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+    with mixed(batch.pictures.device, precision):
         cells = trunk.finest(pictures).float()
     # grid_sample's coordinates run from -1 to 1 between the outer edges of the outermost cells.
     size = torch.tensor([cells.shape[-1], cells.shape[-2]]) * STRIDE

@@ -237,7 +237,9 @@ class TrainConfig(StrictConfig):
     composed: ComposedConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights")
-    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto", description="auto: bf16 where the device has instructions for it, fp32 elsewhere"
+    )
     workers: int = Field(2, ge=0, description="worker processes that read and augment pictures")
     cache: bool = Field(False, description="keep decoded pictures in memory, in every worker")
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")

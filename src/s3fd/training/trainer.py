@@ -23,6 +23,7 @@ from s3fd.training.config import TrainConfig
 from s3fd.training.dataset import Batch, normalise
 from s3fd.training.ema import WeightAverage
 from s3fd.training.losses import Losses, detection_loss
+from s3fd.training.precision import mixed
 from s3fd.training.processes import ALONE, Processes
 from s3fd.training.schedule import learning_rate, make_optimiser
 from s3fd.training.synchronised_norm import synchronise
@@ -161,9 +162,8 @@ class Trainer:
     def _predict(self, batch: Batch) -> Predictions:
         """Run the network on a part."""
         pictures = normalise(batch.pictures.to(self.device, non_blocking=True))
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.config.precision]
         network = self.network if self.parallel is None else self.parallel
-        with torch.autocast(self.device.type, dtype, enabled=self.config.precision != "fp32"):
+        with mixed(self.device, self.config.precision):
             predictions: Predictions = network(pictures)
         return predictions
 
