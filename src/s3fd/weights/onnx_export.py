@@ -43,7 +43,12 @@ def export_onnx(network: S3FD, path: Path, metadata: dict[str, str] | None = Non
         outputs.append(EMBEDDING)
         shape = {"dimension": network.embedding.dimension, "layers": network.embedding.layers}
         metadata[EMBEDDING] = json.dumps({**shape, "digest": embedding_digest(network)})
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet("torch.onnx"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        quiet("torch.onnx"),
+        torch.no_grad(),  # a fifth of the time less; the model is the same
+    ):
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         raw = Path(folder) / "model.onnx"
         torch.onnx.export(
