@@ -12,6 +12,10 @@ from hypothesis import settings
 
 pytest_plugins = ["postgres_server"]
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests that run at the same time share the processors
+    share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, share)))
+
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.load_profile("default")
 

@@ -353,6 +353,16 @@ def test_it_finishes_what_it_has_and_logs_no_names(example: Path) -> None:
     assert "Traceback" not in log
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_again_and_again_it_ends_well(number: signal.Signals) -> None:
+    process = Process("--workers", "1").process
+    while process.poll() is None:
+        process.send_signal(number)
+        time.sleep(0.005)
+    assert process.wait() == 0
+
+
 def test_the_interface_is_described(service: Process) -> None:
     described = httpx.get(f"{service.url}/openapi.json", trust_env=False).json()
     detect = described["paths"]["/v1/detect"]["post"]

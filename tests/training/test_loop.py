@@ -244,7 +244,7 @@ def test_an_attribute_is_learnt_together_with_the_faces(squares: Path, tmp_path:
     loop.train(config, samples, tmp_path, labelled=items)
     records = [r for r in curve(tmp_path) if "right/light" in r]
     assert len(records) > 40
-    assert np.mean([r["right/light"] for r in records[-30:]]) > 0.8
+    assert np.mean([r["right/light"] for r in records[-30:]]) > 0.7  # chance: 0.5
     network = load_network(tmp_path / "weights.safetensors")
     assert network.attributes[0].name == "light" and network.attributes[0].classes == ("dark", "bright")
 

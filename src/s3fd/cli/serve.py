@@ -131,7 +131,7 @@ def serve(
     def run() -> int:
         with needs_extra("serve"):
             from s3fd.serving.app import create_app
-            from s3fd.serving.server import bind, log_to_stderr, server, signals_end_it
+            from s3fd.serving.server import bind, leave_signals_to_server, log_to_stderr, server
         from s3fd.identity.galleries import shown
         from s3fd.identity.job import default_weights
         from s3fd.inference.runtime import processors
@@ -186,8 +186,8 @@ def serve(
             gallery=people,
             on_ready=lambda: typer.echo(ready, err=True),
         )
-        with signals_end_it():
-            server(application, limits.upload + limits.deadline).run(sockets=[bound])
+        leave_signals_to_server()
+        server(application, limits.upload + limits.deadline).run(sockets=[bound])
         return 0
 
     end(run)

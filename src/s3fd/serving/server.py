@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -47,19 +45,14 @@ def server(app: FastAPI, grace: float) -> uvicorn.Server:
     )
 
 
-@contextmanager
-def signals_end_it() -> Iterator[None]:
-    """Leave SIGINT and SIGTERM to the server that runs in the block.
+def leave_signals_to_server() -> None:
+    """Ignore SIGINT and SIGTERM from now on, except while a server runs, which handles them.
 
-    After its shutdown, uvicorn raises them again for the handlers that were installed before it. By then the
-    server has already ended, as the signal asked: handled again, it would end the process as if by an error.
+    After its shutdown, uvicorn raises them again for the handlers that were installed before it, and more may
+    arrive while the process ends, as the first one asked. Handled, they would end it as if by an error.
     """
-    before = {one: signal.signal(one, signal.SIG_IGN) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def log_to_stderr(requests: bool) -> None:
