@@ -9,7 +9,8 @@ DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 """PyTorch's names for the instructions of processors that multiply in bf16, the last one ARM's. Others only
-imitate it: a training step of slim took four to seven times as long in bf16 as in fp32 on one with AVX2."""
+imitate it: a training step of slim took 13 times as long in bf16 as in fp32 on one with AVX2
+(benchmarks/training_step.py)."""
 
 
 def mixed(device: torch.device, precision: str) -> torch.autocast:
