@@ -8,9 +8,8 @@ An event is a folder of WIDER FACE's pictures, such as ``0--Parade``.
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
-from result_folders import IMAGES, TRUTH, names_of
+from result_folders import IMAGES, TRUTH, folder, names_of
 
 from s3fd.evaluation import results, wider
 
@@ -20,9 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("truth", type=Path, help=TRUTH)
-    parser.add_argument("images", type=Path, help=IMAGES)
-    parser.add_argument("results", nargs="+", type=Path, help="folders of result files, one per detector")
+    parser.add_argument("truth", type=folder, help=TRUTH)
+    parser.add_argument("images", type=folder, help=IMAGES)
+    parser.add_argument("results", nargs="+", type=folder, help="folders of result files, one per detector")
     options = parser.parse_args()
     names = names_of(options.images)
     truth = wider.load(options.truth).only(names)
@@ -34,10 +33,10 @@ def main() -> None:
         own = [name for name in names if name.startswith(f"{event}/")]
         part = truth.only(own)
         faces = sum(int(picture.required["hard"].sum()) for picture in part.pictures.values())
-        for folder in options.results:
-            curves = wider.evaluate(results.read_all(folder, own), part).values()
+        for result in options.results:
+            curves = wider.evaluate(results.read_all(result, own), part).values()
             figures = " | ".join(f"{curve.average_precision:.3f}" for curve in curves)
-            print(f"| {event} | {count} | {faces:,} | {folder.name} | {figures} |")
+            print(f"| {event} | {count} | {faces:,} | {result.name} | {figures} |")
 
 
 if __name__ == "__main__":

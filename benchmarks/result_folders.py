@@ -21,13 +21,20 @@ def read_arguments(description: str | None) -> tuple[GroundTruth, dict[str, Face
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("results", type=Path, help="folder of result files, EVENT/NAME.txt")
-    parser.add_argument("truth", type=Path, help=TRUTH)
-    parser.add_argument("images", type=Path, help=IMAGES)
+    parser.add_argument("results", type=folder, help="folder of result files, EVENT/NAME.txt")
+    parser.add_argument("truth", type=folder, help=TRUTH)
+    parser.add_argument("images", type=folder, help=IMAGES)
     options = parser.parse_args()
     names = names_of(options.images)
     found = results.read_all(options.results, names)
     return wider.load(options.truth).only(names), {name: found.get(name, Faces.empty()) for name in names}
+
+
+def folder(text: str) -> Path:
+    """Read an argument that names a folder: a mistyped one would look like a detector that finds nothing."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder")
+    return Path(text)
 
 
 def names_of(images: Path) -> list[str]:

@@ -13,6 +13,16 @@ from s3fd.faces import Faces
 framing = load_script(Path(__file__).parents[2] / "benchmarks" / "framing.py")
 
 
+def test_a_mistyped_folder_is_no_detector_that_finds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for benchmark in (framing, load_script(Path(__file__).parents[2] / "benchmarks" / "by_event.py")):
+        monkeypatch.setattr("sys.argv", ["it", str(tmp_path), str(tmp_path), str(tmp_path / "none")])
+        with pytest.raises(SystemExit, match="2"):
+            benchmark.main()
+        assert "none: no such folder" in capsys.readouterr().err
+
+
 def test_faces_of_pictures_in_which_nothing_was_found_are_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
