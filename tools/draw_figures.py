@@ -38,6 +38,13 @@ text { fill: #1b1f24; }
 }
 """
 
+TICKS = (1, 2, 3, 5, 10, 20, 30, 50, 100, 200)
+"""Milliseconds with a grid line."""
+
+LABEL = (90, 16)
+"""Width and height in pixels that the name beside a dot takes. It moves to the left of its dot if another dot
+lies there."""
+
 Rows = list[list[str]]
 
 
@@ -60,9 +67,9 @@ def table(text: str, after: str) -> Rows:
 def accuracy_over_time(rows: Rows) -> str:
     """Plot average precision on hard faces against milliseconds per picture (log), one dot per detector."""
     points = [(row[0], float(row[4]), float(row[3])) for row in rows]
-    slowest, best = max(p[1] for p in points), max(p[2] for p in points)
+    times, best = [p[1] for p in points], max(p[2] for p in points)
     left, right, top, bottom = 60, 700, 30, 350
-    first, last = 10, 10 * math.ceil(slowest / 10) + 10
+    first, last = max(tick for tick in TICKS if tick <= min(times)), 10 * math.ceil(max(times) / 10) + 10
     highest = math.ceil(best * 10) / 10
 
     def at(milliseconds: float, precision: float) -> tuple[float, float]:
@@ -74,19 +81,21 @@ def accuracy_over_time(rows: Rows) -> str:
         y = at(first, tenth / 10)[1]
         lines.append(f'<path d="M{left} {y:.1f} H{right}" class="grid"/>')
         lines.append(_text(left - 8, y + 4, f"{tenth / 10:.1f}", "small end"))
-    for milliseconds in (10, 20, 30, 50, 100, 200):
-        if milliseconds <= last:
+    for milliseconds in TICKS:
+        if first <= milliseconds <= last:
             x = at(milliseconds, 0)[0]
             lines.append(f'<path d="M{x:.1f} {top} V{bottom}" class="grid"/>')
             lines.append(_text(x, bottom + 18, str(milliseconds), "small middle"))
-    for name, milliseconds, precision in points:
-        x, y = at(milliseconds, precision)
+    dots = [at(milliseconds, precision) for _, milliseconds, precision in points]
+    for (name, *_), (x, y) in zip(points, dots, strict=True):
         own = name.startswith("s3fd")
+        covered = any(0 < a - x < LABEL[0] and abs(b - y) < LABEL[1] for a, b in dots)
+        side, end = (-11, " end") if covered else (11, "")
         lines.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="6" class="{"own" if own else "dot"}"/>')
-        lines.append(_text(x + 11, y + 4, name, "head" if own else ""))
+        lines.append(_text(x + side, y + 4, name, ("head" if own else "") + end))
     lines.append(_text(left, 18, "average precision on hard faces", "small"))
     lines.append(_text(right, bottom + 36, "median milliseconds a picture, two threads", "small end"))
-    return _svg(780, bottom + 46, "Average precision over time, a dot a detector", lines)
+    return _svg(780, bottom + 46, "Average precision on hard faces against time, one dot per detector", lines)
 
 
 def gender_by_group(groups: dict[str, Rows]) -> str:
@@ -114,7 +123,7 @@ def gender_by_group(groups: dict[str, Rows]) -> str:
         grid.append(f'<path d="M{at(percent):.1f} 28 V{y:g}" class="grid"/>')
         grid.append(_text(at(percent), 20, f"{percent} %", "small middle"))
     lines[marks:marks] = grid
-    return _svg(720, y + 8, "How often gender is told rightly, by group", lines)
+    return _svg(720, y + 8, "How often gender is classified correctly, by group", lines)
 
 
 def figures() -> dict[str, str]:
