@@ -48,6 +48,15 @@ def test_no_dot_covers_a_name() -> None:
     assert re.search(r'class=" end">scrfd_500m<', plot) and re.search(r'class="">yunet_n<', plot)
 
 
+def test_the_card_says_of_ethnicities_what_its_table_says() -> None:
+    card = (ROOT / "src" / "s3fd" / "weights" / "slim.md").read_text(encoding="utf-8")
+    rows = tool("draw_figures").table(card, "By ethnicity")
+    accuracy = {name: float(cell.split(" %")[0]) for name, _, cell, *_ in rows}
+    said = next(part for part in card.split("\n\n") if part.startswith("**In the aligned crops"))
+    for name in (min(accuracy, key=accuracy.__getitem__), max(accuracy, key=accuracy.__getitem__), "Asian"):
+        assert name in said and f"at {accuracy[name]:.0f}%" in said, name
+
+
 def test_a_plot_needs_its_table(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not found"):
         tool("draw_figures").table("# A page without figures", "## Figures")
