@@ -83,7 +83,6 @@ def main() -> None:
     if options.docs:
         put("docs/engines.md", "benchmarks/speed.py", table)
         plot(precision, {name: float(np.median(spent)) for name, spent in times.items()}, ROOT / PLOT)
-        put("README.md", "benchmarks/speed.py", f"![Average precision over milliseconds a picture]({PLOT})")
 
 
 def arguments() -> argparse.Namespace:
@@ -103,9 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="the unpacked pictures (default: unpack them to a cache)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="use every EVERY-th picture")
-    parser.add_argument(
-        "--docs", action="store_true", help="write table and plot into README.md and docs/engines.md"
-    )
+    parser.add_argument("--docs", action="store_true", help="write table and plot into docs/engines.md")
     parser.add_argument("--plot", type=Path, help="plot average precision against time in this file")
     return parser.parse_args()
 

@@ -33,7 +33,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import open_runtime
 
-SHARED = Path(__file__).parents[2] / "shared"
+SHARED = Path(os.environ.get("S3FD_SHARED", Path(__file__).parents[2] / "shared"))
 PACK = "wider_val_subset"
 YARDSTICK = "yunet_n"
 
