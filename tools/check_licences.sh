@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 env=${1:-$work/env}
 if [ $# = 0 ]; then
   python3 -m venv "$env"
-  "$env/bin/pip" install -q -c constraints.txt '.[archive,eval,heic,int8,openvino,parquet,postgres,ray,serve,train,video]'
+  "$env/bin/pip" install -q -c constraints.txt '.[archive,eval,heic,int8,openvino,parquet,postgres,ray,remote,serve,train,video]'
 fi
 python3 -m venv "$work/tool"
 "$work/tool/bin/pip" install -q pip-licenses

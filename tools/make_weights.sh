@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# The bundled weights in one command, from the data packs: about twelve hours on two CPU cores.
+# The bundled weights in one command, from the data packs: about thirteen hours on two CPU cores.
 #
 #   tools/make_weights.sh DATA face_detection_yunet.onnx faceres.onnx vectors.npz OUT
 #
-# faceres.onnx tells the gender of faces in crowds (tools/tfjs_to_onnx.py makes it), and in the last stage vectors.npz does, which
-# tools/teacher_vectors.py writes for the embedding. DATA/backgrounds is what
-# tools/make_clutter.py composes, of things and places that are not among the packs; DATA/clipart the same, with clip art.
-# DATA holds the unpacked sets that the configurations name. Every stage that was stopped goes on where it was when
-# the same command runs again; OUT receives a folder a stage, and slim.safetensors and slim.onnx in the end.
+# DATA holds the unpacked sets that the configurations name. DATA/backgrounds is what tools/make_clutter.py composes
+# of things and places that are not among them; DATA/clipart the same, with clip art. faceres.onnx, which
+# tools/tfjs_to_onnx.py makes, labels the gender of faces in crowds; in the last stage vectors.npz does, which
+# tools/teacher_vectors.py writes for the embedding.
+#
+# OUT receives a folder per stage and, at the end, slim.safetensors and slim.onnx. If the script was stopped, run the
+# same command again and it resumes.
 set -euo pipefail
 data=$1 teacher=$2 gender_teacher=$3 vectors=$4 out=$5
 here=$(dirname "$0")/..

@@ -49,3 +49,12 @@ def test_every_copyleft_licence_is_on_the_page() -> None:
     found = {name for name, package in brought.items() if COPYLEFT.search(licence(package))}
     assert len(brought) > len(extras)
     assert found <= named
+
+
+@pytest.mark.parametrize("script", ["tools/check_licences.sh", ".github/workflows/release.yml"])
+def test_licences_and_vulnerabilities_are_checked_with_every_extra(script: str) -> None:
+    if not (ROOT / script).is_file():
+        pytest.skip("a source distribution has no workflows")
+    lists = re.findall(r"'\.\[([a-z0-9,]+)\]'", (ROOT / script).read_text(encoding="utf-8"))
+    extras = set(metadata.metadata("s3fd").get_all("Provides-Extra", [])) - OWN_TOOLS
+    assert [set(found.split(",")) for found in lists] == [extras]
