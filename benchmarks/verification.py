@@ -56,7 +56,7 @@ def main() -> None:
             f"| {name} | {group} | {e.same} | {e.false_rejects:.1%} | {e.different} | {e.false_accepts:.1%} |"
             for group, e in by_group(judged, people).items()
         ]
-    print("\n| embedding | group | pairs of one person | told to be two | of two people | told to be one |")
+    print("\n| embedding | group | pairs of one person | false rejects | of two people | false accepts |")
     print("|---|---|---:|---:|---:|---:|", *groups, sep="\n")
     if options.plot:
         plot(results, options.plot)
