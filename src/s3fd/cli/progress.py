@@ -15,8 +15,9 @@ class _Line:
         from rich.console import Console
         from rich.status import Status
 
-        self.console = Console(stderr=True, soft_wrap=True)
-        self.status = Status("Starting", console=self.console)
+        self.console = Console(stderr=True, soft_wrap=True, emoji=False)  # a file may be named like one
+        spinner = "dots" if self.console.encoding.startswith("utf") else "line"
+        self.status = Status("Starting", console=self.console, spinner=spinner)
 
 
 class Progress:

@@ -102,7 +102,7 @@ def open_detector(
             min_probability=min_probability,
         )
     except ValueError as error:
-        fail(f"--attributes: {error}")
+        fail(str(error))
 
 
 def end(run: Callable[[], int]) -> NoReturn:
@@ -113,6 +113,10 @@ def end(run: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     except BrokenPipeError:
         _leave_pipe()
+    except ImportError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # C++ extensions raise it on Ctrl-C
+            raise
+        code = INTERRUPTED
     except OSError as error:
         typer.echo(f"s3fd: {error}", err=True)
         code = SOME_FAILED
