@@ -86,6 +86,22 @@ def test_a_caption_wider_than_its_face_is_centred_on_it_where_there_is_room() ->
     assert not coloured(draw.draw(pixels, Faces(crowded, scores, columns)))[:99].any()
 
 
+def test_a_label_is_drawn_without_its_accents() -> None:
+    """OpenCV's font has no others, and would show two question marks for each."""
+    drawn = []
+    for label in ("männlich", "mannlich", "m?nnlich"):
+        columns = {
+            "gender": np.array([label], dtype=object),
+            "gender_probability": np.array([0.97], np.float32),
+        }
+        box = np.array([[100, 100, 300, 340]], np.float32)
+        drawn.append(
+            draw.draw(np.zeros((480, 640, 3), np.uint8), Faces(box, np.ones(1, np.float32), columns))
+        )
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+
+
 def test_a_probability_is_left_out_where_only_the_label_fits() -> None:
     columns = {
         "gender": np.array(["female"], dtype=object),

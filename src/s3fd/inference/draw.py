@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -100,6 +101,7 @@ def _caption(
     canvas: Pixels, text: str, face: list[int], line: int, taken: FloatArray
 ) -> tuple[int, int, int, int] | None:
     """Write a text beside a face, and return the position of its plate; None if there is no room for it."""
+    text = _drawable(text)
     scale = _text_scale(text, face[2] - face[0], line)
     if not scale:
         return None
@@ -107,6 +109,12 @@ def _caption(
     if plate is not None:
         _write(canvas, text, scale, plate)
     return plate
+
+
+def _drawable(text: str) -> str:
+    """Text in ASCII, which is all that `FONT` has: without accents, and with a question mark for the rest."""
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).encode("ascii", "replace").decode()
 
 
 def _text_scale(text: str, face_width: int, line: int) -> float:
