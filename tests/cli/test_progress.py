@@ -39,3 +39,10 @@ def test_a_file_named_like_an_emoji_is_told_of_by_its_name(capsys: pytest.Captur
     with Progress(True, "onnx on cpu") as progress:
         progress.advance(Record("16:100:32.jpg", error="broken"))
     assert "s3fd: 16:100:32.jpg: broken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_file_name_is_no_command_of_a_terminal(shown: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(shown, "onnx on cpu") as progress:
+        progress.advance(Record("a\n\x1b[2Jé\udce9.jpg", error="broken"))
+    assert "s3fd: a\\n\\x1b[2Jé\\udce9.jpg: broken" in capsys.readouterr().err.splitlines()

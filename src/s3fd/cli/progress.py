@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from types import TracebackType
 
 from s3fd.inference.records import Record
@@ -49,9 +50,7 @@ class Progress:
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
         if record.error is not None:
-            from s3fd.inference.writers import valid_text
-
-            self._say(f"s3fd: {valid_text(record.path)}: {record.error}")
+            self._say(_printable(f"s3fd: {record.path}: {record.error}"))
         self.add(1, record.found, int(record.error is not None))
 
     def add(self, pictures: int, faces: int, failed: int) -> None:
@@ -73,3 +72,9 @@ class Progress:
         """Say how far the run is."""
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.pictures} {self._counted}, {self.faces} faces{failed} ({self._runtime})"
+
+
+def _printable(text: str) -> str:
+    """Escape what a file name may hold and a message may not: line ends, terminal commands, invalid text."""
+    unusual = {c for c in text if unicodedata.category(c) in ("Cc", "Cs")}
+    return text.translate({ord(c): c.encode("unicode_escape").decode() for c in unusual})
