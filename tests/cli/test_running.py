@@ -6,7 +6,7 @@ import pytest
 import typer
 from square_finder import SquareFinder
 
-from s3fd.cli.running import INTERRUPTED, end, open_detector
+from s3fd.cli.running import INTERRUPTED, SOME_FAILED, end, open_detector
 
 
 def test_ctrl_c_while_a_package_is_imported_is_no_missing_package() -> None:
@@ -24,6 +24,26 @@ def test_a_package_that_cannot_be_imported_is_no_ctrl_c() -> None:
 
     with pytest.raises(ImportError, match="libgomp"):
         end(broken)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "not enough memory"),
+        (MemoryError("no room"), "no room"),
+        (OSError(28, "No space left on device", "a.csv"), "[Errno 28] No space left on device: 'a.csv'"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_line(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def short() -> int:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        end(short)
+    assert ended.value.exit_code == SOME_FAILED
+    assert capsys.readouterr().err == f"s3fd: {message}\n"
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def end(run: Callable[[], int]) -> NoReturn:
         if not isinstance(error.__cause__, KeyboardInterrupt):  # C++ extensions raise it on Ctrl-C
             raise
         code = INTERRUPTED
-    except OSError as error:
-        typer.echo(f"s3fd: {error}", err=True)
+    except (OSError, MemoryError) as error:
+        typer.echo(f"s3fd: {str(error) or 'not enough memory'}", err=True)
         code = SOME_FAILED
     raise typer.Exit(code)
 
