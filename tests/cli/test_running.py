@@ -51,7 +51,10 @@ def test_what_the_machine_lacks_is_one_line(
     [
         ({"size": "huge", "min_score": 0.5}, "--size: invalid size 'huge'"),
         ({"size": "vga", "min_score": math.nan}, "min_score must be a number from 0 to 1, not nan"),
-        ({"size": "vga", "min_score": 0.5, "attributes": ("age",)}, "these weights do not predict 'age'"),
+        (
+            {"size": "vga", "min_score": 0.5, "attributes": ("age",)},
+            "--attributes: these weights do not predict 'age'",
+        ),
     ],
 )
 def test_a_detector_that_cannot_be_is_named_by_what_is_wrong(

@@ -102,7 +102,8 @@ def open_detector(
             min_probability=min_probability,
         )
     except ValueError as error:
-        fail(str(error))
+        known = all(name in runtime.classes for name in attributes)
+        fail(str(error) if known else f"--attributes: {error}")
 
 
 def end(run: Callable[[], int]) -> NoReturn:
