@@ -209,6 +209,7 @@ def test_a_plan_that_broke_off_is_made_anew(planned: Plan, tmp_path: Path) -> No
     ("path", "error"),
     [
         ("missing", FileNotFoundError),
+        ("photos/2024", FileNotFoundError),
         ("memory://nowhere/at-all", FileNotFoundError),
         ("memory://nowhere/*.jpg", FileNotFoundError),
         ("film.mp4", ValueError),

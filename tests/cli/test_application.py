@@ -1,9 +1,11 @@
 import os
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from s3fd.cli import COMMANDS, app
@@ -27,6 +29,27 @@ def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
     assert "last frame with it, their times in seconds" in shown("track")
     told = shown("detect")
     assert '"faces": [{"box": [x1, y1, x2,' in told and "'s3fd[archive]'" in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_help_is_shown_in_any_encoding(encoding: str) -> None:
+    """It has characters, such as the dots of a JSON example, that some locales have no code for."""
+    done = subprocess.run(
+        [sys.executable, "-m", "s3fd", "detect", "--help"],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b'{"path": \\u2026, "error": \\u2026}' in done.stdout
+
+
+@pytest.mark.skipif(
+    "suggest_commands" not in signature(TyperGroup.__init__).parameters, reason="this Typer names none"
+)
+def test_a_similar_command_is_named() -> None:
+    done = CliRunner().invoke(app, ["anonymise", "photos"])
+    assert done.exit_code == 2
+    assert "Did you mean 'anonymize'?" in done.output
 
 
 @pytest.mark.skipif(os.name != "posix", reason="closes files as a POSIX shell does")

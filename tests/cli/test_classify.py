@@ -35,7 +35,8 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     assert Path(told["path"]).name == name
     assert set(told) == {"path", "gender", "probability", "faces"}
     assert Path(failed["path"]).name == "é.jpg" and failed["error"]
-    assert (answer.returncode, answer.stderr) == (1, "")
+    assert answer.returncode == 1
+    assert answer.stderr == f"s3fd: {tmp_path / 'é.jpg'}: {failed['error']}\n"
 
 
 def test_an_odd_but_readable_file_is_no_reason_for_a_warning(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from s3fd.inference import pictures
 from s3fd.inference.anonymize import Style
 from s3fd.inference.job import Outputs, anonymize, detect
 from s3fd.inference.pictures import PictureError
+from s3fd.inference.runtime import Runtime
 from s3fd.inference.sources import Source
 
 
@@ -72,6 +75,48 @@ def test_a_name_that_grows_too_long_is_a_fault_of_one_picture(tiny: Path, tmp_pa
         assert second is not None and second.error is None
     written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*/b*"))
     assert written == ["copies/b.gif.png", "crops/b.gif_0.jpg", "hidden/b.gif.png"]
+
+
+class Short:
+    """A runtime with memory for one picture of 32 × 48 pixels."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.runtime, name)
+
+    def __call__(self, pictures: Any, *asked: Any) -> Any:
+        if pictures.size > 32 * 48 * 3:
+            raise RuntimeError("Status Message: Failed to allocate memory for requested buffer of size 4608")
+        return self.runtime(pictures, *asked)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_too_little_memory_is_a_fault_of_one_picture(tiny: Path, tmp_path: Path, batch: int) -> None:
+    pixels = np.full((32, 48, 3), 255, np.uint8)
+    shapes = (pixels, np.tile(pixels, (2, 2, 1)), pixels)
+    sources = [Source(f"{i}.png", Path(f"{i}.png"), shape) for i, shape in enumerate(shapes)]
+    detector = s3fd.load(tiny, threads=1, size="original")
+    detector = replace(detector, runtime=Short(detector.runtime))
+    for records in (
+        detect(detector, sources, batch=batch),
+        anonymize(detector, sources, tmp_path, Style()),
+    ):
+        errors = [record.error for record in records if record is not None]
+        assert errors == [None, "not enough memory for a picture of this size", None]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "2.png"]
+
+
+def test_another_fault_of_the_engine_ends_the_run(tiny: Path) -> None:
+    detector = s3fd.load(tiny, threads=1, size="original")
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("unsupported operator")
+
+    detector = replace(detector, runtime=broken)
+    with pytest.raises(RuntimeError, match="unsupported operator"):
+        list(detect(detector, [Source("a", Path("a"), np.zeros((16, 16, 3), np.uint8))]))
 
 
 def test_small_faces_are_left_out(tiny: Path) -> None:

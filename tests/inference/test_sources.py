@@ -222,6 +222,12 @@ def test_a_camera_that_is_not_there_is_an_error() -> None:
     assert source.error == "no such camera"
 
 
+def test_a_long_number_is_no_camera() -> None:
+    """OpenCV raises for what is no integer of C's."""
+    (source,) = sources(["20240731184512"])
+    assert source.error == "no such file or folder"
+
+
 def test_a_file_named_like_a_camera_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "0").touch()

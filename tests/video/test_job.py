@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import clips
 import numpy as np
@@ -76,6 +77,16 @@ def test_what_cannot_be_read_gives_no_copy(tmp_path: Path) -> None:
     record = anonymize(path, tmp_path / "out")
     assert record.to_dict() == {"path": str(path), "error": "not a video that can be decoded"}
     assert not (tmp_path / "out").exists()
+
+
+def test_too_little_memory_is_a_fault_of_one_video(tmp_path: Path) -> None:
+    class Short(SquareFinder):
+        def __call__(self, *_: object) -> Any:
+            raise MemoryError("not enough memory for a picture of this size")
+
+    path = clips.save(tmp_path / "a.mp4", clips.frames([right], 3))
+    assert anonymize(path, tmp_path / "out", Short()).error == "not enough memory for a picture of this size"
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_of_a_video_that_is_cut_off_the_copy_holds_what_there_is(tmp_path: Path) -> None:

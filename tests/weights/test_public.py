@@ -175,13 +175,17 @@ def test_an_archive_without_weights_is_refused(tmp_path: Path) -> None:
         import_public(tmp_path / "a.7z")
 
 
-def test_command_writes_weights_card_and_checksum(pth: Path, tmp_path: Path) -> None:
-    archive_path = tmp_path / "s3fd_convert.7z"
+def test_command_writes_weights_card_and_checksum(
+    pth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive_path = tmp_path / "s3fd_v1.2.7z"
     copy = [{"id": py7zr.FILTER_COPY}]  # no compression: random weights only cost time
     with py7zr.SevenZipFile(archive_path, "w", filters=copy) as archive:
         archive.write(pth, "s3fd_convert.pth")
-    out = tmp_path / "public.safetensors"
-    result = CliRunner().invoke(app, ["import", str(archive_path), "--out", str(out)])
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    out = tmp_path / "here" / "s3fd_v1.2.safetensors"
+    result = CliRunner().invoke(app, ["import", str(archive_path)])
     assert result.exit_code == 0, result.output
     imported = load_network(out)
     direct = import_public(pth)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s3fd.archive.storage import READERS, absolute, answering, file_system, is_local, local_path
-from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, sources
+from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, camera_number, sources
 from s3fd.inference.threads import in_order
 
 MAGIC = re.compile(r"[*?\[]")
@@ -39,8 +39,7 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
                 yield from _at_url(path)
             continue
         path = local_path(path)
-        camera = os.path.basename(path).isdecimal() and not os.path.lexists(path)  # noqa: PTH119 (see sources)
-        if camera or _suffix(path) in VIDEO_SUFFIXES:
+        if _is_camera(path) or _suffix(path) in VIDEO_SUFFIXES:
             raise ValueError(
                 f"{path}: archives are for pictures only; process videos and cameras without --output"
             )
@@ -104,6 +103,12 @@ def _walk(system: Any, folder: str) -> Iterator[str]:
         shown = [(name, kind) for name, kind in entries if not name.rpartition("/")[2].startswith(".")]
         yield from (name for name, kind in shown if kind == "file" and _suffix(name) in PICTURE_SUFFIXES)
         waiting += [name for name, kind in reversed(shown) if kind == "directory"]
+
+
+def _is_camera(path: str) -> bool:
+    """Whether an absolute path was made from a camera's number, not from that of a missing folder below."""
+    name = os.path.basename(path)  # noqa: PTH119 (see sources)
+    return camera_number(name) is not None and absolute(name) == absolute(path)
 
 
 def _suffix(name: str) -> str:

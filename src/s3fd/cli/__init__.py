@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
@@ -34,15 +35,15 @@ COMMANDS = {
 class LazyGroup(TyperGroup):
     """A group that knows its commands by name and line, and imports the one that is called."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names in the order of `COMMANDS`."""
-        return list(COMMANDS)
+    def __init__(self, **options: Any) -> None:
+        """Hold a stand-in for each command, which has its line for the list; `options` are Typer's."""
+        super().__init__(**options)
+        self.commands = {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()}
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a stand-in that has the command's line for the list; None for an unknown name."""
-        if cmd_name not in COMMANDS:
-            return None
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][1])
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Prepare the streams, and run the command; the arguments are Typer's."""
+        _prepare_streams()
+        return super().main(*arguments, **options)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Replace the stand-in by the command itself when it is called."""
@@ -51,6 +52,19 @@ class LazyGroup(TyperGroup):
             command = typer.main.get_command(import_module(COMMANDS[name][0]).app)
             command.name = name
         return name, command, rest
+
+
+def _prepare_streams() -> None:
+    """Replace streams that are closed, and let standard output escape what its encoding lacks.
+
+    Standard error does so by itself. Python uses another encoding than UTF-8 in some locales, and a file name
+    need not be valid text.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever started this had closed it
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 app = application(cls=LazyGroup, no_args_is_help=True)
@@ -70,6 +84,3 @@ def main(
     ] = False,
 ) -> None:
     """S³FD finds faces of every size in one pass."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # whoever started this had closed it
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115

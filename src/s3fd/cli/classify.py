@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +69,7 @@ def classify(
 
     Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
     """
+    from s3fd.cli.progress import Progress
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import detect
     from s3fd.inference.resize import parse_size
@@ -90,15 +92,16 @@ def classify(
             )
         except (OSError, ValueError) as error:
             fail(str(error))
-        failed = False
         quiet_decoders()
-        with interruptible() as interrupted:
+        shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        told = f"{runtime.engine} on {runtime.device}"
+        with Progress(shown, told) as progress, interruptible() as interrupted:
             for record in detect(detector, sources(paths), workers=workers):
-                failed |= record.faces is None
                 print_json(_line(record, name))
+                progress.advance(record)
                 if interrupted():
                     return INTERRUPTED
-        return SOME_FAILED if failed else 0
+        return SOME_FAILED if progress.failed else 0
 
     end(run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from types import TracebackType
 
 from s3fd.inference.records import Record
@@ -15,8 +16,9 @@ class _Line:
         from rich.console import Console
         from rich.status import Status
 
-        self.console = Console(stderr=True, soft_wrap=True)
-        self.status = Status("Starting", console=self.console)
+        self.console = Console(stderr=True, soft_wrap=True, emoji=False)  # a file may be named like one
+        spinner = "dots" if self.console.encoding.startswith("utf") else "line"
+        self.status = Status("Starting", console=self.console, spinner=spinner)
 
 
 class Progress:
@@ -48,9 +50,7 @@ class Progress:
     def advance(self, record: Record) -> None:
         """Count a record, and say what went wrong with it."""
         if record.error is not None:
-            from s3fd.inference.writers import valid_text
-
-            self._say(f"s3fd: {valid_text(record.path)}: {record.error}")
+            self._say(_printable(f"s3fd: {record.path}: {record.error}"))
         self.add(1, record.found, int(record.error is not None))
 
     def add(self, pictures: int, faces: int, failed: int) -> None:
@@ -72,3 +72,9 @@ class Progress:
         """Say how far the run is."""
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.pictures} {self._counted}, {self.faces} faces{failed} ({self._runtime})"
+
+
+def _printable(text: str) -> str:
+    """Escape what a file name may hold and a message may not: line ends, terminal commands, invalid text."""
+    unusual = {c for c in text if unicodedata.category(c) in ("Cc", "Cs")}
+    return text.translate({ord(c): c.encode("unicode_escape").decode() for c in unusual})

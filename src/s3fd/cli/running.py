@@ -102,7 +102,8 @@ def open_detector(
             min_probability=min_probability,
         )
     except ValueError as error:
-        fail(f"--attributes: {error}")
+        known = all(name in runtime.classes for name in attributes)
+        fail(str(error) if known else f"--attributes: {error}")
 
 
 def end(run: Callable[[], int]) -> NoReturn:
@@ -113,8 +114,12 @@ def end(run: Callable[[], int]) -> NoReturn:
         code = INTERRUPTED
     except BrokenPipeError:
         _leave_pipe()
-    except OSError as error:
-        typer.echo(f"s3fd: {error}", err=True)
+    except ImportError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):  # C++ extensions raise it on Ctrl-C
+            raise
+        code = INTERRUPTED
+    except (OSError, MemoryError) as error:
+        typer.echo(f"s3fd: {str(error) or 'not enough memory'}", err=True)
         code = SOME_FAILED
     raise typer.Exit(code)
 

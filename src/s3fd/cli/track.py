@@ -188,7 +188,10 @@ def _run(path: str, detector: Detector, following: Following, out: Path | None, 
 
 def _source(path: str) -> str | int:
     """The file, or the number of a camera where there is no such file."""
-    return int(path) if path.isascii() and path.isdigit() and not Path(path).exists() else path
+    from s3fd.inference.sources import camera_number
+
+    number = camera_number(path)
+    return path if number is None else number
 
 
 def _open(file: Path) -> BinaryIO:

@@ -19,6 +19,7 @@ from s3fd.identity.reading import at_boxes
 from s3fd.inference import pictures
 from s3fd.inference.batches import in_batches, passes
 from s3fd.inference.consensus import agree
+from s3fd.inference.memory import memory_errors
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import Look, looks, merge
@@ -99,6 +100,7 @@ class Detector:
         columns: its name, with the most probable class or None, and ``NAME_probability``.
 
         Raises:
+            MemoryError: the engine has too little memory for a picture of this size.
             PictureError: a file that cannot be read as a picture.
             TypeError: neither a file name, nor a Pillow picture, nor an array.
             ValueError: an array of another shape or type, an invalid `size`, or a `min_score` outside 0–1.
@@ -271,7 +273,8 @@ class Detector:
         # A tile at full resolution is a view into its picture; runtimes need contiguous memory.
         batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
         asked = {"embedding": True} if self.embeddings else {}
-        scores, found, told, cells = self.runtime(batch, self.attributes, **asked)
+        with memory_errors():
+            scores, found, told, cells = self.runtime(batch, self.attributes, **asked)
         every = [
             select(
                 scores[i],

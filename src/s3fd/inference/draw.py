@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from pathlib import Path
 
 import cv2
@@ -51,52 +52,69 @@ def draw(pixels: Pixels, faces: Faces) -> Pixels:
     """Copy a picture (H, W, 3) with a box around every face and a caption beside it.
 
     The caption is the face's score in per cent, or its attributes: see `captions`. Boxes are in pixels of
-    this picture. Lines and letters grow with the picture. In a crowd, some captions are left out: those that
-    are much wider than their face even at the smallest legible size, or would hide another face.
+    this picture. Lines and letters grow with the picture. In a crowd, some captions are shortened or left
+    out: those that are much wider than their face even at the smallest legible size, or would hide another
+    face.
     """
     canvas = pixels.copy()
-    height, width = canvas.shape[:2]
-    line = max(1, round(math.sqrt(width * height) / 500))
+    line = max(1, round(math.sqrt(pixels.shape[0] * pixels.shape[1]) / 500))
     corners = np.rint(faces.boxes).astype(int)
     for x1, y1, x2, y2 in corners.tolist():
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), OUTLINE, line + 2)
         cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), COLOUR, line)
     taken = corners.astype(np.float32)
-    for i, text in enumerate(captions(faces)):
-        face_width = corners[i, 2] - corners[i, 0]
-        scale = _text_scale(text, face_width, line)
-        if not scale and "track" in faces.attributes:
-            text = f"#{faces.attributes['track'][i]}"
-            scale = _text_scale(text, face_width, line)
-        if not scale:
-            continue
+    for i, texts in enumerate(captions(faces)):
         others = np.delete(taken, i, axis=0)
-        plate = _place(_plate_size(text, scale), corners[i].tolist(), line, others, width, height)
-        if plate is not None:
-            _write(canvas, text, scale, plate)
-            taken = np.concatenate([taken, np.array([plate], np.float32)])
+        for text in texts:
+            plate = _caption(canvas, text, corners[i].tolist(), line, others)
+            if plate is not None:
+                taken = np.concatenate([taken, np.array([plate], np.float32)])
+                break
     return canvas
 
 
-def captions(faces: Faces) -> list[str]:
-    """Caption of each face: its score, or its attributes with the probability of each.
+def captions(faces: Faces) -> list[list[str]]:
+    """Captions of each face, the longest first: `draw` writes the first for which there is room.
 
-    An attribute without a label is shown as a question mark. In a video, the number of the face's track comes
-    first; `draw` shows it alone if the rest does not fit.
+    They are the score, or the attributes with the probability of each, and then without it. An attribute
+    without a label is shown as a question mark. In a video, the number of the face's track comes first, and
+    is the shortest caption.
     """
     told = [name for name in faces.attributes if f"{name}_probability" in faces.attributes]
     tracked = "track" in faces.attributes
     if not told and not tracked:
-        return [f"{score:.0%}" for score in faces.scores]
-    texts = []
+        return [[f"{score:.0%}"] for score in faces.scores]
+    every = []
     for face in faces:
-        number = f"#{face.attributes['track'][0]} " if tracked else ""
-        parts = []
+        number = [f"#{face.attributes['track'][0]}"] if tracked else []
+        plain, probable = [], []
         for name in told:
             label, probability = face.attributes[name][0], face.attributes[f"{name}_probability"][0]
-            parts.append("?" if label is None else f"{label} {probability:.0%}")
-        texts.append((number + ", ".join(parts)).rstrip())
-    return texts
+            plain.append("?" if label is None else str(label))
+            probable.append("?" if label is None else f"{label} {probability:.0%}")
+        texts = [" ".join([*number, ", ".join(parts)]).rstrip() for parts in (probable, plain)]
+        every.append(list(dict.fromkeys(texts + number)))
+    return every
+
+
+def _caption(
+    canvas: Pixels, text: str, face: list[int], line: int, taken: FloatArray
+) -> tuple[int, int, int, int] | None:
+    """Write a text beside a face, and return the position of its plate; None if there is no room for it."""
+    text = _drawable(text)
+    scale = _text_scale(text, face[2] - face[0], line)
+    if not scale:
+        return None
+    plate = _place(_plate_size(text, scale), face, line, taken, canvas.shape[1], canvas.shape[0])
+    if plate is not None:
+        _write(canvas, text, scale, plate)
+    return plate
+
+
+def _drawable(text: str) -> str:
+    """Text in ASCII, which is all that `FONT` has: without accents, and with a question mark for the rest."""
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).encode("ascii", "replace").decode()
 
 
 def _text_scale(text: str, face_width: int, line: int) -> float:

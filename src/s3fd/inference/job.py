@@ -102,9 +102,8 @@ def anonymize(
 
 def _detect(detector: Detector, min_size: float, outputs: Outputs, source: Source) -> Record:
     """Decode a source, find its faces, and write its output pictures."""
-    picture = _prepare(detector, source)
-    faces = None if isinstance(picture, str) else detector.find(picture)
-    return _finish(min_size, outputs, (source, picture, faces))
+    (found,) = _find_each(detector, [(source, _prepare(detector, source))])
+    return _finish(min_size, outputs, found)
 
 
 def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -> Record:
@@ -121,6 +120,8 @@ def _anonymize(detector: Detector, folder: Path, style: Style, source: Source) -
         _save(hide(_whole(source, picture), faces.boxes, style), copy)
     except PictureError as error:
         return _failure(source, error.reason)
+    except MemoryError as error:
+        return _failure(source, str(error))
     return _success(source, picture, faces, out=str(copy))
 
 
@@ -153,8 +154,17 @@ def _shape(detector: Detector, prepared: tuple[Source, Picture | str]) -> Shape 
 
 
 def _find_each(detector: Detector, group: list[tuple[Source, Picture | str]]) -> list[Found]:
-    """Find the faces in decoded pictures of the same shape; undecodable sources are passed through."""
-    faces = iter(detector.find_many([picture for _, picture in group if isinstance(picture, Picture)]))
+    """Find the faces in decoded pictures of the same shape; undecodable sources are passed through.
+
+    If there is too little memory for all of them at once, each is tried alone, and refused if that fails.
+    """
+    prepared = [picture for _, picture in group if isinstance(picture, Picture)]
+    try:
+        faces = iter(detector.find_many(prepared))
+    except MemoryError as error:
+        if len(group) == 1:
+            return [(group[0][0], str(error), None)]
+        return [found for one in group for found in _find_each(detector, [one])]
     return [
         (source, picture, next(faces) if isinstance(picture, Picture) else None) for source, picture in group
     ]

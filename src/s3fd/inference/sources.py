@@ -42,6 +42,10 @@ COUNTED_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 """Suffixes of videos that declare their number of frames; for others, OpenCV guesses it."""
 # fmt: on
 
+MOST_DIGITS = 9
+"""Digits of a camera's number, at most. OpenCV's are C's integers; a longer one is the name of a file, such
+as the time when it was made."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -138,6 +142,13 @@ def is_known(path: str) -> bool:
     return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 
+def camera_number(path: str) -> int | None:
+    """The number of the camera that a path stands for; None if it is a file, or no number of a camera."""
+    if not (path.isascii() and path.isdigit()) or os.path.lexists(path):
+        return None
+    return int(path) if len(path) <= MOST_DIGITS else None
+
+
 def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str | Source]:
     """Yield the file names and failures that one PATH stands for, or the frames of a camera."""
     if os.path.isdir(path):
@@ -145,8 +156,8 @@ def _expand(path: str, exclude: Collection[str], videos: bool) -> Iterator[str |
         yield from _or_failure(below, path, "no picture in this folder")
     elif os.path.lexists(path):
         yield path
-    elif path.isascii() and path.isdigit():
-        yield from _camera(int(path))
+    elif (number := camera_number(path)) is not None:
+        yield from _camera(number)
     elif glob.has_magic(path):
         root, parts = _split_pattern(path)
         matches = (match for match in _match(root, parts, exclude) if is_known(match))

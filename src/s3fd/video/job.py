@@ -108,6 +108,8 @@ def anonymize_video(
     except VideoError as error:
         reason = error.reason if error.name == source.path else str(error)
         yield Record(source.path, error=reason)
+    except MemoryError as error:
+        yield Record(source.path, error=str(error))
     except ModuleNotFoundError as error:
         yield Record(source.path, error=how_to_install(error, "videos need", "video"))
 
