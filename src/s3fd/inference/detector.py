@@ -22,7 +22,17 @@ from s3fd.inference.consensus import agree
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import Look, looks, merge
-from s3fd.inference.resize import OneSize, Size, at_several_scales, check_size, network_size, rescale, resize
+from s3fd.inference.resize import (
+    SMALLEST,
+    OneSize,
+    Size,
+    at_several_scales,
+    check_size,
+    network_size,
+    pad,
+    rescale,
+    resize,
+)
 from s3fd.inference.runtime import Runtime, open_runtime
 from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
@@ -267,9 +277,13 @@ class Detector:
         ]
 
     def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
-        """Find the faces in pictures (H, W, 3) of the same size in one pass; boxes are in their pixels."""
+        """Find the faces in pictures (H, W, 3) of the same size in one pass; boxes are in their pixels.
+
+        A side under `SMALLEST` pixels is padded, so boxes may lie beyond the pictures' edges.
+        """
         # A tile at full resolution is a view into its picture; runtimes need contiguous memory.
         batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
+        batch = pad(batch, SMALLEST, SMALLEST)
         asked = {"embedding": True} if self.embeddings else {}
         scores, found, told, cells = self.runtime(batch, self.attributes, **asked)
         every = [
