@@ -250,6 +250,19 @@ def test_many_pictures_are_taken_as_they_are_asked_for(detector: Detector) -> No
     assert len(taken) < 20
 
 
+@pytest.mark.parametrize("single", [square(8, 8, 0, 0, 4), Image.new("RGB", (8, 8)), Path("a.jpg")])
+def test_a_single_picture_in_the_place_of_many_is_told_what_is_wanted(
+    detector: Detector, single: np.ndarray | Image.Image | Path
+) -> None:
+    with pytest.raises(TypeError, match="for one picture, pass "):
+        detector.many(single)  # type: ignore[arg-type]
+
+
+def test_weights_without_an_embedding_name_those_that_have_one(detector: Detector) -> None:
+    with pytest.raises(ValueError, match="slim-identity"):
+        replace(detector, embeddings=True)
+
+
 def test_what_is_no_picture_ends_many(detector: Detector) -> None:
     with pytest.raises(TypeError):
         list(detector.many([3]))  # type: ignore[list-item]

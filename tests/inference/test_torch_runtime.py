@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,16 @@ def test_the_papers_network_takes_thin_pictures_too(
     faces = Detector(papers, size=size, min_score=0)(picture(height, width))
     assert len(faces)
     assert (faces.boxes <= [width, height, width, height]).all()
+
+
+def test_a_picture_in_read_only_memory_gives_no_warning(network: S3FD) -> None:
+    writable = np.asfortranarray(picture())
+    detector = Detector(TorchRuntime(network), size="original", min_score=0)
+    read_only = np.frombuffer(picture().tobytes(), np.uint8).reshape(writable.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        faces = detector(read_only)
+    np.testing.assert_array_equal(faces.boxes, detector(writable).boxes)
 
 
 def test_only_attributes_that_are_asked_for_are_told(network: S3FD) -> None:

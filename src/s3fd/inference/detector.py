@@ -94,7 +94,9 @@ class Detector:
         if isinstance(names, str):
             raise ValueError(f"attributes must be a tuple of names, such as ({names!r},)")
         if self.embeddings and self.runtime.embedding is None:
-            raise ValueError("these weights have no embedding; train one with `s3fd embed`")
+            raise ValueError(
+                "these weights have no embedding: use slim-identity, or train one with `s3fd embed`"
+            )
         for name in self.attributes:
             if name not in self.runtime.classes:
                 known = ", ".join(self.runtime.classes) or "none"
@@ -176,15 +178,18 @@ class Detector:
         memory and save no time.
 
         Raises:
-            TypeError: a single file name instead of several; when its turn comes, an item that is not a
+            TypeError: a single picture instead of several; when its turn comes, an item that is not a
                 picture.
             ValueError: a `batch` under 1; at the first picture, an invalid `size` or a `min_score` outside
                 0–1; when its turn comes, an array of another shape or type.
         """
         single: object = everything
-        if isinstance(single, (str, bytes)):  # each of its letters would be treated as a file name
+        # Each letter of a name would be treated as a file name, and each row of an array as a picture.
+        named = isinstance(single, (str, bytes, os.PathLike))
+        if named or isinstance(single, Image.Image) or (isinstance(single, np.ndarray) and single.ndim == 3):
+            shown = repr(single) if named else "picture"
             raise TypeError(
-                f"many expects a list or another iterable of pictures; for one picture, pass [{single!r}]"
+                f"many expects a list or another iterable of pictures; for one picture, pass [{shown}]"
             )
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
