@@ -20,6 +20,7 @@ def faces() -> Faces:
     [
         (0, [20]),
         (-1, [40]),
+        (np.array([0, 2, 1]).argmax(), [30]),
         (slice(1, None), [30, 40]),
         (slice(0, 0), []),
         (np.array([True, False, True]), [20, 40]),

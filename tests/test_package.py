@@ -47,6 +47,8 @@ detector: s3fd.Detector = s3fd.load(threads=1)
 detector(picture)
 for faces in detector.many(["photo.jpg", Image.open("photo.jpg"), picture]):
     print(faces.reason if isinstance(faces, s3fd.PictureError) else faces.boxes)
+faces = detector("photo.jpg")
+faces[faces.sizes.argmax()].boxes
 detector(3)  # type: ignore[arg-type]
 s3fd.laod()  # type: ignore[attr-defined]
 """

@@ -61,7 +61,7 @@ class Faces:
         """Return the number of faces."""
         return len(self.scores)
 
-    def __getitem__(self, index: int | slice | NDArray[Any] | list[int]) -> Faces:
+    def __getitem__(self, index: int | np.integer[Any] | slice | NDArray[Any] | list[int]) -> Faces:
         """Return the chosen faces as `Faces`; an integer that is out of range raises IndexError."""
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):

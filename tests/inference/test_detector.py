@@ -100,9 +100,9 @@ def test_a_single_name_in_the_place_of_attributes_is_told_what_is_wanted(detecto
 
 
 def test_boxes_end_at_the_edges_of_the_picture(detector: Detector) -> None:
-    faces = detector(np.full((20, 20, 3), 255, np.uint8))
-    assert faces.boxes.max() == 20
-    assert len(faces) == 4
+    faces = detector(np.full((40, 40, 3), 255, np.uint8))
+    assert faces.boxes.max() == 40
+    assert len(faces) == 9
 
 
 def test_a_call_can_have_its_own_size_and_score(detector: Detector) -> None:
@@ -248,6 +248,19 @@ def test_many_pictures_are_taken_as_they_are_asked_for(detector: Detector) -> No
 
     assert len(next(detector.many(frames(), batch=2))) == 1
     assert len(taken) < 20
+
+
+@pytest.mark.parametrize("single", [square(8, 8, 0, 0, 4), Image.new("RGB", (8, 8)), Path("a.jpg")])
+def test_a_single_picture_in_the_place_of_many_is_told_what_is_wanted(
+    detector: Detector, single: np.ndarray | Image.Image | Path
+) -> None:
+    with pytest.raises(TypeError, match="for one picture, pass "):
+        detector.many(single)  # type: ignore[arg-type]
+
+
+def test_weights_without_an_embedding_name_those_that_have_one(detector: Detector) -> None:
+    with pytest.raises(ValueError, match="slim-identity"):
+        replace(detector, embeddings=True)
 
 
 def test_what_is_no_picture_ends_many(detector: Detector) -> None:

@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
 from s3fd.inference.pictures import Pixels
+from s3fd.inference.resize import Size
 from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
@@ -21,6 +23,12 @@ def network() -> S3FD:
     network.add(Attribute("gender", ("female", "male"), temperature=0.02))
     network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower", layers=(1, 2, 3, 4, 5)))
     return network.eval()
+
+
+@pytest.fixture(scope="module")
+def papers() -> TorchRuntime:
+    torch.manual_seed(0)
+    return TorchRuntime(build("vgg16"))
 
 
 def picture(height: int = 100, width: int = 140) -> Pixels:
@@ -46,6 +54,27 @@ def test_agrees_with_the_exported_model_on_attributes(network: S3FD, tmp_path: P
             np.testing.assert_allclose(x, y, atol=1e-4)
         for name in ("mask", "gender"):
             np.testing.assert_allclose(a.attributes[name], b.attributes[name], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(1, 1, "original"), (40, 1000, "vga"), (1000, 40, "vga"), (20, 700, "auto")]
+)
+def test_the_papers_network_takes_thin_pictures_too(
+    papers: TorchRuntime, height: int, width: int, size: Size
+) -> None:
+    faces = Detector(papers, size=size, min_score=0)(picture(height, width))
+    assert len(faces)
+    assert (faces.boxes <= [width, height, width, height]).all()
+
+
+def test_a_picture_in_read_only_memory_gives_no_warning(network: S3FD) -> None:
+    writable = np.asfortranarray(picture())
+    detector = Detector(TorchRuntime(network), size="original", min_score=0)
+    read_only = np.frombuffer(picture().tobytes(), np.uint8).reshape(writable.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        faces = detector(read_only)
+    np.testing.assert_array_equal(faces.boxes, detector(writable).boxes)
 
 
 def test_only_attributes_that_are_asked_for_are_told(network: S3FD) -> None:

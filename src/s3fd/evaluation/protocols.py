@@ -15,7 +15,7 @@ from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
-from s3fd.inference.resize import VGA, Size, rescale, resize
+from s3fd.inference.resize import SMALLEST, VGA, Size, pad, rescale, resize
 from s3fd.inference.runtime import Runtime
 from s3fd.inference.voting import vote
 
@@ -156,7 +156,7 @@ def _run(runtime: Runtime, picture: Pixels, one: Pass, min_score: float) -> Face
     pixels = resize(picture, *seen)
     if one.flipped:
         pixels = pixels[:, ::-1]
-    scores, raw, *_ = runtime(np.ascontiguousarray(pixels)[None])
+    scores, raw, *_ = runtime(pad(np.ascontiguousarray(pixels)[None], SMALLEST, SMALLEST))
     faces = select(
         scores[0], raw[0], min_score=min_score, iou=PUBLISHED_IOU, before_nms=BEFORE_NMS, after_nms=AFTER_NMS
     )

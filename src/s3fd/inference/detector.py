@@ -23,7 +23,17 @@ from s3fd.inference.memory import memory_errors
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import Look, looks, merge
-from s3fd.inference.resize import OneSize, Size, at_several_scales, check_size, network_size, rescale, resize
+from s3fd.inference.resize import (
+    SMALLEST,
+    OneSize,
+    Size,
+    at_several_scales,
+    check_size,
+    network_size,
+    pad,
+    rescale,
+    resize,
+)
 from s3fd.inference.runtime import Runtime, open_runtime
 from s3fd.inference.suppression import IOU
 from s3fd.inference.threads import in_order
@@ -85,7 +95,9 @@ class Detector:
         if isinstance(names, str):
             raise ValueError(f"attributes must be a tuple of names, such as ({names!r},)")
         if self.embeddings and self.runtime.embedding is None:
-            raise ValueError("these weights have no embedding; train one with `s3fd embed`")
+            raise ValueError(
+                "these weights have no embedding: use slim-identity, or train one with `s3fd embed`"
+            )
         for name in self.attributes:
             if name not in self.runtime.classes:
                 known = ", ".join(self.runtime.classes) or "none"
@@ -168,15 +180,18 @@ class Detector:
         memory and save no time.
 
         Raises:
-            TypeError: a single file name instead of several; when its turn comes, an item that is not a
+            TypeError: a single picture instead of several; when its turn comes, an item that is not a
                 picture.
             ValueError: a `batch` under 1; at the first picture, an invalid `size` or a `min_score` outside
                 0–1; when its turn comes, an array of another shape or type.
         """
         single: object = everything
-        if isinstance(single, (str, bytes)):  # each of its letters would be treated as a file name
+        # Each letter of a name would be treated as a file name, and each row of an array as a picture.
+        named = isinstance(single, (str, bytes, os.PathLike))
+        if named or isinstance(single, Image.Image) or (isinstance(single, np.ndarray) and single.ndim == 3):
+            shown = repr(single) if named else "picture"
             raise TypeError(
-                f"many expects a list or another iterable of pictures; for one picture, pass [{single!r}]"
+                f"many expects a list or another iterable of pictures; for one picture, pass [{shown}]"
             )
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
@@ -269,9 +284,13 @@ class Detector:
         ]
 
     def _see(self, seen: Sequence[Pixels], min_score: float) -> list[Faces]:
-        """Find the faces in pictures (H, W, 3) of the same size in one pass; boxes are in their pixels."""
+        """Find the faces in pictures (H, W, 3) of the same size in one pass; boxes are in their pixels.
+
+        A side under `SMALLEST` pixels is padded, so boxes may lie beyond the pictures' edges.
+        """
         # A tile at full resolution is a view into its picture; runtimes need contiguous memory.
         batch = np.ascontiguousarray(seen[0])[None] if len(seen) == 1 else np.stack(seen)
+        batch = pad(batch, SMALLEST, SMALLEST)
         asked = {"embedding": True} if self.embeddings else {}
         with memory_errors():
             scores, found, told, cells = self.runtime(batch, self.attributes, **asked)

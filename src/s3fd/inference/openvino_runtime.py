@@ -16,7 +16,7 @@ import openvino
 from numpy.typing import NDArray
 from openvino.passes import ConstantFolding, Manager
 
-from s3fd.inference.resize import FILL_BGR
+from s3fd.inference.resize import pad
 from s3fd.inference.runtime import (
     EMBEDDING,
     INPUT,
@@ -227,15 +227,9 @@ def _quantised(model: Any) -> bool:
 
 
 def _padded(pictures: NDArray[np.uint8], multiple: int) -> NDArray[np.uint8]:
-    """Pad pictures (N, H, W, 3) with `FILL_BGR` so that H and W are multiples of `multiple`."""
-    count, height, width, _ = pictures.shape
-    shape = count, -(-height // multiple) * multiple, -(-width // multiple) * multiple, 3
-    if shape == pictures.shape:
-        return pictures
-    padded = np.empty(shape, np.uint8)
-    padded[:, :height, :width] = pictures
-    padded[:, height:] = padded[:, :height, width:] = FILL_BGR
-    return padded
+    """Pad pictures (N, H, W, 3) so that H and W become multiples of `multiple`."""
+    _, height, width, _ = pictures.shape
+    return pad(pictures, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
 
 
 def _keeping(model: Any, outputs: Sequence[str]) -> Any:

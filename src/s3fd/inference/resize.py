@@ -27,6 +27,10 @@ MAX_INPUT_PIXELS = 16_000_000
 FILL_BGR = (104, 117, 123)
 """Colour outside the picture: the mean that the network subtracts, so that it sees zeros there."""
 
+SMALLEST = 32
+"""Least height and width, in pixels, that every network can take: VGG-16 halves both five times and rounds
+down."""
+
 SIZES = "auto, vga, original or the longest side in pixels"
 """The sizes that a user can choose from, in words."""
 
@@ -96,6 +100,18 @@ def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
     halved = 2 * width <= pixels.shape[1] or 2 * height <= pixels.shape[0]
     method = cv2.INTER_AREA if halved else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def pad(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Extend pictures (N, H, W, 3) with `FILL_BGR`, at the bottom and right, to at least (height, width)."""
+    count, own_height, own_width, _ = pictures.shape
+    shape = count, max(height, own_height), max(width, own_width), 3
+    if shape == pictures.shape:
+        return pictures
+    padded = np.empty(shape, np.uint8)
+    padded[:, :own_height, :own_width] = pictures
+    padded[:, own_height:] = padded[:, :own_height, own_width:] = FILL_BGR
+    return padded
 
 
 def rescale(boxes: FloatArray, source: tuple[int, int], target: tuple[float, float]) -> FloatArray:

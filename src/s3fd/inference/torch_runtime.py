@@ -50,7 +50,8 @@ class TorchRuntime:
         self, pictures: NDArray[np.uint8], attributes: Sequence[str] = (), embedding: bool = False
     ) -> AnchorOutputs:
         """Run a batch of pictures of the same size: see `Runtime`."""
-        batch = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
+        # PyTorch warns of read-only memory, such as Pillow's: such pictures are copied.
+        batch = torch.from_numpy(np.require(pictures, requirements=("C", "W"))).to(self._device)
         with torch.autocast(self.device, torch.bfloat16, enabled=self._precision == "bf16"):
             outputs = self._network(batch, attributes, embedding)
         scores, boxes, *told = (x.cpu().numpy() for x in outputs)
