@@ -93,6 +93,36 @@ def test_another_configuration_does_not_continue_a_run(squares: Path, tmp_path: 
         run(squares, tmp_path, seed=1)
 
 
+def test_what_does_not_affect_the_weights_may_change_during_a_run(squares: Path, tmp_path: Path) -> None:
+    """A machine with other processors or less memory continues a run."""
+    first = TrainConfig.model_validate(settings(steps=6))
+    other = TrainConfig.model_validate(
+        settings(steps=6, workers=1, cache=True, checkpoint_every=5, pictures_every=9)
+    )
+    samples, _ = loop.read_data(first.data, squares)
+
+    def stop(step: int, figures: dict[str, float]) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    loop.train(first, samples, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(first, samples, tmp_path / "stopped", on_step=stop)
+    loop.train(other, samples, tmp_path / "stopped")
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+
+
+def test_a_run_is_not_continued_with_other_data(squares: Path, tmp_path: Path) -> None:
+    config = TrainConfig.model_validate(settings(steps=1))
+    moved = tmp_path / "moved"
+    shutil.copytree(squares, moved)
+    loop.train(config, loop.read_data(config.data, squares)[0], tmp_path / "run")
+    loop.train(config, loop.read_data(config.data, moved)[0], tmp_path / "run")
+    (moved / "3.png").unlink()
+    with pytest.raises(CheckpointError, match="a run with other pictures or boxes"):
+        loop.train(config, loop.read_data(config.data, moved)[0], tmp_path / "run")
+
+
 def test_a_run_is_not_continued_from_other_weights(squares: Path, tmp_path: Path) -> None:
     config = TrainConfig.model_validate(settings(steps=1))
     samples, _ = loop.read_data(config.data, squares)
