@@ -269,7 +269,8 @@ class Augmentation:
 
     def __call__(self, draw: Callable[[], Labelled], rng: np.random.Generator) -> Labelled:
         """Make one training picture of `size` × `size`; `draw` returns the next annotated picture."""
-        side = 1 + int(rng.choice(len(self.grids), p=self.grids))
+        total = sum(self.grids)  # 1, up to rounding: NumPy is stricter than `AugmentationConfig`
+        side = 1 + int(rng.choice(len(self.grids), p=[share / total for share in self.grids]))
         widths, heights = (_split(self.size, side, rng) for _ in range(2))
         return mosaic([[self._cell(draw(), (w, h), rng) for w in widths] for h in heights])
 
