@@ -86,6 +86,13 @@ def train(
             )
     except (ValueError, OSError, UnreachableError, TrainingError) as error:
         fail(str(error))
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        fail(
+            f"{str(error).strip(' .')}. If memory ran out, use fewer `workers` or no `cache` in {config}, "
+            "and repeat the command: the run resumes."
+        )
     if processes.first:
         typer.echo(folder / "weights.safetensors")
 
