@@ -19,6 +19,7 @@ from s3fd.training.augmentation import (
     paper_window,
     tilt,
 )
+from s3fd.training.config import AugmentationConfig
 
 GREEN = (0, 255, 0)
 seeds = st.integers(0, 10_000)
@@ -149,6 +150,14 @@ def test_one_seed_gives_one_picture() -> None:
         np.testing.assert_array_equal(a.picture, b.picture)
         np.testing.assert_array_equal(a.boxes, b.boxes)
         assert a.picture.shape == (96, 96, 3)
+
+
+def test_probabilities_may_be_rounded() -> None:
+    """The configuration accepts these, so the augmentation has to."""
+    policy = AugmentationConfig(grids=(0.3333333, 0.3333333, 0.3333333))
+    item = Labelled(np.zeros((40, 40, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, bool))
+    made = Augmentation(64, **policy.model_dump())(lambda: item, np.random.default_rng(0))
+    assert made.picture.shape == (64, 64, 3)
 
 
 def test_a_tiny_face_that_is_turned_can_still_be_enlarged() -> None:

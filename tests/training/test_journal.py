@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from s3fd.attributes.config import FinetuneConfig
+from s3fd.embedding.config import EmbedConfig
 from s3fd.training import checkpoint
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import OptimiserConfig, StrictConfig
@@ -87,3 +89,12 @@ def test_another_run_is_not_continued_and_nothing_of_it_is_lost(tmp_path: Path) 
     ):
         journal.begin({"module": nn.Linear(9, 9)})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("config", [FinetuneConfig(), EmbedConfig()])
+def test_the_interval_of_checkpoints_may_change(tmp_path: Path, config: StrictConfig) -> None:
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save_run(path, 3, config, {})
+    assert checkpoint.load_run(path, config.model_copy(update={"checkpoint_every": 9}))["step"] == 3
+    with pytest.raises(CheckpointError, match="another configuration"):
+        checkpoint.load_run(path, config.model_copy(update={"epochs": 9.0}))

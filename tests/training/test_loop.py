@@ -1,7 +1,9 @@
 """The training program end to end, on pictures whose faces are bright squares."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,14 +17,17 @@ import torch
 import yaml
 from killed import as_many_threads, train_and_kill
 from square_run import curve, labelled, run, settings
+from typer.testing import CliRunner
 
 from s3fd import boxes as box_ops
+from s3fd.cli import app
 from s3fd.network import build
 from s3fd.network.decoder import PictureNetwork
 from s3fd.network.embedding import Embedding
 from s3fd.training import loop
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import ConfigError, TrainConfig, load_config
+from s3fd.training.dataset import TrainingStream
 from s3fd.training.trainer import Trainer, TrainingError
 from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
 
@@ -91,6 +96,36 @@ def test_another_configuration_does_not_continue_a_run(squares: Path, tmp_path: 
     run(squares, tmp_path)
     with pytest.raises(CheckpointError, match="another configuration"):
         run(squares, tmp_path, seed=1)
+
+
+def test_what_does_not_affect_the_weights_may_change_during_a_run(squares: Path, tmp_path: Path) -> None:
+    """A machine with other processors or less memory continues a run."""
+    first = TrainConfig.model_validate(settings(steps=6))
+    other = TrainConfig.model_validate(
+        settings(steps=6, workers=1, cache=True, checkpoint_every=5, pictures_every=9)
+    )
+    samples, _ = loop.read_data(first.data, squares)
+
+    def stop(step: int, figures: dict[str, float]) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    loop.train(first, samples, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(first, samples, tmp_path / "stopped", on_step=stop)
+    loop.train(other, samples, tmp_path / "stopped")
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+
+
+def test_a_run_is_not_continued_with_other_data(squares: Path, tmp_path: Path) -> None:
+    config = TrainConfig.model_validate(settings(steps=1))
+    moved = tmp_path / "moved"
+    shutil.copytree(squares, moved)
+    loop.train(config, loop.read_data(config.data, squares)[0], tmp_path / "run")
+    loop.train(config, loop.read_data(config.data, moved)[0], tmp_path / "run")
+    (moved / "3.png").unlink()
+    with pytest.raises(CheckpointError, match="a run with other pictures or boxes"):
+        loop.train(config, loop.read_data(config.data, moved)[0], tmp_path / "run")
 
 
 def test_a_run_is_not_continued_from_other_weights(squares: Path, tmp_path: Path) -> None:
@@ -236,6 +271,30 @@ def test_command_reports_skipped_boxes_once_and_bad_configs(squares: Path, tmp_p
 
 
 @pytest.mark.slow
+def test_a_killed_worker_is_told_in_one_line(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(stream: TrainingStream, numbers: list[int]) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(TrainingStream, "__getitems__", killed)
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(workers=1)))
+    arguments = [
+        "train",
+        str(config),
+        "--data",
+        str(squares),
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert re.search(r"s3fd: DataLoader worker .* If memory ran out, use fewer `workers`", done.stderr)
+
+
 def test_an_attribute_is_learnt_together_with_the_faces(squares: Path, tmp_path: Path) -> None:
     config = labelled(squares, steps=180, batch=4, ema=0.9, pictures_every=180)
     items, problems = loop.read_labelled(config, squares)

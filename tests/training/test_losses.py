@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3fd import boxes as box_ops
 from s3fd.network.heads import Predictions
@@ -71,6 +73,17 @@ def test_hard_negatives_are_never_more_than_there_are() -> None:
     labels = torch.tensor([[1, 1, 0, 0, -1]])
     mask = hard_negatives(torch.tensor([[9.0, 9, 1, 2, 9]]), labels)
     assert mask.tolist() == [[False, False, True, True, False]]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_hard_negatives_are_those_of_sorting_each_picture(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([-1, 0, 1], (3, 200), p=rng.dirichlet([1, 3, 1]))
+    loss = rng.permutation(600).reshape(3, 200).astype(np.float32)
+    mask = hard_negatives(torch.from_numpy(loss), torch.from_numpy(labels)).numpy()
+    for own, label, chosen in zip(loss, labels, mask, strict=True):
+        count = max(3 * int((label == 1).sum()), MIN_NEGATIVES)
+        assert sorted(own[chosen]) == sorted(own[label == 0])[-count:]
 
 
 def test_overlap_of_coded_boxes_is_that_of_the_boxes() -> None:

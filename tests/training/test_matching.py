@@ -134,3 +134,24 @@ def test_candidates_are_the_anchors_of_largest_overlap(corners: list[tuple[float
         found = row[row >= 0]
         np.testing.assert_allclose(iou[found], np.sort(iou)[::-1][: len(found)], atol=1e-6)
         assert len(found) == max(1, min(12, int((iou >= COMPENSATION_IOU).sum())))
+
+
+@given(st.lists(st.tuples(*[st.integers(2, 60)] * 4), min_size=1, max_size=5))
+def test_of_equal_overlaps_the_nearest_anchors_are_taken(corners: list[tuple[int, ...]]) -> None:
+    """Left to NumPy's selection, equal ones were others on a processor with other vector instructions."""
+    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in corners], np.float32)
+    centres, iou = (ANCHORS[:, :2] + ANCHORS[:, 2:]) / 2, box_ops.iou(boxes, ANCHORS)
+    for box, overlaps, row in zip(boxes, iou, candidates(boxes, ANCHORS, count=12), strict=True):
+        distance = np.square(centres - (box[:2] + box[2:]) / 2).sum(axis=1)
+        wanted = sorted(range(len(ANCHORS)), key=lambda i: (-overlaps[i], distance[i], i))
+        found = row[row >= 0].tolist()
+        assert found == wanted[: len(found)]
+
+
+def test_a_small_face_is_given_the_nearest_of_the_anchors_around_it() -> None:
+    """A face of 4 pixels lies inside 9 anchors; the first of them is its best one."""
+    array, ignored = faces((40, 40, 44, 44))
+    chosen = ANCHORS[match(array, ignored, ANCHORS, compensation_iou=0.05).labels == FACE]
+    centres = sorted(map(tuple, ((chosen[:, :2] + chosen[:, 2:]) / 2).tolist()))
+    around = [(42.0, 42.0), (38.0, 42.0), (42.0, 38.0), (46.0, 42.0), (42.0, 46.0)]
+    assert centres == sorted([(38.0, 38.0), *around])

@@ -52,6 +52,8 @@ class JointConfig(StrictConfig):
 class FinetuneConfig(StrictConfig):
     """A complete fine-tuning run; the defaults are those of the published exercise."""
 
+    without_effect = frozenset({"checkpoint_every"})
+
     head: InitialHeadConfig = InitialHeadConfig()
     loss: Literal["cross_entropy", "binary"] = "cross_entropy"
     min_face_score: float = Field(

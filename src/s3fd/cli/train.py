@@ -50,21 +50,12 @@ def train(
     size in CONFIG is the total over all processes.
     """
     with needs_extra("train"):
-        import torch
-
         from s3fd.data.location import UnreachableError, locate
         from s3fd.training import loop
         from s3fd.training.config import load_config
         from s3fd.training.processes import launched
         from s3fd.training.trainer import TrainingError
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        fail(f"--device {device}: PyTorch cannot find a CUDA device")
-    try:
-        torch.device(device)
-    except RuntimeError:
-        fail(f"--device {device}: unknown device; use auto, cpu, cuda or cuda:N")
+    device = _device(device)
     folder = out or Path("runs") / config.stem
     processes = launched()
     try:
@@ -95,8 +86,32 @@ def train(
             )
     except (ValueError, OSError, UnreachableError, TrainingError) as error:
         fail(str(error))
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        fail(
+            f"{str(error).strip(' .')}. If memory ran out, use fewer `workers` or no `cache` in {config}, "
+            "and repeat the command: the run resumes."
+        )
     if processes.first:
         typer.echo(folder / "weights.safetensors")
+
+
+def _device(name: str) -> str:
+    """Resolve ``auto``, and end unless PyTorch can compute on the device."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type != "cuda":
+            torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError):  # PyTorch raises either for a device that it was not built for
+        fail(f"--device {name}: unknown device; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        fail(f"--device {name}: PyTorch cannot find this CUDA device")
+    return name
 
 
 def _nothing(step: int, figures: dict[str, float]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -144,6 +146,15 @@ def make_sample(
             ignored.append(box.ignored)
     array = np.array(boxes, np.float32).reshape(-1, 4)
     return Sample(path, array, np.array(ignored, bool)), problems
+
+
+def digest(samples: Iterable[Sample]) -> str:
+    """SHA-256 of the pictures' names and of their boxes, independent of the pictures' folder."""
+    sha = hashlib.sha256()
+    for sample in samples:
+        content = [sample.path.name, sample.boxes.tolist(), sample.ignored.tolist()]
+        sha.update(json.dumps(content).encode())
+    return sha.hexdigest()
 
 
 def faceless(samples: Sequence[Sample], annotations: Location, face: str) -> list[Problem]:

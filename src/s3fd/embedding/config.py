@@ -49,6 +49,8 @@ class MarginConfig(StrictConfig):
 class EmbedConfig(StrictConfig):
     """A complete run."""
 
+    without_effect = frozenset({"checkpoint_every"})
+
     trunk: TrunkConfig = TrunkConfig()
     likeness: LikenessConfig = LikenessConfig()
     margin: MarginConfig = MarginConfig()

@@ -102,9 +102,12 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def _same(config: StrictConfig, saved: str) -> bool:
-    """Whether a saved configuration equals `config`; an earlier version's may lack fields with defaults."""
+    """Whether a saved configuration gives the same weights as `config`.
+
+    An earlier version's may lack fields with defaults.
+    """
     try:
-        return type(config).model_validate_json(saved) == config
+        return type(config).model_validate_json(saved).decisive() == config.decisive()
     except ValueError:
         return False
 

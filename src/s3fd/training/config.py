@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -25,6 +25,13 @@ class StrictConfig(BaseModel):
     """Base class of configurations and their sections: frozen, finite numbers only, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Fields that do not affect the weights, so that a run may be resumed with other values."""
+
+    def decisive(self) -> dict[str, Any]:
+        """Return the fields that affect the weights."""
+        return self.model_dump(exclude=set(self.without_effect))
 
 
 C = TypeVar("C", bound=StrictConfig)
@@ -215,6 +222,8 @@ class OptimiserConfig(StrictConfig):
 
 class TrainConfig(StrictConfig):
     """A complete training run."""
+
+    without_effect = frozenset({"workers", "cache", "checkpoint_every", "pictures_every"})
 
     network: NetworkConfig = NetworkConfig()
     data: list[DataConfig] = Field(min_length=1)

@@ -14,7 +14,7 @@ from s3fd.data import labels as label_files
 from s3fd.data import shards, voc, wider, yolo
 from s3fd.data.labels import LabelledPicture
 from s3fd.data.location import Location, below, is_there
-from s3fd.data.sample import Dataset, Problem, Sample
+from s3fd.data.sample import Dataset, Problem, Sample, digest
 from s3fd.network import S3FD
 from s3fd.network.decoder import decode
 from s3fd.network.vgg16 import VGG16
@@ -108,7 +108,8 @@ def train(
 
     Raises:
         TrainingError: the loss or gradient is not finite, or the processes see different checkpoints.
-        CheckpointError: the checkpoint in `folder` cannot be resumed.
+        CheckpointError: the checkpoint in `folder` is damaged, or belongs to a run with another configuration
+            or other data.
         ValueError: the batch cannot be split evenly between the processes; stages or statistics are to be
             frozen without weights to start from; too many pictures in a row cannot be read, or none can be
             composed.
@@ -123,6 +124,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with together(processes, device) as own:
         trainer = Trainer(config, own, processes)
+        trainer.basis = _basis(config, samples, labelled)
         if saved.exists():
             trainer.restore(saved, initial)
         elif initial is not None:
@@ -153,6 +155,15 @@ def train(
     if processes.first:
         save_network(network, backbone, folder / "weights.safetensors")
     return network
+
+
+def _basis(
+    config: TrainConfig, samples: Sequence[Sample], labelled: Sequence[LabelledPicture]
+) -> dict[str, str]:
+    """Return checksums of the data by what an error message calls other data."""
+    columns = [attribute.parsed.column for attribute in config.attributes]
+    labels = ",".join(label_files.digest(labelled, column) for column in columns)
+    return {"other pictures or boxes": digest(samples), "other labels": labels}
 
 
 def batches(

@@ -50,8 +50,8 @@ def match(
 
     Stage 1: an anchor is matched with its best face if their IoU is at least `match_iou`, and every face is
     matched with its best anchor. Stage 2: a face with fewer than `anchors_per_face` anchors receives the best
-    unmatched anchors above `compensation_iou`. If two faces compete for an anchor, the larger IoU wins.
-    `anchors_per_face` = 0 disables stage 2.
+    unmatched anchors above `compensation_iou`, of equal ones the nearest to its centre. If two faces compete
+    for an anchor, the larger IoU wins. `anchors_per_face` = 0 disables stage 2.
 
     Faces in `ignored` (N,) are not matched; anchors near them are not trained as background.
     """
@@ -61,7 +61,7 @@ def match(
         iou = box_ops.iou(boxes[faces], anchors)
         owner = _first_stage(iou, match_iou)
         if anchors_per_face:
-            _second_stage(iou, owner, compensation_iou, anchors_per_face)
+            _second_stage(iou, boxes[faces], anchors, owner, compensation_iou, anchors_per_face)
         taken = owner >= 0
         targets.labels[taken] = FACE
         targets.matched[taken] = faces[owner[taken]]
@@ -88,19 +88,17 @@ def candidates(
 ) -> NDArray[np.int64]:
     """Find each face's candidate anchors, largest IoU first: (N, count) rows of `anchors`, -1 for none.
 
-    Candidates have an IoU of at least `compensation_iou`. A face whose size or shape leaves it without any
-    gets its best anchor.
+    Of anchors with equal IoU, the nearest to the face's centre comes first. Candidates have an IoU of at
+    least `compensation_iou`. A face whose size or shape leaves it without any gets its best anchor.
     """
     found = np.full((len(boxes), count), -1, np.int64)
     if not len(boxes):
         return found
     iou = box_ops.iou(boxes, anchors)
-    kept = min(count, len(anchors))
-    best = np.argpartition(-iou, kept - 1, axis=1)[:, :kept]
-    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(iou, best, axis=1), axis=1), axis=1)
+    best = _best(iou, boxes, anchors, count)
     near = np.take_along_axis(iou, best, axis=1) >= compensation_iou
     near[:, 0] = True
-    found[:, :kept] = np.where(near, best, -1)
+    found[:, : best.shape[1]] = np.where(near, best, -1)
     return found
 
 
@@ -113,21 +111,42 @@ def _first_stage(iou: FloatArray, match_iou: float) -> NDArray[np.int64]:
     return owner
 
 
-def _second_stage(iou: FloatArray, owner: NDArray[np.int64], compensation_iou: float, wanted: int) -> None:
+def _second_stage(
+    iou: FloatArray,
+    boxes: FloatArray,
+    anchors: FloatArray,
+    owner: NDArray[np.int64],
+    compensation_iou: float,
+    wanted: int,
+) -> None:
     """Assign further anchors, in place, to the faces that own fewer than `wanted`."""
     owned = np.bincount(owner[owner >= 0], minlength=len(iou))
     poor = np.flatnonzero(owned < wanted)
     if not len(poor):
         return
     free = np.where(owner < 0, iou[poor], 0)
-    wanted = min(wanted, free.shape[1])
-    best = np.argpartition(-free, wanted - 1, axis=1)[:, :wanted]
-    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(free, best, axis=1), axis=1), axis=1)
+    best = _best(free, boxes[poor], anchors, wanted)
     overlap = np.take_along_axis(free, best, axis=1)
     missing = wanted - owned[poor]
-    chosen = (overlap > compensation_iou) & (np.arange(wanted) < missing[:, None])
+    chosen = (overlap > compensation_iou) & (np.arange(best.shape[1]) < missing[:, None])
     rows, _ = np.nonzero(chosen)
     _give(owner, poor[rows], best[chosen], overlap[chosen])
+
+
+def _best(iou: FloatArray, boxes: FloatArray, anchors: FloatArray, count: int) -> NDArray[np.int64]:
+    """Return rows of `anchors` with the `count` largest entries of `iou` for each of `boxes`, largest first.
+
+    All anchors around a small face, and all inside a large one, have equal IoU; those nearest to its centre
+    come first. NumPy's own order of equal entries depends on the processor.
+    """
+    count = min(count, len(anchors))
+    least = np.partition(iou, -count, axis=1)[:, -count]
+    best = np.empty((len(boxes), count), np.int64)
+    for row, box, enough, chosen in zip(iou, boxes, least, best, strict=True):
+        found = np.flatnonzero(row >= enough)
+        offset = (anchors[found, :2] + anchors[found, 2:]) - (box[:2] + box[2:])
+        chosen[:] = found[np.lexsort((np.square(offset).sum(axis=1), -row[found]))[:count]]
+    return best
 
 
 def _give(

@@ -65,6 +65,7 @@ class Trainer:
     Attributes:
         origin: SHA-256 of the weights file that the run started from, empty if it started from random
             weights; None if the checkpoint is from an earlier version that did not record it.
+        basis: checksums of what the pictures are made from, as in `s3fd.training.journal.open_journal`.
     """
 
     def __init__(self, config: TrainConfig, device: torch.device, processes: Processes = ALONE) -> None:
@@ -93,6 +94,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.step = 0
         self.origin: str | None = ""
+        self.basis: dict[str, str] = {}
 
     def advance(self, *parts: Batch) -> dict[str, float]:
         """Take one optimisation step with the sum of the gradients of all parts and processes.
@@ -226,7 +228,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
-        checkpoint.save_run(path, self.step, self.config, self._parts(), {"origin": self.origin})
+        more = {"origin": self.origin, "basis": self.basis}
+        checkpoint.save_run(path, self.step, self.config, self._parts(), more)
 
     def _parts(self) -> dict[str, checkpoint.Part]:
         """Return the parts of the state that a step changes."""
@@ -271,11 +274,14 @@ class Trainer:
         """Resume from the checkpoint of a run with any number of processes.
 
         Raises:
-            CheckpointError: the file is damaged, or belongs to a run with another configuration, or to one
-                that did not start from `initial`, if that is given.
+            CheckpointError: the file is damaged, or belongs to a run with another configuration or `basis`,
+                or to one that did not start from `initial`, if that is given.
             OSError: `initial` cannot be read.
         """
         state = checkpoint.load_run(path, self.config)
+        for what, value in state.get("basis", {}).items():  # earlier versions recorded none
+            if self.basis.get(what, value) != value:
+                raise checkpoint.of_another_run(path, what)
         given = None if initial is None else sha256(initial)
         self.origin = state.get("origin", given)
         if None not in (given, self.origin) and given != self.origin:
