@@ -12,10 +12,25 @@ import s3fd
 
 
 def test_the_version_is_that_of_the_project_file() -> None:
-    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    declared = re.search(r'^version = "(.+)"', text, re.MULTILINE)
+    declared = re.search(r'^version = "(.+)"', _project(Path(__file__).parents[1]), re.MULTILINE)
     assert declared is not None
     assert s3fd.__version__ == declared[1]
+
+
+def test_the_source_distribution_has_what_its_tests_read() -> None:
+    root = Path(__file__).parents[1]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no checkout")
+    told = re.search(r"\[tool.hatch.build.targets.sdist\]\ninclude = \[(.*?)\n\]", _project(root), re.DOTALL)
+    assert told is not None
+    included = set(re.findall(r'"(.+?)"', told[1]))
+    whole = {Path(file).parts[0] for file in listed.stdout.split("\0") if file}
+    assert whole - included == {".github", ".gitignore", "pyproject.toml"}  # the last is always there
+
+
+def _project(root: Path) -> str:
+    return (root / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
