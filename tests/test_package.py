@@ -68,8 +68,12 @@ s3fd.laod()  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
-def test_a_type_checker_knows_the_public_names_and_takes_opencvs_pictures(tmp_path: Path) -> None:
+def test_a_type_checker_knows_the_public_names_and_takes_opencvs_pictures(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent"]
+    if pytestconfig.cache is not None:  # the first time takes half a minute
+        mypy.append(f"--cache-dir={pytestconfig.cache.mkdir('mypy')}")
     answer = subprocess.run([*mypy, "-c", USE], cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout
 
