@@ -15,19 +15,18 @@ from fsspec.implementations.memory import MemoryFileSystem  # noqa: E402
 from fsspec.utils import infer_storage_options  # noqa: E402
 
 from s3fd.archive.inputs import fetched, listed  # noqa: E402
-from s3fd.archive.storage import place  # noqa: E402
 
 
 class Hosted(MemoryFileSystem):  # type: ignore[misc]
     """Files on a host that only the URL tells, as of SFTP; it remembers what it has listed, as S3's does."""
 
     protocol = "hosted"
-    files: dict[str, dict[str, Any]] = {}  # noqa: RUF012
+    files: dict[str, tuple[dict[str, Any], list[str]]] = {}  # noqa: RUF012
     listings: dict[str, list[Any]] = {}  # noqa: RUF012
 
     def __init__(self, host: str, **options: Any) -> None:
         super().__init__(**options)
-        self.store = self.files.setdefault(host, {})
+        self.store, self.pseudo_dirs = self.files.setdefault(host, ({}, [""]))
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
@@ -52,6 +51,7 @@ def hosts() -> Iterator[None]:
     fsspec.register_implementation("hosted", Hosted, clobber=True)
     for host in ("desk", "desk2"):
         system = fsspec.filesystem("hosted", host=host)
+        system.makedirs("/photos/late")
         for name in ("a.jpg", "late/b::c.jpg", "late/[1].jpg", "notes.txt"):
             system.pipe_file(f"/photos/{name}", f"{host} {name}".encode())
     yield
@@ -102,8 +102,10 @@ def test_names_keep_the_archive_they_are_in(tmp_path: Path, below: str) -> None:
     "url", ["memory://photos", "memory://", "simplecache::memory://photos/*.jpg", "memory://photos/a.jpg"]
 )
 def test_names_lead_to_the_file_system_of_the_url(url: str) -> None:
-    fsspec.filesystem("memory").pipe_file("/photos/a.jpg", b"first")
+    memory = fsspec.filesystem("memory")
+    memory.makedirs("/photos")
+    memory.pipe_file("/photos/a.jpg", b"first")
     (name,) = listed([url])
-    assert place(name).system == place(url).system
-    assert [source.data for source in fetched([name], [url])] == [b"first"]
-    fsspec.filesystem("memory").rm("/photos", recursive=True)
+    for paths in ([url], []):
+        assert [source.data for source in fetched([name], paths)] == [b"first"]
+    memory.rm("/photos", recursive=True)
