@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["postgres_server"]
+pytest_plugins = ["exported", "postgres_server"]
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # tests that run at the same time share the processors
     share = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])

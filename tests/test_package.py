@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,25 @@ import s3fd
 
 
 def test_the_version_is_that_of_the_project_file() -> None:
-    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
-    declared = re.search(r'^version = "(.+)"', text, re.MULTILINE)
+    declared = re.search(r'^version = "(.+)"', _project(Path(__file__).parents[1]), re.MULTILINE)
     assert declared is not None
     assert s3fd.__version__ == declared[1]
+
+
+def test_the_source_distribution_has_what_its_tests_read() -> None:
+    root = Path(__file__).parents[1]
+    if shutil.which("git") is None or not (root / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True)
+    told = re.search(r"\[tool.hatch.build.targets.sdist\]\ninclude = \[(.*?)\n\]", _project(root), re.DOTALL)
+    assert told is not None
+    included = set(re.findall(r'"(.+?)"', told[1]))
+    whole = {Path(file).parts[0] for file in listed.stdout.split("\0") if file}
+    assert whole - included == {".github", ".gitignore", "pyproject.toml"}  # the last is always there
+
+
+def _project(root: Path) -> str:
+    return (root / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -55,8 +71,12 @@ s3fd.laod()  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
-def test_a_type_checker_knows_the_public_names_and_takes_opencvs_pictures(tmp_path: Path) -> None:
+def test_a_type_checker_knows_the_public_names_and_takes_opencvs_pictures(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports=silent"]
+    if pytestconfig.cache is not None:  # the first time takes half a minute
+        mypy.append(f"--cache-dir={pytestconfig.cache.mkdir('mypy')}")
     answer = subprocess.run([*mypy, "-c", USE], cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout
 

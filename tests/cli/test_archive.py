@@ -90,6 +90,29 @@ def test_killed_and_begun_again(tiny: Path, photos: Path, tmp_path: Path) -> Non
     assert "Traceback" not in damaged.stderr
 
 
+def test_ctrl_c_does_not_wait_for_rays_partitions(
+    tiny: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    from typer.testing import CliRunner
+
+    from s3fd.archive import on_ray
+    from s3fd.cli import app
+
+    waited = []
+
+    def wait(*given: object) -> Iterator[None]:
+        signal.raise_signal(signal.SIGINT)
+        waited.append("until the partition is made")
+        yield None
+
+    monkeypatch.setattr(on_ray, "make_on_ray", wait)
+    line = command(tiny, photos, "--output", tmp_path / "out", "--engine", "ray")
+    answer = CliRunner().invoke(app, line[3:])
+    assert (answer.exit_code, waited) == (130, [])
+    assert answer.stderr == "s3fd: interrupted; run the same command again to resume\n"
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The address of an S3 of this machine, with a bucket ``photos`` and one ``found``."""

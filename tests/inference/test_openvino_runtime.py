@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import openvino
 import pytest
-import torch
+from exported import CLASSES, Exported
 
 from s3fd.boxes import iou
 from s3fd.inference import openvino_runtime
@@ -18,31 +18,24 @@ from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import BUNDLED, AnchorOutputs, EngineError, Runtime
 from s3fd.inference.torch_runtime import TorchRuntime
-from s3fd.network.attributes import Attribute
 from s3fd.weights.network_file import load_network
-from s3fd.weights.onnx_export import export_onnx
 from s3fd.weights.openvino_export import read_onnx, save_openvino
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
-NAMES = ("mask", "gender")
+NAMES = ("mask", "gender", "hat")
 SHAPES = [(1, 240, 320), (3, 100, 333), (2, 1, 1), (1, 33, 130), (4, 64, 64), (1, 240, 320)]
 BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(scope="module")
-def runtimes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runtime]:
-    """One network with two attributes, in every engine and from every kind of file."""
-    torch.manual_seed(0)
-    network = load_network(BUNDLED / "slim.safetensors")
-    network.add(Attribute("gender", ("female", "male"), temperature=0.02))
-    network.add(Attribute("mask", ("bare", "mask", "incorrect"), kind="tower", layers=(1, 2, 3, 4, 5)))
+def runtimes(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runtime]:
+    """One network with three attributes, in every engine and from every kind of file."""
     folder = tmp_path_factory.mktemp("model")
-    export_onnx(network.eval(), folder / "model.onnx")
-    save_openvino(read_onnx(folder / "model.onnx"), folder / "model.xml")
+    save_openvino(read_onnx(exported.model), folder / "model.xml")
     return {
-        "onnx": OnnxRuntime(folder / "model.onnx", threads=1),
-        "torch": TorchRuntime(network),
-        "openvino": OpenVinoRuntime(folder / "model.onnx", threads=1),
+        "onnx": OnnxRuntime(exported.model, threads=1),
+        "torch": TorchRuntime(load_network(exported.weights)),
+        "openvino": OpenVinoRuntime(exported.model, threads=1),
         "openvino, .xml": OpenVinoRuntime(folder / "model.xml", threads=1),
     }
 
@@ -70,8 +63,7 @@ def test_engines_agree_on_every_size_and_batch(runtimes: dict[str, Runtime], oth
 
 
 def test_classes_are_those_of_the_model(runtimes: dict[str, Runtime]) -> None:
-    classes = {"gender": ("female", "male"), "mask": ("bare", "mask", "incorrect")}
-    assert all(runtime.classes == classes for runtime in runtimes.values())
+    assert all(runtime.classes == CLASSES for runtime in runtimes.values())
     assert OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1).classes == {"gender": ("female", "male")}
 
 

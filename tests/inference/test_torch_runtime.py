@@ -1,9 +1,9 @@
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from exported import CLASSES, Exported
 
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
@@ -13,7 +13,7 @@ from s3fd.inference.torch_runtime import TorchRuntime
 from s3fd.network import S3FD, build
 from s3fd.network.attributes import Attribute
 from s3fd.network.embedding import Embedding
-from s3fd.weights.onnx_export import export_onnx
+from s3fd.weights.network_file import load_network
 
 
 @pytest.fixture(scope="module")
@@ -35,24 +35,16 @@ def picture(height: int = 100, width: int = 140) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def test_agrees_with_the_exported_model_on_attributes(network: S3FD, tmp_path: Path) -> None:
-    export_onnx(network, tmp_path / "model.onnx")
-    theirs = OnnxRuntime(tmp_path / "model.onnx", threads=1)
-    ours = TorchRuntime(network)
-    assert (
-        ours.classes
-        == theirs.classes
-        == {
-            "gender": ("female", "male"),
-            "mask": ("bare", "mask", "incorrect"),
-        }
-    )
+def test_agrees_with_the_exported_model_on_attributes(exported: Exported) -> None:
+    theirs = OnnxRuntime(exported.model, threads=1)
+    ours = TorchRuntime(load_network(exported.weights))
+    assert ours.classes == theirs.classes == CLASSES
     for count, height, width in ((1, 100, 140), (3, 64, 33)):
         pictures = np.stack([picture(height, width)] * count)
-        a, b = ours(pictures, ["mask", "gender"]), theirs(pictures, ["mask", "gender"])
+        a, b = ours(pictures, list(CLASSES)), theirs(pictures, list(CLASSES))
         for x, y in ((a.scores, b.scores), (a.boxes / 100, b.boxes / 100)):
             np.testing.assert_allclose(x, y, atol=1e-4)
-        for name in ("mask", "gender"):
+        for name in CLASSES:
             np.testing.assert_allclose(a.attributes[name], b.attributes[name], atol=1e-4)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from s3fd.archive.storage import READERS, absolute, answering, file_system, is_local, local_path
+from s3fd.archive.storage import READERS, Place, absolute, answering, is_local, local_path, place
 from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, camera_number, sources
 from s3fd.inference.threads import in_order
 
@@ -26,7 +27,8 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
     """Yield the names of all pictures in `paths`, as absolute local paths or URLs.
 
     A path is a file, a folder (searched recursively) or a pattern, on this machine or at a URL. Names come in
-    the order of `paths`, sorted within each. Only the names of one folder are held in memory at a time.
+    the order of `paths`, sorted within each. Only the names of one folder, or those that match a pattern at a
+    URL, are held in memory at a time.
 
     Raises:
         OSError: a path does not exist or cannot be listed.
@@ -50,24 +52,30 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
                 yield absolute(source.path)
 
 
-def fetched(names: Iterable[str]) -> Iterator[Source]:
+def fetched(names: Iterable[str], paths: Sequence[str] = ()) -> Iterator[Source]:
     """Yield the pictures with these names, in order; `READERS` threads prefetch files that are not local.
 
-    A file that is missing or not readable becomes a `Source` with an error.
+    A file that is missing or not readable becomes a `Source` with an error. The `paths` are those in which
+    the names were `listed`: with them, any name is found again, even one that means something in a URL.
 
     Raises:
         OSError: the storage does not answer.
     """
-    return in_order(_fetch, names, READERS)
+    places = [place(path) for path in paths if not is_local(path)]
+    return in_order(partial(_fetch, places), names, READERS)
 
 
-def _fetch(name: str) -> Source:
+def _fetch(places: Sequence[Place], name: str) -> Source:
     """Return a picture with the bytes of its file. Local files are only opened when they are decoded."""
     if is_local(name):
         return Source(name, Path())
-    system, path = file_system(name)
+    known = ((there.system, there.path_of(name)) for there in places)
+    system, path = next(((system, path) for system, path in known if path is not None), (None, name))
     try:
         with answering(name):
+            if system is None:
+                there = place(name)
+                system, path = there.system, there.path
             return Source(name, Path(), data=bytes(system.cat_file(path)))
     except tuple(MEANING) as error:
         return Source(name, Path(), error=error.strerror or MEANING[type(error)])
@@ -75,19 +83,19 @@ def _fetch(name: str) -> Source:
 
 def _at_url(url: str) -> Iterator[str]:
     """Yield the names of the pictures at one URL."""
-    system, path = file_system(url)
-    if MAGIC.search(path):
+    there = place(url)
+    system, path = there.system, there.path
+    if system.isfile(path):
+        found: Iterable[str] = [path]
+    elif MAGIC.search(path):
         found = sorted(name for name in system.glob(path) if _suffix(name) in PICTURE_SUFFIXES)
         if not found:
             raise FileNotFoundError(f"{url}: no picture matches this pattern")
-    elif system.isfile(path):
-        found = [path]
     elif system.exists(path):
-        yield from (system.unstrip_protocol(name) for name in _walk(system, path))
-        return
+        found = _walk(system, path)
     else:
         raise FileNotFoundError(f"{url}: no such file or folder")
-    yield from (system.unstrip_protocol(name) for name in found)
+    yield from map(there.url, found)
 
 
 def _walk(system: Any, folder: str) -> Iterator[str]:
@@ -96,6 +104,7 @@ def _walk(system: Any, folder: str) -> Iterator[str]:
     while waiting:
         folder = waiting.pop()
         told = system.ls(folder, detail=True)
+        system.invalidate_cache(folder)  # fsspec would keep the names of all folders
         entries = sorted((entry["name"].rstrip("/"), entry["type"]) for entry in told)
         entries = [
             (name, kind) for name, kind in entries if name != folder.rstrip("/")

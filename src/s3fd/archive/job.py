@@ -37,8 +37,9 @@ def make_partition(
 
     Raises as `make` does.
     """
-    names = archive.inputs(number)
-    records = detect(detector, fetched(names), min_size=archive.recipe.min_size, workers=workers, batch=batch)
+    names, recipe = archive.inputs(number), archive.recipe
+    pictures = fetched(names, recipe.paths)
+    records = detect(detector, pictures, min_size=recipe.min_size, workers=workers, batch=batch)
     rows = []
     for _, record in zip(names, records, strict=True):  # one row per name, or no partition
         rows.append(row(record))

@@ -50,6 +50,51 @@ def file_system(url: str) -> tuple[Any, str]:
     return system, str(path)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a URL leads: a file system, and how the files that are listed in it are named by URLs.
+
+    fsspec's own names of files drop a URL's host, such as that of ``sftp://host/photos``, and the archive
+    around it, as in ``zip://photos::s3://bucket/a.zip``.
+
+    Attributes:
+        system: the file system (`fsspec.AbstractFileSystem`).
+        path: the path in it.
+        before: beginning of the URL of each of its files.
+        after: ending of the URL of each of its files.
+    """
+
+    system: Any
+    path: str
+    before: str
+    after: str
+
+    def url(self, path: str) -> str:
+        """Return the URL of a file of this file system."""
+        return f"{self.before}{path}{self.after}"
+
+    def path_of(self, url: str) -> str | None:
+        """Return the path of a file with a URL from `url`, or None if it is of another file system."""
+        if not (url.startswith(self.before) and url.endswith(self.after)):
+            return None
+        path = url[len(self.before) : len(url) - len(self.after)]
+        return path if path.startswith("/") == self.path.startswith("/") else None  # else a longer host
+
+
+def place(url: str) -> Place:
+    """Return where a URL leads. Raises as `file_system` does."""
+    system, path = file_system(url)
+    links = url.split("::")  # of a chain, such as simplecache::s3://bucket/folder
+    at = next((i for i, link in enumerate(links) if "://" in link), 0)
+    protocol, mark, rest = links[at].partition("://")
+    rest, end = rest.rstrip("/"), path.rstrip("/")
+    if path.startswith(protocol + mark):  # of HTTP, paths are URLs
+        own = ""
+    else:
+        own = protocol + mark + (rest[: len(rest) - len(end)] if rest.endswith(end) else "")
+    return Place(system, path, "::".join([*links[:at], own]), "::".join(["", *links[at + 1 :]]))
+
+
 @contextmanager
 def answering(name: str) -> Iterator[None]:
     """Convert the errors of a storage's own library, such as botocore, to OSError."""

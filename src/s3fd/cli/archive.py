@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +98,7 @@ def detect_to_archive(
         sys.stderr.isatty(), RAY if spread else f"{runtime.engine} on {runtime.device}"
     ) as progress:
         try:
-            return _run(archive, made, progress)
+            return _run(archive, made, progress, at_once=spread)
         except ArchiveError as error:
             fail(f"--output: {error}")
 
@@ -117,16 +117,24 @@ def _open(output: str, recipe: Recipe) -> Archive:
         fail(str(error))
 
 
-def _run(archive: Archive, made: Iterable[Done | None], progress: Progress) -> int:
-    """Make what is to be made, count it, and print what is in the archive; return the exit code."""
+def _run(archive: Archive, made: Iterable[Done | None], progress: Progress, *, at_once: bool) -> int:
+    """Make what is to be made, count it, and print what is in the archive; return the exit code.
+
+    Ctrl-C ends the run after the present picture, or else `at_once`: of Ray, only whole partitions are heard.
+    """
     quiet_decoders()
-    with interruptible() as interrupted, redirect_stdout(sys.stderr):  # Ray prints there what it has to say
-        for done in made:
-            if done is not None:
-                progress.add(done.pictures, done.faces, done.unreadable)
-            if interrupted():
-                print("s3fd: interrupted; run the same command again to resume", file=sys.stderr)
-                return INTERRUPTED
+    asking: AbstractContextManager[Callable[[], bool]]
+    asking = nullcontext(lambda: False) if at_once else interruptible()
+    try:
+        with asking as interrupted, redirect_stdout(sys.stderr):  # Ray prints there what it has to say
+            for done in made:
+                if done is not None:
+                    progress.add(done.pictures, done.faces, done.unreadable)
+                if interrupted():
+                    raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        print("s3fd: interrupted; run the same command again to resume", file=sys.stderr)
+        return INTERRUPTED
     total = archive.total()
     counts = {"partitions": archive.partitions, "pictures": total.pictures, "faces": total.faces}
     record = {"archive": archive.folder.url, **counts, "unreadable": total.unreadable}
