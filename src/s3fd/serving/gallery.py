@@ -126,7 +126,12 @@ def router(desk: Desk) -> APIRouter:
         """Return the model, the number of people and vectors, and the thresholds."""
         return JSONResponse(await desk.ask(partial(questions.describe, desk.gallery.threshold)))
 
-    @routes.get("/people", summary="List people", response_model=None, responses=_answers(People))
+    @routes.get(
+        "/people",
+        summary="List people",
+        response_model=None,
+        responses=_answers(People) | problem_responses(422),
+    )
     async def people(
         after: Annotated[str, Query(description="List names that sort after this one.")] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
