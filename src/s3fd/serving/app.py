@@ -50,7 +50,8 @@ def create_app(
         batch: maximum number of these that share a pass of the network.
         limits: limits of each request, and of all requests together.
         key: API key that requests must carry; None for no key.
-        local: whether to answer only requests that are addressed to this machine by a loopback name.
+        local: whether to answer, without a `key`, only requests that are addressed to this machine by a
+            loopback name.
         gallery: people to identify; None for the routes of detection only.
         on_ready: called once the network has run and the gallery, if there is one, is open.
     """

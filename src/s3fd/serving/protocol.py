@@ -76,6 +76,12 @@ class Protocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= AHEAD:
                 raise HttpParserError("too many requests")
+            old = self.parser.get_http_version() == "1.0"
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts > 1 or (not hosts and not old):
+                raise HttpParserError("not one host")  # RFC 9112, 3.2
+            if old:
+                self.expect_100_continue = False  # RFC 9110, 10.1.1
             self._stop_waiting()
             super().on_headers_complete()
 
