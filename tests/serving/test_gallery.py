@@ -336,6 +336,24 @@ def test_faces_that_nobody_waits_for_are_not_looked_up(own: Home, monkeypatch: p
         assert 1 < len(searched) < 10  # of some hundred faces
 
 
+def test_a_change_counts_even_if_nobody_waits_for_it(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(change: Any) -> Any:
+        def changed(*arguments: Any) -> Any:
+            time.sleep(2.5)
+            return change(*arguments)
+
+        return changed
+
+    with running(open_runtime("slim", 1), Limits(deadline=2), gallery=own.served()) as url:
+        monkeypatch.setattr(SqliteStore, "add", slowly(SqliteStore.add))
+        monkeypatch.setattr(SqliteStore, "remove", slowly(SqliteStore.remove))
+        picture, name = {"files": own.ada.read_bytes()}, {"name": "Ada"}
+        check_problem(ask("POST", url, "/people", files=picture, params=name), 504)
+        until(lambda: metric(url, "s3fd_enrolled_total") == 1)
+        check_problem(ask("DELETE", url, "/people", params=name), 504)
+        until(lambda: metric(url, "s3fd_removed_total") == 1)
+
+
 def test_a_store_that_fails_is_opened_anew(
     own: Home, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
