@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -247,6 +247,33 @@ def test_not_any_number_of_requests_is_sent_ahead(address: tuple[str, int]) -> N
         connection.send((GET + b"\r\n") * 10_000)
         assert connection.answer() == (400, b"Too many pipelined requests.")
         assert connection.closed()
+
+
+def test_connections_without_requests_keep_nobody_out(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 5)
+    slow = Slow(0)
+    with running(slow, Limits()) as url, ExitStack() as opened:
+        host, port = url.removeprefix("http://").split(":")
+        slow.go.clear()
+        busy = opened.enter_context(Connection((host, int(port))))
+        busy.send(POST + sized(example.read_bytes()))
+        until(lambda: slow.calls == 2)  # the first is that of the start
+        silent = [opened.enter_context(Connection((host, int(port)))) for _ in range(20)]
+        start = time.monotonic()
+        assert all(connection.closed() for connection in silent[:15])
+        with Connection((host, int(port))) as connection:
+            connection.send(GET + b"\r\n")
+            assert connection.answer()[0] == 200
+        assert time.monotonic() - start < 5 < protocol.HEADER_SECONDS
+        slow.go.set()
+        assert busy.answer()[0] == 200
+
+
+def test_there_are_fewer_connections_than_files_that_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    for files, most in [(1024, 448), (256, 64), (2**20, 4096), (resource.RLIM_INFINITY, 4096)]:
+        monkeypatch.setattr(resource, "getrlimit", lambda what, files=files: (files, files))
+        assert protocol.most_connections() == most
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
