@@ -285,7 +285,7 @@ def test_who_leaves_is_not_waited_for(example: Path) -> None:
         until(lambda: metric(url, "s3fd_queue_waiting") == 0)
         slow.go.set()
         assert first.result().status_code == 200
-        assert metric(url, 's3fd_requests_total{route="/v1/detect",status="499"}') == 1
+        assert metric(url, 's3fd_requests_total{method="POST",route="/v1/detect",status="499"}') == 1
 
 
 def test_an_api_key_is_asked_for(example: Path) -> None:

@@ -352,6 +352,9 @@ def test_a_change_counts_even_if_nobody_waits_for_it(own: Home, monkeypatch: pyt
         until(lambda: metric(url, "s3fd_enrolled_total") == 1)
         check_problem(ask("DELETE", url, "/people", params=name), 504)
         until(lambda: metric(url, "s3fd_removed_total") == 1)
+        for method in ("POST", "DELETE"):  # which take times of their own
+            labels = f'{{method="{method}",route="/v1/gallery/people"}}'
+            assert metric(url, f"s3fd_request_seconds_count{labels}") == 1
 
 
 def test_a_store_that_fails_is_opened_anew(

@@ -121,12 +121,11 @@ class Gate:
     ) -> None:
         """Count and log a request."""
         route = getattr(scope.get("route"), "path", None) or "other"
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        method = scope["method"]  # one of those that llhttp knows
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
         more = "".join(f" {name}={value}" for name, value in told.items())
-        log.info(
-            "%s %s status=%d ms=%.1f%s id=%s", scope["method"], route, status, seconds * 1e3, more, request_id
-        )
+        log.info("%s %s status=%d ms=%.1f%s id=%s", method, route, status, seconds * 1e3, more, request_id)
 
 
 @lru_cache(maxsize=64)
