@@ -97,6 +97,20 @@ def test_bounds(body: bytes, status: int) -> None:
     assert refused.value.status == status
 
 
+def test_options_in_a_form_are_refused_and_not_taken_for_pictures() -> None:
+    """As of `curl -F files=@photo.jpg -F size=auto`, which would seem to be answered as asked."""
+    option = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="size"\r\n\r\nauto\r\n'
+    with pytest.raises(Problem, match="send options in the query") as refused:
+        read([option + form([b"a"])])
+    assert refused.value.status == 422
+
+
+def test_a_picture_may_have_no_name() -> None:
+    """As of .NET's `MultipartFormDataContent`, if it is told none."""
+    (upload,) = read([form([b"a"]).replace(b'; filename="0.jpg"', b"")])
+    assert (upload.name, bytes(upload.data)) == (None, b"a")
+
+
 def test_names_are_text_of_bounded_length() -> None:
     body = form([b"a"]).replace(b"0.jpg", b"\xff" + b"n" * 2000)
     (upload,) = read([body])

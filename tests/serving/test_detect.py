@@ -285,7 +285,7 @@ def test_who_leaves_is_not_waited_for(example: Path) -> None:
         until(lambda: metric(url, "s3fd_queue_waiting") == 0)
         slow.go.set()
         assert first.result().status_code == 200
-        assert metric(url, 's3fd_requests_total{route="/v1/detect",status="499"}') == 1
+        assert metric(url, 's3fd_requests_total{method="POST",route="/v1/detect",status="499"}') == 1
 
 
 def test_an_api_key_is_asked_for(example: Path) -> None:
@@ -299,8 +299,19 @@ def test_an_api_key_is_asked_for(example: Path) -> None:
         check_problem(httpx.get(f"{url}/metrics", trust_env=False), 401)
         for path in ("/", "/page/app.js", "/healthz", "/readyz", "/openapi.json"):
             assert httpx.get(url + path, trust_env=False).status_code == 200
-        right = {**JPEG, "Authorization": f"Bearer {key}"}
-        assert post(url, content=data, headers=right).status_code == 200
+        for right in (f"Bearer {key}", f"bearer   {key}"):
+            assert post(url, content=data, headers={**JPEG, "Authorization": right}).status_code == 200
+
+
+def test_a_proxy_on_this_machine_passes_its_own_name_on_if_there_is_a_key(example: Path) -> None:
+    """As nginx does with `proxy_set_header Host $http_host`, which the page needs for its Origin."""
+    key = "a-key-of-sixteen-characters"
+    named = {**JPEG, "Host": "faces.example.org", "Origin": "https://faces.example.org"}
+    with running(open_runtime("slim", 1), Limits(), key=key) as url:
+        assert httpx.get(url, headers=named, trust_env=False).status_code == 200
+        check_problem(post(url, content=example.read_bytes(), headers=named), 401)
+        right = {**named, "Authorization": f"Bearer {key}"}
+        assert post(url, content=example.read_bytes(), headers=right).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,13 @@ from tints import PLAIN, tinted
 from typer.testing import CliRunner
 
 from s3fd.cli.serve import app
-from s3fd.identity.sqlite_store import SqliteStore, open_store
+from s3fd.identity.onnx_recogniser import open_recogniser
+from s3fd.identity.sqlite_store import SqliteStore, create_store, open_store
 from s3fd.identity.store import Calibration
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies
 from s3fd.serving.client import Client, ServiceError
-from s3fd.serving.keeper import Gallery
+from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.settings import Limits
 
 PEOPLE = "/v1/gallery/people"
@@ -335,6 +336,27 @@ def test_faces_that_nobody_waits_for_are_not_looked_up(own: Home, monkeypatch: p
         assert 1 < len(searched) < 10  # of some hundred faces
 
 
+def test_a_change_counts_even_if_nobody_waits_for_it(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(change: Any) -> Any:
+        def changed(*arguments: Any) -> Any:
+            time.sleep(2.5)
+            return change(*arguments)
+
+        return changed
+
+    with running(open_runtime("slim", 1), Limits(deadline=2), gallery=own.served()) as url:
+        monkeypatch.setattr(SqliteStore, "add", slowly(SqliteStore.add))
+        monkeypatch.setattr(SqliteStore, "remove", slowly(SqliteStore.remove))
+        picture, name = {"files": own.ada.read_bytes()}, {"name": "Ada"}
+        check_problem(ask("POST", url, "/people", files=picture, params=name), 504)
+        until(lambda: metric(url, "s3fd_enrolled_total") == 1)
+        check_problem(ask("DELETE", url, "/people", params=name), 504)
+        until(lambda: metric(url, "s3fd_removed_total") == 1)
+        for method in ("POST", "DELETE"):  # which take times of their own
+            labels = f'{{method="{method}",route="/v1/gallery/people"}}'
+            assert metric(url, f"s3fd_request_seconds_count{labels}") == 1
+
+
 def test_a_store_that_fails_is_opened_anew(
     own: Home, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -469,3 +491,31 @@ def test_a_gallery_that_cannot_be_served_says_why(home: Home, tmp_path: Path, se
         assert answer.exit_code == 2, options
         assert answer.stderr.startswith("s3fd: ")
         assert message in answer.stderr
+
+
+def test_a_gallery_whose_vectors_are_damaged_is_not_served(home: Home, tmp_path: Path) -> None:
+    damaged = tmp_path / "g.db"
+    recogniser = open_recogniser(home.recogniser, 1)
+    with create_store(damaged, recogniser.model) as store:
+        vectors = np.eye(recogniser.model.dimension, dtype=np.float32).repeat(20, axis=0)
+        store.add("Ada", vectors, ["ada.jpg"] * len(vectors))
+    whole = bytearray(damaged.read_bytes())
+    middle = len(whole) // 2 // 4096 * 4096
+    whole[middle : middle + 4096] = bytes(4096)
+    damaged.write_bytes(whole)
+    options = ("--port", "0", "--gallery", str(damaged), "--recogniser", str(home.recogniser))
+    answer = CliRunner().invoke(app, options)
+    assert answer.exit_code == 2
+    assert answer.stderr == f"s3fd: {damaged}: database disk image is malformed\n"
+
+
+def test_a_service_that_does_not_come_up_ends_with_the_code_for_that(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(self: Keeper) -> None:
+        raise OSError("the server went away")
+
+    monkeypatch.setattr(Keeper, "begin", lost)
+    monkeypatch.setattr("s3fd.serving.server.leave_signals_to_server", lambda: None)
+    answer = CliRunner().invoke(app, ["--port", "0", *home.options])
+    assert answer.exit_code == 2

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 from serving.conftest import Process, running
 from serving.pages import boxes, check_accessibility, drop, look, paste, slide, wait_for_text
 
@@ -250,6 +250,53 @@ def test_an_api_key_is_asked_for_and_used(visit: Callable[..., Page], example: P
         drop(page, example)
         page.wait_for_selector("#overlay .face")
         page.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["not-the-key-of-the-service", "a\u2013key\u2013of\u2013sixteen\u2013characters"]
+)
+def test_whoever_gives_a_wrong_key_is_told_so_and_may_try_again(
+    visit: Callable[..., Page], example: Path, wrong: str
+) -> None:
+    """Also with dashes that no header can carry, as some programs make of hyphens."""
+    key = "a-key-of-sixteen-characters"
+    with running(open_runtime("slim", 1), Limits(), key=key) as url:
+        page = visit(url, expect="401")
+        page.fill("#key", wrong)
+        page.press("#key", "Enter")
+        wait_for_text(page, "#problem", "This is not the service's API key.")
+        assert page.evaluate("document.activeElement.id") == "key"
+        drop(page, example)
+        wait_for_text(page, "#count", "Not processed")
+        page.reload()
+        wait_for_text(page, "#problem", "This is not the service's API key.")
+        page.fill("#key", f" {key}")
+        page.press("#key", "Enter")
+        page.wait_for_selector("#login", state="hidden")
+        assert page.locator("#problem").is_hidden()
+        drop(page, example)
+        page.wait_for_selector("#overlay .face")
+        page.close()
+
+
+def test_an_answer_that_comes_after_a_later_one_is_not_shown(
+    service: Process, visit: Callable[..., Page], example: Path
+) -> None:
+    page = visit(service.url)
+    drop(page, example)
+    wait_for_text(page, "#count", "1 face")
+    held: list[Route] = []
+    page.route("**/v1/detect?size=auto*", lambda route: held.append(route))
+    page.select_option("#size", "auto")
+    wait_for_text(page, "#count", "Looking for faces")
+    page.select_option("#size", "vga")
+    wait_for_text(page, "#count", "1 face")
+    assert len(held) == 1
+    with page.expect_response("**/v1/detect?size=auto*"):
+        held[0].fulfill(json={"pictures": [{"path": "", "width": 512, "height": 512, "faces": []}]})
+    page.wait_for_timeout(100)
+    assert page.inner_text("#count") == "1 face"
+    page.unroute("**/v1/detect?size=auto*")
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:

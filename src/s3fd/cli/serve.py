@@ -12,7 +12,7 @@ import typer
 
 from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
-from s3fd.cli.failure import fail, needs_extra
+from s3fd.cli.failure import USAGE, fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
 from s3fd.serving.settings import KEY
 
@@ -187,7 +187,10 @@ def serve(
             on_ready=lambda: typer.echo(ready, err=True),
         )
         leave_signals_to_server()
-        server(application, limits.upload + limits.deadline).run(sockets=[bound])
+        try:
+            server(application, limits.upload + limits.deadline).run(sockets=[bound])
+        except SystemExit:  # uvicorn's, with a code of its own; its log says why the service cannot start
+            return USAGE
         return 0
 
     end(run)
@@ -213,13 +216,15 @@ def _recogniser(runtime: Runtime, weights: str, model: Path | None, threads: int
 
 def _gallery(place: str, recogniser: Recogniser, own: bool, threshold: float | None) -> Gallery:
     """The gallery at a place, made if there is none; raises OSError or ValueError for one that is wrong."""
+    import numpy as np
+
     from s3fd.identity import galleries
     from s3fd.serving.keeper import Gallery
 
     galleries.ensure(place, recogniser.model)
     opened = partial(galleries.open_gallery, place, recogniser.model)
     with opened() as store:
-        store.people()  # a damaged file may only show here
+        store.search(np.zeros(recogniser.model.dimension, np.float32))  # a damaged file may only show here
     return Gallery(opened, recogniser, embeddings=own, threshold=threshold)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import anyio.to_thread
 import numpy as np
 from fastapi import FastAPI
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
 import s3fd
 from s3fd.inference.detector import Detector
-from s3fd.serving import detecting, problems
+from s3fd.serving import description, detecting, problems
 from s3fd.serving.admission import Service
 from s3fd.serving.gate import Gate
 from s3fd.serving.intake import Intake
@@ -50,7 +50,8 @@ def create_app(
         batch: maximum number of these that share a pass of the network.
         limits: limits of each request, and of all requests together.
         key: API key that requests must carry; None for no key.
-        local: whether to answer only requests that are addressed to this machine by a loopback name.
+        local: whether to answer, without a `key`, only requests that are addressed to this machine by a
+            loopback name.
         gallery: people to identify; None for the routes of detection only.
         on_ready: called once the network has run and the gallery, if there is one, is open.
     """
@@ -88,6 +89,7 @@ def create_app(
         summary="Finds every face in a picture and predicts its attributes, in one pass.",
         docs_url=None,  # that page loads scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to http:// and this host, also behind a proxy with TLS and another name
         lifespan=lifespan,
     )
     problems.install(app)
@@ -100,7 +102,12 @@ def create_app(
         app.include_router(one)
 
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", tags=["operation"], summary="Check that the process answers")
+    @app.get(
+        "/healthz",
+        tags=["operation"],
+        summary="Check that the process answers",
+        responses=problem_responses(403, 421),
+    )
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
@@ -110,7 +117,7 @@ def create_app(
         tags=["operation"],
         summary="Check that pictures are accepted",
         response_model=None,
-        responses=problem_responses(503),
+        responses=problem_responses(403, 421, 503),
     )
     async def ready() -> JSONResponse:
         """Respond with 503 while the network is loading, the queue is full or the service is stopping.
@@ -125,7 +132,13 @@ def create_app(
         return JSONResponse({"status": "ready"})
 
     @app.head("/metrics", include_in_schema=False)
-    @app.get("/metrics", tags=["operation"], summary="Metrics for Prometheus", response_class=Response)
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=problem_responses(401, 403, 421),
+    )
     async def read_metrics() -> Response:
         return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -136,6 +149,7 @@ def create_app(
 
     app.mount("/page", StaticFiles(directory=PAGE))
     routes = [route for one in routers for route in one.routes]
+    description.complete(app, key is not None)
     app.add_middleware(PictureRoutes, service=service, routes=routes)
     app.add_middleware(Gate, key=key, local=local, metrics=metrics)
     return app

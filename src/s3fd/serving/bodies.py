@@ -18,6 +18,9 @@ DRAIN_BYTES = 2**20
 DRAIN_SECONDS = 1.0
 """How much of a refused request is still read, so that its sender sees the response and not a reset."""
 
+FIELD = b"files"
+"""Field of a form whose pictures may come without a file name; others without one are options, misplaced."""
+
 LONGEST_NAME = 1000
 """Maximum characters of a file name; longer names are cut off."""
 
@@ -41,8 +44,8 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
     Raises:
         ClientDisconnect: the client has disconnected.
         Problem: with status 400 (invalid form), 408 (too slow), 413 (too many bytes or files), 415 (neither a
-            form nor a picture, or compressed), 422 (no picture) or 503 (all requests together hold too many
-            bytes).
+            form nor a picture, or compressed), 422 (no picture, or a field that is no file) or 503 (all
+            requests together hold too many bytes).
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     kind = kind.lower()
@@ -175,6 +178,8 @@ class _Form:
             _, options = parse_options_header(self._value)
             if b"filename" in options:
                 self._uploads[-1].name = options[b"filename"].decode("utf-8", "replace")[:LONGEST_NAME]
+            elif options.get(b"name", FIELD) != FIELD:
+                raise Problem(422, "The form has a field that is not a file; send options in the query.")
 
     def _end(self) -> None:
         self._ended = True

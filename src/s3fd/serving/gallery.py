@@ -126,7 +126,12 @@ def router(desk: Desk) -> APIRouter:
         """Return the model, the number of people and vectors, and the thresholds."""
         return JSONResponse(await desk.ask(partial(questions.describe, desk.gallery.threshold)))
 
-    @routes.get("/people", summary="List people", response_model=None, responses=_answers(People))
+    @routes.get(
+        "/people",
+        summary="List people",
+        response_model=None,
+        responses=_answers(People) | problem_responses(422),
+    )
     async def people(
         after: Annotated[str, Query(description="List names that sort after this one.")] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
@@ -157,10 +162,13 @@ def router(desk: Desk) -> APIRouter:
             return finding.with_options(detector, size, least, None, 0), choose
 
         def question(seen: Sequence[Seen], store: Store) -> int:
-            return questions.enrol(person, limits.vectors, seen, store)
+            vectors = questions.enrol(person, limits.vectors, seen, store)
+            metrics.enrolled.inc(
+                sum(one.good for one in seen)
+            )  # even if nobody waits for the answer any more
+            return vectors
 
         seen, vectors = await desk.look(request, plan, question, None if box is None else 1, change=True)
-        metrics.enrolled.inc(sum(one.good for one in seen))
         records = [_enrolled(one) for one in seen]
         return JSONResponse({"name": person, "vectors": vectors, "pictures": records})
 
@@ -172,9 +180,13 @@ def router(desk: Desk) -> APIRouter:
     )
     async def remove(name: Name) -> Response:
         """Delete everything that the gallery holds about a person, as `s3fd gallery remove` does."""
-        removed = await desk.ask(partial(questions.remove, trimmed(name)), change=True)
-        metrics.removed.inc(removed["removed"])
-        return JSONResponse(removed)
+
+        def question(store: Store) -> dict[str, Any]:
+            removed = questions.remove(trimmed(name), store)
+            metrics.removed.inc(removed["removed"])
+            return removed
+
+        return JSONResponse(await desk.ask(question, change=True))
 
     @routes.post(
         "/identify",

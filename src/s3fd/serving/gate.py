@@ -46,10 +46,14 @@ class Gate:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, key: str | None, local: bool, metrics: Metrics) -> None:
-        """Require `key`, unless it is None; if `local`, accept only requests addressed to a loopback name."""
+        """Require `key`, unless it is None; if `local`, accept only requests addressed to a loopback name.
+
+        With a key, any name is accepted, so that a proxy on this machine may pass on its own. Pages that
+        reach this machine under another name do not have the key.
+        """
         self._app = app
         self._key = key.encode() if key is not None else None
-        self._local = local
+        self._local = local and key is None
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,10 +75,13 @@ class Gate:
 
         told: dict[str, Any] = {}
         scope.setdefault("state", {})["told"] = told
+        headers = Headers(scope=scope)
         try:
-            self._check(scope["path"], Headers(scope=scope))
+            self._check(scope["path"], headers)
             await self._app(scope, receive, mark)
         except Problem as problem:
+            if "expect" in headers:
+                problem.headers["Connection"] = "close"  # the body may never come
             await problem.response()(scope, receive, mark)
         except ClientDisconnect:
             await Response(status_code=GONE)(scope, receive, mark)
@@ -102,7 +109,7 @@ class Gate:
         if self._key is None or path in OPEN or path.startswith(PAGE):
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self._key):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._key):
             raise Problem(
                 401,
                 "An API key is required: send the header Authorization: Bearer KEY.",
@@ -114,12 +121,11 @@ class Gate:
     ) -> None:
         """Count and log a request."""
         route = getattr(scope.get("route"), "path", None) or "other"
-        self._metrics.requests.labels(route, str(status)).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        method = scope["method"]  # one of those that llhttp knows
+        self._metrics.requests.labels(method, route, str(status)).inc()
+        self._metrics.seconds.labels(method, route).observe(seconds)
         more = "".join(f" {name}={value}" for name, value in told.items())
-        log.info(
-            "%s %s status=%d ms=%.1f%s id=%s", scope["method"], route, status, seconds * 1e3, more, request_id
-        )
+        log.info("%s %s status=%d ms=%.1f%s id=%s", method, route, status, seconds * 1e3, more, request_id)
 
 
 @lru_cache(maxsize=64)

@@ -21,12 +21,15 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
-            "s3fd_requests", "Requests, by route and status.", ["route", "status"], registry=self.registry
+            "s3fd_requests",
+            "Requests, by method, route and status.",
+            ["method", "route", "status"],
+            registry=self.registry,
         )
         self.seconds = Histogram(
             "s3fd_request_seconds",
             "Seconds from a request's headers to its response.",
-            ["route"],
+            ["method", "route"],
             buckets=SECONDS,
             registry=self.registry,
         )

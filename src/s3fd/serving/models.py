@@ -12,7 +12,7 @@ EXAMPLE_FACE: dict[str, Any] = {
     "box": [178.4, 63.4, 270.4, 175.6],
     "score": 0.9662,
     "gender": "female",
-    "gender_probability": 0.7641,
+    "gender_probability": 0.9021,
 }
 EXAMPLE_PICTURE: dict[str, Any] = {
     "path": "astronaut.jpg",
@@ -64,6 +64,13 @@ class ModelCard(BaseModel):
     gallery: bool = Field(description="Whether the service has routes below /v1/gallery.")
 
 
+class InvalidOption(BaseModel):
+    """An option that is not valid."""
+
+    parameter: str
+    detail: str
+
+
 class ProblemBody(BaseModel):
     """An error, according to RFC 9457."""
 
@@ -71,6 +78,7 @@ class ProblemBody(BaseModel):
     title: str
     status: int
     detail: str
+    errors: list[InvalidOption] | None = Field(None, description="With status 422: the invalid options.")
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

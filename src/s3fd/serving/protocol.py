@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from contextlib import suppress
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,11 +24,36 @@ ANSWER_SECONDS = 30.0
 """Seconds within which a client must accept some of its response; uvicorn itself would wait forever."""
 
 
+CONNECTIONS = 4096
+"""Maximum open connections, if the system lets the process open as many files."""
+
+BACKLOG = 128
+"""Maximum connections that wait to be accepted, and that asyncio accepts at a time."""
+
+OTHER_FILES = 4 * BACKLOG + 64
+"""Open files that are not for connections: asyncio accepts several times before one of them comes here."""
+
+
+def most_connections() -> int:
+    """Return the maximum number of open connections; where the system tells its limit on files, below that.
+
+    At that limit, asyncio would log an error for each of thousands of attempts to accept one more.
+    """
+    with suppress(ImportError):
+        import resource
+
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files != resource.RLIM_INFINITY:
+            return min(CONNECTIONS, max(files // 4, files - OTHER_FILES))
+    return CONNECTIONS
+
+
 class Protocol(HttpToolsProtocol):
     """HTTP protocol that closes slow and abusive connections.
 
     A connection is closed if the headers of its next request do not arrive in time or are too long, or if
-    the client pipelines too many requests.
+    the client pipelines too many requests. If there are too many connections, the one that has been waiting
+    for a request the longest is closed.
 
     An offer to upgrade to another protocol is ignored, as servers may do. llhttp by itself treats it as
     accepted.
@@ -55,6 +81,10 @@ class Protocol(HttpToolsProtocol):
                 )
         super().connection_made(transport)
         self._wait()
+        if len(self.connections) > most_connections():
+            longest = self._longest_waiting()
+            longest._stop_waiting()  # it stays among the connections for a moment
+            longest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse received data; answer 400 to overlong headers and invalid requests."""
@@ -76,6 +106,12 @@ class Protocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             if len(self.pipeline) >= AHEAD:
                 raise HttpParserError("too many requests")
+            old = self.parser.get_http_version() == "1.0"
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts > 1 or (not hosts and not old):
+                raise HttpParserError("not one host")  # RFC 9112, 3.2
+            if old:
+                self.expect_100_continue = False  # RFC 9110, 10.1.1
             self._stop_waiting()
             super().on_headers_complete()
 
@@ -119,6 +155,11 @@ class Protocol(HttpToolsProtocol):
                 head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
                 data = b"".join([*head, b"\r\n", data[offer.args[0] :]])
                 self.parser = HttpRequestParser(self)
+
+    def _longest_waiting(self) -> Protocol:
+        """Return the connection that has been waiting for a request the longest; this one is waiting, too."""
+        since = {one: one._waiting.when() for one in self.connections if one._waiting}  # type: ignore[union-attr]
+        return min(since, key=lambda one: since[one])  # type: ignore[return-value]
 
     def _wait(self) -> None:
         if self._waiting is None:

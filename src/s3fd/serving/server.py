@@ -9,9 +9,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from s3fd.serving.protocol import Protocol
-
-BACKLOG = 128
+from s3fd.serving.protocol import BACKLOG, Protocol
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, str]:
@@ -35,6 +33,7 @@ def server(app: FastAPI, grace: float) -> uvicorn.Server:
         uvicorn.Config(
             app,
             http=Protocol,
+            backlog=BACKLOG,
             ws="none",
             log_config=None,
             access_log=False,

@@ -84,24 +84,30 @@ class Workers:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit(self, call: Callable[[], R], end: float) -> Future[R]:
-        """Submit a call to the pool; it counts as pending until it is done or cancelled."""
-        future = self._pool.submit(self._call, call, end)
-        future.add_done_callback(self._done)
+        """Submit a call to the pool; it counts as pending until it is done or cancelled.
+
+        A cancelled future stays in the pool's own queue until a thread comes to it. What the call holds, such
+        as a picture, must not.
+        """
+        held = [call]
+        future = self._pool.submit(self._call, held, end)
+        future.add_done_callback(lambda done: self._done(held))
         return future
 
-    def _call(self, call: Callable[[], R], end: float) -> R:
+    def _call(self, held: list[Callable[[], R]], end: float) -> R:
         """Make a call in a worker thread and measure it; raises a `Problem` if its deadline has passed."""
         start = time.monotonic()
         if start >= end:
             raise late()
         try:
-            return call()
+            return held[0]()
         finally:
             spent = time.monotonic() - start
             with self._lock:
                 self._seconds += WEIGHT * (spent - self._seconds)
 
-    def _done(self, future: Future[R]) -> None:
+    def _done(self, held: list[Callable[[], R]]) -> None:
+        held.clear()
         with self._lock:
             self._pending -= 1
 

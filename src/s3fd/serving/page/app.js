@@ -2,12 +2,12 @@
 
 import { about, kind, known, likeness, order, percent, shown, side, attributes as told } from "./faces.js";
 import { People } from "./gallery.js";
-import { detect, model, useKey } from "./service.js";
+import { detect, hasKey, model, useKey } from "./service.js";
 import { View, annotated } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const view = new View($("viewport"), $("canvas"), $("overlay"), choose);
-const pictures = []; // { name, blob, url, image, record, error }
+const pictures = []; // { name, blob, url, image, record, error, asked }
 const gallery = new People(identify, (text) => announce(text));
 let current = -1;
 let chosen = -1;
@@ -31,13 +31,9 @@ async function add(files) {
 async function look(picture) {
   picture.record = picture.error = null;
   refresh();
-  try {
-    await started; // a picture may be dropped before it is known what can be told of its faces
-    picture.image ??= await decode(picture.url);
-    picture.record = await ask(picture.blob);
-  } catch (error) {
-    picture.error = error;
-  }
+  await started; // a picture may be dropped before it is known what can be told of its faces
+  picture.image ??= await decode(picture.url);
+  if (!(await renew(picture))) return;
   if (picture === pictures[current]) {
     if (picture.record) view.open(picture.record.width, picture.record.height);
     refresh();
@@ -50,6 +46,15 @@ async function look(picture) {
 /** The faces of a picture, and who they are if that can be told. */
 const ask = (blob) => detect(blob, $("size").value, attributes, gallery.open);
 
+/** Ask for the record of a picture, and keep the answer unless it was asked for again meanwhile; tell if it is kept. */
+async function renew(picture) {
+  const mine = (picture.asked = Symbol("asked"));
+  const answer = await ask(picture.blob).then((record) => ({ record, error: null }), (error) => ({ record: null, error }));
+  if (picture.asked !== mine) return false;
+  Object.assign(picture, answer);
+  return true;
+}
+
 /** Ask again who everybody is, now that the gallery has changed; leave a face that was `enrolled`. */
 async function identify(enrolled) {
   const face = chosen;
@@ -58,14 +63,7 @@ async function identify(enrolled) {
     $("faces").querySelector(`[data-face="${face}"]`).focus();
   }
   for (const picture of pictures) {
-    if (!picture.record) continue;
-    try {
-      picture.record = await ask(picture.blob);
-    } catch (error) {
-      picture.error = error;
-      picture.record = null;
-    }
-    if (picture === subject()) refresh();
+    if (picture.record && (await renew(picture)) && picture === subject()) refresh();
   }
 }
 
@@ -335,8 +333,10 @@ $("fit").addEventListener("click", () => view.zoomBy(0));
 $("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   useKey($("key").value);
+  $("problem").hidden = true; // so that the same words are read out again
   started = start();
   await started;
+  if (!$("login").hidden) $("key").select();
   for (const picture of pictures) if (picture.error) await look(picture);
 });
 
@@ -383,7 +383,7 @@ async function start() {
     $("problem").hidden = true;
   } catch (error) {
     if (error.status === 401) $("login").hidden = false;
-    else complain(error.message);
+    if (error.status !== 401 || hasKey()) complain(error.message);
   }
 }
 started = start();

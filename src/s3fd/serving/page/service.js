@@ -2,6 +2,8 @@
 
 const LEAST_SCORE = 0.1;
 const LEAST_LIKENESS = -1; // a cosine
+const WRONG_KEY = "This is not the service's API key.";
+const SENDABLE = /^[!-~]+$/; // in a header; a key may come with a dash or a quotation mark that a program has made typographic
 let key = sessionStorage.getItem("key");
 
 export class Refused extends Error {
@@ -12,9 +14,11 @@ export class Refused extends Error {
 }
 
 export function useKey(value) {
-  key = value;
-  sessionStorage.setItem("key", value); // until the window is closed
+  key = value.trim();
+  sessionStorage.setItem("key", key); // until the window is closed
 }
+
+export const hasKey = () => Boolean(key);
 
 export const model = () => ask("/v1/model");
 
@@ -60,6 +64,7 @@ function sent(blob) {
 }
 
 async function ask(path, options = {}) {
+  if (key && !SENDABLE.test(key)) throw new Refused(401, WRONG_KEY);
   const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
   let answer;
   try {
@@ -68,6 +73,7 @@ async function ask(path, options = {}) {
     throw new Refused(0, "The server does not respond.");
   }
   if (answer.ok) return answer.json();
+  if (answer.status === 401) throw new Refused(401, key ? WRONG_KEY : "The service requires an API key.");
   const problem = await answer.json().catch(() => ({ detail: answer.statusText }));
   throw new Refused(answer.status, problem.detail, Number(answer.headers.get("Retry-After")));
 }
