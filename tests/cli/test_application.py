@@ -29,6 +29,11 @@ def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
     assert '"faces": [{"box": [x1, y1, x2,' in told and "'s3fd[archive]'" in told
 
 
+@pytest.mark.parametrize("command", [("weights", "calibrate"), ("eval", "attribute"), ("classify",)])
+def test_commands_that_detect_name_every_size(command: tuple[str, ...]) -> None:
+    assert "auto|vga|original|N" in shown(*command)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="closes files as a POSIX shell does")
 def test_commands_run_with_their_streams_closed(tmp_path: Path, tiny: Path) -> None:
     picture = Path(__file__).parents[2] / "examples" / "astronaut.jpg"

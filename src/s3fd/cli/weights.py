@@ -84,7 +84,7 @@ def calibrate_weights(
         str | None,
         typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="FILE itself", dir_okay=False)
     ] = None,
