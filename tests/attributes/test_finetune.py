@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from s3fd import anchors as anchor_ops
 from s3fd.attributes import finetune as training
 from s3fd.attributes.config import FinetuneConfig, InitialHeadConfig, JointConfig, load_config
 from s3fd.attributes.finetune import Step, add_head, finetune, split
+from s3fd.attributes.learners import Frozen
 from s3fd.attributes.run import detector_weights
-from s3fd.attributes.stream import LabelledStream
+from s3fd.attributes.stream import Batch, LabelledStream
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.data.labels import LabelledPicture, Labels, read
 from s3fd.data.targets import Target
@@ -344,6 +346,26 @@ def test_what_single_faces_show_is_learnt(boxed: Labels, detector_file: Path) ->
         on_step=lambda step, total: steps.append(step.accuracy),
     )
     assert len(steps) == 24 and np.mean(steps[-4:]) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["branch", "tower"])
+def test_only_what_the_head_needs_is_computed(kind: str) -> None:
+    config = load_config(kind).model_copy(update={"precision": "fp32"})
+    network = load_network(detector_weights("slim-identity"))
+    add_head(network, "colour", Target("Colour", ("b", "r"), ("b", "r")), config)
+    assert isinstance(network.backbone, Slim) and network.embedding_trunk is not None
+    idle = [network.attribute_heads["gender"], network.embedding_trunk]
+    idle += list(network.backbone.stages)[3:] if kind == "branch" else []
+    for part in idle:
+        part.register_forward_hook(lambda *_: pytest.fail("nothing reads this"))
+    pictures = torch.randint(0, 256, (2, 3, 150, 200), dtype=torch.uint8)  # sides that do not halve evenly
+    anchors = len(anchor_ops.anchors(anchor_ops.map_sizes(150, 200)))
+    batch = Batch(pictures, torch.zeros(2, anchors, dtype=torch.int64), [], [])
+    logits = Frozen(network, "colour", config).compare(batch, 0).logits
+    for part in idle:
+        part._forward_hooks.clear()
+    whole = network(normalise(pictures), ["colour"]).attributes["colour"].spread()
+    assert torch.equal(logits, whole)
 
 
 @pytest.mark.parametrize("first", [1, 2])

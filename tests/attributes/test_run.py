@@ -15,6 +15,7 @@ from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config, presets
 from s3fd.attributes.finetune import split
 from s3fd.cli.finetune import app
+from s3fd.evaluation.attribute_faces import Found
 from s3fd.evaluation.attributes import Observations, summarise
 from s3fd.faces import Faces
 from s3fd.inference.onnx_runtime import OnnxRuntime
@@ -94,6 +95,37 @@ def test_the_report_tells_faces_from_pictures() -> None:
         Observations(np.full((50, 2), 0.5, np.float32), np.zeros(50, np.int64), np.full(50, 9, np.float32))
     )
     assert "calibrated" not in replace(report, summary=many).text()
+
+
+def test_the_report_names_who_was_tested_and_which_classes_were_not() -> None:
+    told = Observations(np.eye(2, dtype=np.float32), np.zeros(2, np.int64), np.full(2, 50, np.float32))
+    report = run.Report(
+        *("colour", ("blue", "red"), 9, 2, 0, (), (), 0, summarise(told), 1.0, ""),
+        groups=("Ada",),
+        untested=("red",),
+    )
+    assert "held out: 2 pictures of Ada; 0 labelled" in report.text()
+    assert "\nnone of these faces is labelled red, so the accuracy says nothing about that" in report.text()
+    crowd = replace(report, groups=tuple("abcdefgh"), untested=())
+    assert "pictures of a and b and c and d and e and 3 others;" in crowd.text()
+    assert "none of these" not in crowd.text()
+
+
+def test_a_run_reports_who_was_held_out_and_how_its_own_weights_are_calibrated(
+    coloured: Path, detector_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = np.full((60, 2), (0.999, 0.001), np.float32)
+    told = Observations(sure, (np.arange(60) % 5 == 0).astype(np.int64), np.full(60, 50, np.float32))
+    monkeypatch.setattr(run, "observe", lambda *given: Found(told, 0))
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)
+    table, pictures = coloured / "index.csv", coloured / "pictures"
+    labels = run.read_labels(table, pictures, "Colour:blue,red,green", "Batch")
+    green = labels.pictures[0].labels["Colour"]
+    green[:] = 2
+    report = run.run(labels, "colour", QUICK, detector_file, tmp_path / "out", "Batch")
+    assert report.groups is not None and len(report.groups) == 1 and report.untested == ("green",)
+    assert report.summary is not None and report.summary.accuracy == 0.8
+    assert report.summary.calibration_error < 0.03 < summarise(told).calibration_error
 
 
 def test_the_report_of_a_run_without_a_test_says_so() -> None:
@@ -190,6 +222,13 @@ def test_a_message_names_a_few_of_many_classes(coloured: Path, detector_file: Pa
     half = QUICK.model_copy(update={"held_out": 0.5})
     with pytest.raises(ValueError, match=r"(person\d\d or ){5}3 others; some are only in held-out pictures"):
         run.run(labels, "person", half, detector_file, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_run_on_200_pictures_can_be_resumed(name: str) -> None:
+    config = load_config(name)
+    steps = max(config.least_steps, 180 * config.epochs / config.batch)
+    assert config.checkpoint_every <= steps / 3
 
 
 def test_missing_weights_are_named(coloured: Path, tmp_path: Path) -> None:

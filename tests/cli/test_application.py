@@ -52,6 +52,11 @@ def test_a_similar_command_is_named() -> None:
     assert "Did you mean 'anonymize'?" in done.output
 
 
+@pytest.mark.parametrize("command", [("weights", "calibrate"), ("eval", "attribute"), ("classify",)])
+def test_commands_that_detect_name_every_size(command: tuple[str, ...]) -> None:
+    assert "auto|vga|original|N" in shown(*command)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="closes files as a POSIX shell does")
 def test_commands_run_with_their_streams_closed(tmp_path: Path, tiny: Path) -> None:
     picture = Path(__file__).parents[2] / "examples" / "astronaut.jpg"

@@ -74,3 +74,10 @@ def test_pictures_without_faces_and_unreadable_ones_are_missed(detector: Detecto
     found = observe(detector, "gender", [dark, broken], "g")
     assert found.missed == 2 and len(found.observations) == 0
     assert found.unread == [(2, f"{broken.path}: not a picture of a known format")]
+
+
+def test_pictures_without_a_label_are_not_looked_at(detector: Detector, tmp_path: Path) -> None:
+    broken = item(tmp_path / "broken.png", 200, [-1])
+    broken.path.write_bytes(b"no picture")
+    found = observe(detector, "gender", [broken, item(tmp_path / "a.png", 200, [1])], "g")
+    assert (found.missed, len(found.observations), found.unread) == (0, 1, [])

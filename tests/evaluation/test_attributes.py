@@ -167,6 +167,13 @@ def test_temperature_is_the_scale_of_the_logits(scale: float, classes: int) -> N
     assert summarise(calibrated).calibration_error < 0.025
 
 
+def test_observations_at_another_temperature() -> None:
+    logits = np.random.default_rng(0).normal(0, 2, (50, 3)).astype(np.float32)
+    cold = Observations(softmax(logits), np.zeros(50, np.int64), np.ones(50, np.float32))
+    np.testing.assert_allclose(cold.tempered(3.0).probabilities, softmax(logits / 3), rtol=1e-4)
+    np.testing.assert_array_equal(cold.tempered(3.0).labels, cold.labels)
+
+
 def test_temperature_is_the_lowest_point_of_the_loss() -> None:
     logits, labels = np.array([[2.0, 0.0]] * 4), np.array([0, 0, 0, 1])
     # A label counts 5/6: (3 · 5/6 + 1/6) / 4 = 2/3, and the softmax is 2/3 at this temperature.

@@ -105,7 +105,7 @@ class FinetuneConfig(StrictConfig):
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "fp32", description="auto: bf16 where the processor has instructions for it, fp32 elsewhere"
     )
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
     optimiser: OptimiserConfig = OptimiserConfig(rate=1e-3, warmup=20, weight_decay=0.0)
 
     @model_validator(mode="after")

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from s3fd.anchors import map_sizes
 from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.stream import Batch
 from s3fd.attributes.unlabelled import UnlabelledStream
 from s3fd.network import S3FD
-from s3fd.network.branch import AttributeBranch
+from s3fd.network.branch import FIRST_LAYER, AttributeBranch
 from s3fd.network.heads import face_scores
 from s3fd.network.slim import Slim
 from s3fd.training.attribute_loss import where_faces
@@ -65,9 +66,10 @@ class Frozen:
         if not self._config.min_face_score and isinstance(self._head, AttributeBranch):
             assert isinstance(backbone, Slim)
             with torch.no_grad():
-                stages = backbone.bottom_up(pictures)
-            return self._head(stages).spread(), None
-        predictions = self._network(pictures)
+                stages = backbone.bottom_up(pictures, FIRST_LAYER + 1)  # a branch reads no others
+            logits = self._head(stages)._replace(map_sizes=map_sizes(*pictures.shape[-2:]))
+            return logits.spread(), None
+        predictions = self._network(pictures, attributes=(self._name,), embedding=False)
         return predictions.attributes[self._name].spread(), face_scores(predictions.logits.float())
 
 

@@ -16,7 +16,7 @@ from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.location import Around, locate
 from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
-from s3fd.data.labels import SHOWN_TEXTS, LabelledPicture, Labels
+from s3fd.data.labels import NOT_KNOWN, SHOWN_TEXTS, UNSURE, LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
 from s3fd.evaluation.attribute_faces import observe
 from s3fd.evaluation.attributes import Observations, Summary, fit_temperature, summarise
@@ -52,9 +52,12 @@ class Report:
         not_located: why each training picture was left out whose face had to be located and was not.
         without_face: how often a training picture had no cell that counted, such as when the detector found
             no face in it.
-        summary: summary of the faces found in the test pictures; None if there were none.
+        summary: summary of the faces found in the test pictures; None if there were none. If the
+            probabilities are calibrated, it is calibrated on these same faces.
         seconds: training time in seconds.
         backbone_sha256: SHA-256 of the weights that the run started from.
+        groups: who or what was held out: values of the column to split by; None if pictures were split.
+        untested: classes that none of the faces found in the test pictures has.
     """
 
     attribute: str
@@ -68,6 +71,8 @@ class Report:
     summary: Summary | None
     seconds: float
     backbone_sha256: str
+    groups: tuple[str, ...] | None = None
+    untested: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Return the report as a few lines of text."""
@@ -85,11 +90,18 @@ class Report:
             )
             return "\n".join([*lines, f"held out: {nothing}; {UNCALIBRATED}"])
         low, high = self.summary.accuracy_interval
+        of = f" of {_few(self.groups, ' and ')}" if self.groups else ""
         lines.append(
-            f"held out: {self.held_out} pictures; {self.not_found} labelled faces in them were not found; "
+            f"held out: {self.held_out} pictures{of}; "
+            f"{self.not_found} labelled faces in them were not found; "
             f"accuracy on the other {self.summary.count}: {self.summary.accuracy:.1%} "
             f"(95 % interval {low:.1%}–{high:.1%}; balanced accuracy {self.summary.balanced_accuracy:.1%})"
         )
+        if self.untested:
+            lines.append(
+                f"none of these faces is labelled {_few(self.untested, ' or ')}, "
+                "so the accuracy says nothing about that: hold out more (held_out in --config)"
+            )
         if self.summary.count < ENOUGH_TO_CALIBRATE:
             lines.append(UNCALIBRATED)
         return "\n".join(lines)
@@ -171,9 +183,9 @@ def run(
         )
     detector = Detector(TorchRuntime(network), attributes=(name,))
     found = observe(detector, name, testing, target.column)
-    summary = summarise(found.observations) if len(found.observations) else None
-    if len(found.observations) >= ENOUGH_TO_CALIBRATE:
-        calibrate(network, name, found.observations)
+    observations = found.observations
+    if len(observations) >= ENOUGH_TO_CALIBRATE:
+        observations = observations.tempered(calibrate(network, name, observations))
     report = Report(
         attribute=name,
         classes=target.names,
@@ -183,9 +195,11 @@ def run(
         unread=tuple(why for _, why in found.unread),
         not_located=tuple(not_located),
         without_face=int(journal.sums["without_face"]),
-        summary=summary,
+        summary=summarise(observations) if len(observations) else None,
         seconds=seconds,
         backbone_sha256=sha256(weights),
+        groups=_tested(testing, target, group) if group else None,
+        untested=tuple(np.delete(target.names, observations.labels).tolist()),
     )
     write_result(network, weights, folder, report)
     return report
@@ -201,9 +215,8 @@ def calibrate(network: S3FD, name: str, observations: Observations) -> float:
         raise ValueError(
             f"{len(observations)} labelled faces were found; calibration needs {ENOUGH_TO_CALIBRATE}"
         )
-    logits = np.log(observations.probabilities.clip(1e-6))  # logits up to a constant, which a softmax ignores
     (before,) = (a.temperature for a in network.attributes if a.name == name)
-    temperature = before * fit_temperature(logits, observations.labels)
+    temperature = before * fit_temperature(observations.logits(), observations.labels)
     network.calibrate(name, temperature)
     return temperature
 
@@ -224,10 +237,21 @@ def _need_every_class(
     )
     missing = [i for i in range(len(target.names)) if i not in learnt]
     if missing:
-        names = [target.names[i] for i in missing[:SHOWN_TEXTS]]
-        names += [f"{len(missing) - SHOWN_TEXTS} others"] if len(missing) > SHOWN_TEXTS else []
+        names = _few([target.names[i] for i in missing], " or ")
         held = "; some are only in held-out pictures: add pictures, or change held_out or seed in --config"
         raise ValueError(
-            f"{target.column}: no training picture has the label {' or '.join(names)}"
+            f"{target.column}: no training picture has the label {names}"
             + (held if tested.intersection(missing) else "")
         )
+
+
+def _tested(testing: Sequence[LabelledPicture], target: Target, group: str) -> tuple[str, ...]:
+    """Return the values of the column `group` of the labelled faces in test pictures, sorted."""
+    known = [np.array(item.extra[group])[item.labels[target.column] != NOT_KNOWN] for item in testing]
+    return tuple(sorted({name for names in known for name in names.tolist() if name.lower() not in UNSURE}))
+
+
+def _few(names: Sequence[str], between: str) -> str:
+    """List the first `SHOWN_TEXTS` of `names`, and how many there are besides."""
+    more = [f"{len(names) - SHOWN_TEXTS} others"] if len(names) > SHOWN_TEXTS else []
+    return between.join([*names[:SHOWN_TEXTS], *more])

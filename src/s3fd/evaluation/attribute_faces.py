@@ -52,12 +52,14 @@ def observe(
     texts: dict[str, list[str]] = {group: [] for group in groups}
     missed, unread = 0, []
     for item in items:
+        known = np.flatnonzero(item.labels[column] >= 0)
+        if not len(known):
+            continue
         try:
             faces = detector.find_probabilities(detector.prepare(item.path))
         except PictureError as error:
             faces = Faces.empty()
             unread.append((item.lines[0], str(error)))
-        known = np.flatnonzero(item.labels[column] >= 0)
         for row, face in zip(known, faces_of(item, known, faces), strict=True):
             if face is None:
                 missed += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -27,6 +27,9 @@ Z_95 = 1.959964
 
 ROUNDING = 1e-5
 """Amount by which float32 rounding may push a probability over 1."""
+
+LEAST = 1e-6
+"""Smallest probability that has a logit; smaller ones are raised to it."""
 
 TEMPERATURES = (0.05, 20.0)
 """Range that `fit_temperature` searches."""
@@ -76,6 +79,15 @@ class Observations:
         """Return the faces where `chosen`, (N,), is True."""
         groups = {name: column[chosen] for name, column in self.groups.items()}
         return Observations(self.probabilities[chosen], self.labels[chosen], self.sizes[chosen], groups)
+
+    def logits(self) -> FloatArray:
+        """Return the logits (N, C) of the probabilities, up to a constant, which a softmax ignores."""
+        return np.asarray(np.log(self.probabilities.clip(LEAST)), np.float32)
+
+    def tempered(self, temperature: float) -> Observations:
+        """Return the observations as they would be with logits divided by `temperature`."""
+        powers = np.exp(self.logits() / temperature)
+        return replace(self, probabilities=powers / powers.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
