@@ -35,6 +35,14 @@ def test_uneven_times_stay(tmp_path: Path) -> None:
         assert [frame.time for frame in video] == pytest.approx([t / 25 for t in times])
 
 
+def test_the_clock_goes_on_where_files_were_joined(tmp_path: Path) -> None:
+    parts = [clips.save(tmp_path / name, square()).read_bytes() for name in ("a.ts", "b.ts")]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    with VideoFile(joined) as video:
+        assert [frame.time for frame in video] == pytest.approx([i / 25 for i in range(40)])
+
+
 @pytest.mark.parametrize("rotation", [90, -90, 180])
 def test_frames_are_turned_upright(tmp_path: Path, rotation: int) -> None:
     (picture,) = square(1)

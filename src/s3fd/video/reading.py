@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
+from s3fd.video.clock import Clock
 from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off, full_name
 
 if TYPE_CHECKING:
@@ -75,13 +76,16 @@ class VideoFile:
         """
         size = self._first.width, self._first.height
         frame: VideoFrame | None = self._first
-        number, latest = 0, 0.0
+        unit = self._first.time_base or self.format.time_base
+        step = round(1 / self.format.rate / unit)
+        clock, number, time = Clock(unit), 0, 0.0
         while frame is not None:
-            latest = self._time(frame, number, latest)
-            yield Frame(_upright(frame, *size), number, latest)
+            stamp = clock.read(frame.pts, step)
+            time = float(stamp * unit) - self.format.start
+            yield Frame(_upright(frame, *size), number, time)
             number += 1
             frame = next(self._decoded, None)
-        self._check_end(latest + 1 / float(self.format.rate))
+        self._check_end(time + 1 / float(self.format.rate))
 
     def _decode(self) -> Iterator[VideoFrame]:
         """Decode all packets that can be decoded, and count those that cannot."""
@@ -99,13 +103,6 @@ class VideoFile:
                 self._damaged += 1
                 if packet is None or packet.dts is None:
                     return
-
-    def _time(self, frame: VideoFrame, number: int, latest: float) -> float:
-        """Return the seconds since the first frame; one frame after the last if the file has no timestamp."""
-        step = 1 / float(self.format.rate)
-        if frame.pts is None or frame.time_base is None:
-            return latest + step if number else 0.0
-        return max(float(frame.pts * frame.time_base) - self.format.start, latest)
 
     def _check_end(self, end: float) -> None:
         """Raise VideoError if damaged packets were skipped, or the pictures end before their declared end.
