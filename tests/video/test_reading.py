@@ -43,6 +43,14 @@ def test_the_clock_goes_on_where_files_were_joined(tmp_path: Path) -> None:
         assert [frame.time for frame in video] == pytest.approx([i / 25 for i in range(40)])
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+def test_a_clock_may_begin_at_any_time(tmp_path: Path, suffix: str) -> None:
+    path = clips.save(tmp_path / f"a{suffix}", square(), begin=5000)
+    with VideoFile(path) as video:
+        assert video.format.start == pytest.approx(0, abs=0.1)
+        assert [frame.time for frame in video] == pytest.approx([i / 25 for i in range(20)])
+
+
 @pytest.mark.parametrize("rotation", [90, -90, 180])
 def test_frames_are_turned_upright(tmp_path: Path, rotation: int) -> None:
     (picture,) = square(1)

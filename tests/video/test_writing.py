@@ -128,6 +128,19 @@ def test_sound_of_files_that_were_joined_goes_on(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_a_copy_begins_at_once_whatever_the_clock(tmp_path: Path, suffix: str) -> None:
+    path = clips.save(tmp_path / f"in{suffix}", PICTURES, sound="aac", begin=5000)
+    with VideoFile(path) as video:
+        start = video.format.start
+        write(tmp_path / "out.mp4", video.format, sound=path)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        (pictures, sound) = (next(container.decode(stream)) for stream in container.streams)
+        assert pictures.time == pytest.approx(start, abs=0.01)
+        assert abs(sound.time) < 0.03 and pictures.time < 0.1
+        assert len(list(container.demux(audio=0))) > 50
+
+
 def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     path = clips.save(tmp_path / "in.avi", PICTURES, sound="adpcm_ms", codec="mpeg4")
     writer = write(tmp_path / "out.mp4", sound=path)

@@ -1,12 +1,27 @@
-"""Timestamps that always increase, whatever those of a file do."""
+"""Timestamps that begin near 0 and always increase, whatever those of a file do."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+MICROSECONDS = 1_000_000
+"""`AV_TIME_BASE`, the unit in which FFmpeg gives the start and the length of a file."""
 
 STARTS_OVER = Fraction(1, 2)
 """Seconds by which a timestamp must be earlier than the one before for the file's clock to have started over.
 Less is a small disorder."""
+
+
+def beginning(container: InputContainer) -> Fraction:
+    """Return the time in seconds at which the first stream of a file begins; 0 if that is earlier.
+
+    A recording of a broadcast or a camera begins at any time of its clock, up to 26 hours.
+    """
+    return Fraction(max(container.start_time or 0, 0), MICROSECONDS)
 
 
 class Clock:

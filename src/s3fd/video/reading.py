@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
-from s3fd.video.clock import Clock
+from s3fd.video.clock import MICROSECONDS, Clock, beginning
 from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off, full_name
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 USUAL_RATE = Fraction(25)
 """Frame rate, in frames per second, of a file that does not specify one."""
-
-MICROSECONDS = 1_000_000
-"""`AV_TIME_BASE`, the unit in which FFmpeg gives the length of a file."""
 
 
 class VideoFile:
@@ -56,7 +53,7 @@ class VideoFile:
             self._container.close()
             raise VideoError(self.name, "contains no frame that can be decoded")
         self._first = first
-        self.format = _format(self._stream, first)
+        self.format = _format(self._stream, first, float(beginning(self._container)))
 
     def __enter__(self) -> VideoFile:
         """Return the video itself."""
@@ -79,9 +76,9 @@ class VideoFile:
         unit = self._first.time_base or self.format.time_base
         step = round(1 / self.format.rate / unit)
         clock, number, time = Clock(unit), 0, 0.0
+        start = self._first.pts or 0
         while frame is not None:
-            stamp = clock.read(frame.pts, step)
-            time = float(stamp * unit) - self.format.start
+            time = float((clock.read(frame.pts, step) - start) * unit)
             yield Frame(_upright(frame, *size), number, time)
             number += 1
             frame = next(self._decoded, None)
@@ -117,7 +114,8 @@ class VideoFile:
             # An AVI file also counts frames that were dropped when it was recorded.
             missing = min((self._stream.frames - self._packets) / rate, self._stream.frames / rate - end)
         elif self._container.duration is not None and len(self._container.streams) == 1:
-            missing = self._container.duration / MICROSECONDS - end
+            end_of_file = self._container.duration / MICROSECONDS  # Matroska counts it from 0 on its clock
+            missing = end_of_file - float(beginning(self._container)) - end
         else:
             return
         reason = cut_off(end, missing)
@@ -136,11 +134,13 @@ def _pictures_of(container: InputContainer, name: str) -> VideoStream:
     return pictures
 
 
-def _format(stream: VideoStream, first: VideoFrame) -> VideoFormat:
-    """Return the format of a stream, from its header and its first frame."""
+def _format(stream: VideoStream, first: VideoFrame, beginning: float) -> VideoFormat:
+    """Return the format of a stream of a file that begins at `beginning`, from its header and first frame."""
     turned = _quarter_turns(first) % 2 == 1
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    start = 0.0 if first.pts is None or first.time_base is None else float(first.pts * first.time_base)
+    start = 0.0
+    if first.pts is not None and first.time_base is not None:
+        start = float(first.pts * first.time_base) - beginning
     return VideoFormat(
         width=first.height if turned else first.width,
         height=first.width if turned else first.height,

@@ -14,7 +14,7 @@ import numpy as np
 
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.sources import VIDEO_SUFFIXES
-from s3fd.video.clock import Clock
+from s3fd.video.clock import Clock, beginning
 from s3fd.video.frames import EXACT, MILLISECONDS, VideoError, VideoFormat, full_name
 from s3fd.weights.atomic import temporary_name
 
@@ -169,6 +169,7 @@ class _Sound:
         }
         for stream in self.streams.values():
             _complete_layout(stream)
+        self._beginning = beginning(self._file)
         self._clocks = {
             index: Clock(self._file.streams[index].time_base or MILLISECONDS) for index in self.streams
         }
@@ -198,9 +199,10 @@ class _Sound:
                         yield packet
 
     def _correct(self, packet: Packet[Any]) -> None:
-        """Let the times of a packet increase, which the muxer requires; sound is shown as it is decoded."""
+        """Count the times of a packet from the file's beginning, and let them increase, as muxers require."""
         dts = packet.dts or 0
-        packet.dts = self._clocks[packet.stream.index].read(dts, packet.duration or 0)
+        start = round(self._beginning / packet.time_base) if packet.time_base else 0
+        packet.dts = self._clocks[packet.stream.index].read(dts - start, packet.duration or 0)
         if packet.pts is not None:
             packet.pts += packet.dts - dts
 
