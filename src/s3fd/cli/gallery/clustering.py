@@ -75,7 +75,7 @@ def cluster(
         try:
             if threshold is None:
                 assert store is not None
-                threshold = thresholds_of(store).verify
+                threshold = thresholds_of(store).between_faces
             failed: list[str] = []
             faces = _faces(reader, photographs, min_size, failed)
             seen = list(itertools.islice(faces, clustering.MOST + 1))  # more are refused, and soon
