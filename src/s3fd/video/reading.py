@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,9 +27,9 @@ USUAL_RATE = Fraction(25)
 class VideoFile:
     """A video file, used in a ``with`` block. It has a `format`, and yields its frames once.
 
-    Frames are rotated upright by the file's display matrix, and resized to the size of the first. Colours are
-    converted to 8 bits; transparency is dropped. Damaged parts are skipped, and reported by an error at the
-    end.
+    Frames are resized to the size of the first, and turned upright or mirrored by the display matrix that it
+    has. Colours are converted to 8 bits; transparency is dropped. Damaged parts are skipped, and reported by
+    an error at the end.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -71,7 +72,7 @@ class VideoFile:
         Raises:
             VideoError: the file is truncated, or parts of it are damaged; raised after the last frame.
         """
-        size = self._first.width, self._first.height
+        size, display = (self._first.width, self._first.height), _display(self._first)
         frame: VideoFrame | None = self._first
         unit = self._first.time_base or self.format.time_base
         step = round(1 / self.format.rate / unit)
@@ -79,7 +80,7 @@ class VideoFile:
         start = self._first.pts or 0
         while frame is not None:
             time = float((clock.read(frame.pts, step) - start) * unit)
-            yield Frame(_upright(frame, *size), number, time)
+            yield Frame(_upright(frame, *size, display), number, time)
             number += 1
             frame = next(self._decoded, None)
         self._check_end(time + 1 / float(self.format.rate))
@@ -136,7 +137,7 @@ def _pictures_of(container: InputContainer, name: str) -> VideoStream:
 
 def _format(stream: VideoStream, first: VideoFrame, beginning: float) -> VideoFormat:
     """Return the format of a stream of a file that begins at `beginning`, from its header and first frame."""
-    turned = _quarter_turns(first) % 2 == 1
+    turned = _display(first).transposed
     aspect = stream.sample_aspect_ratio or Fraction(1)
     start = 0.0
     if first.pts is not None and first.time_base is not None:
@@ -152,15 +153,37 @@ def _format(stream: VideoStream, first: VideoFrame, beginning: float) -> VideoFo
     )
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Return the anticlockwise quarter turns that rotate a frame upright, from its display matrix."""
-    return round(frame.rotation / 90) % 4
+class Display(NamedTuple):
+    """How decoded pixels are shown: transposed first, then mirrored along either axis."""
+
+    transposed: bool
+    mirrored_x: bool
+    mirrored_y: bool
 
 
-def _upright(frame: VideoFrame, width: int, height: int) -> Pixels:
-    """Return the pixels of a frame, resized to `width` × `height` and then rotated upright."""
+def _display(frame: VideoFrame) -> Display:
+    """Return how a frame is shown, by its display matrix, to the nearest quarter turn.
+
+    Phones turn the pictures of a camera that is held upright, and may mirror those of the front camera.
+    """
+    side_data: Any = frame.side_data
+    matrix = side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Display(False, False, False)
+    # A pixel (x, y) is shown at (ax + cy, bx + dy), up to a shift.
+    a, b, _, c, d = struct.unpack_from("5i", bytes(matrix))
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Display(True, c < 0, b < 0)
+    return Display(False, a < 0, d < 0)
+
+
+def _upright(frame: VideoFrame, width: int, height: int, display: Display) -> Pixels:
+    """Return the pixels of a frame, resized to `width` × `height` and then turned as for `display`."""
     pixels = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=EXACT)
-    return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)), dtype=np.uint8)
+    if display.transposed:
+        pixels = pixels.swapaxes(0, 1)
+    turned = pixels[:: -1 if display.mirrored_y else 1, :: -1 if display.mirrored_x else 1]
+    return np.ascontiguousarray(turned, dtype=np.uint8)
 
 
 def _reason(error: Exception) -> str:
