@@ -52,8 +52,12 @@ def save(
     sound: str | None = None,
     metadata: dict[str, str] | None = None,
     codec: str = "libx264",
+    begin: int = 0,
 ) -> Path:
-    """Encode frames, almost without loss; `times` are in 1/25 s, `sound` names the codec of two seconds."""
+    """Encode frames, almost without loss; `times` are in 1/25 s, `sound` names the codec of two seconds.
+
+    The file's clock begins at `begin` seconds.
+    """
     with av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         options = QUALITY.get(codec, {"qscale": "1"})
@@ -68,20 +72,22 @@ def save(
             frame = av.VideoFrame.from_ndarray(pixels, format="bgr24").reformat(
                 format=stream.pix_fmt, interpolation=EXACT
             )
-            frame.pts, frame.time_base = times[number] if times else number, Fraction(1, RATE)
+            frame.pts = (times[number] if times else number) + begin * RATE
+            frame.time_base = Fraction(1, RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
         if voice is not None:
-            _add_sound(container, voice)
+            _add_sound(container, voice, begin)
     return path
 
 
-def _add_sound(container: Any, stream: Any) -> None:
-    """Two seconds of a tone."""
+def _add_sound(container: Any, stream: Any, begin: int = 0) -> None:
+    """Two seconds of a tone, from `begin` seconds on."""
     tone = (np.sin(np.arange(96000) / 20) * 9000).astype(np.int16)
     for start in range(0, 96000, 960):
         samples = av.AudioFrame.from_ndarray(tone[None, start : start + 960], format="s16", layout="mono")
-        samples.sample_rate, samples.pts, samples.time_base = 48000, start, Fraction(1, 48000)
+        samples.sample_rate, samples.time_base = 48000, Fraction(1, 48000)
+        samples.pts = start + begin * 48000
         container.mux(stream.encode(samples))
     container.mux(stream.encode(None))
 

@@ -225,6 +225,20 @@ def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:
     assert "no threshold" in gallery("cluster", photographs, *options[:2]).errors
 
 
+def test_a_number_is_not_the_name_of_somebody_in_the_gallery(home: Path, tmp_path: Path) -> None:
+    model = ("--recogniser", home / "colours.onnx")
+    (tmp_path / "photographs").mkdir()
+    for i, light in enumerate((0, 8, 12)):
+        cv2.imwrite(str(tmp_path / "photographs" / f"ada {i}.png"), tinted(PLAIN, light))
+    for i, light in enumerate((0, 8)):
+        cv2.imwrite(str(tmp_path / "photographs" / f"rosa {i}.png"), tinted(RED, light))
+    assert gallery("add", tmp_path / "g.db", home / "people" / "Rosa", "--name", "person 1", *model).code == 0
+    options = (*model, "--threshold", 0.95, "--gallery", tmp_path / "g.db", "--json")
+    (found,) = gallery("cluster", tmp_path / "photographs", *options).lines
+    names = {Path(face["path"]).name[:3]: one["name"] for one in found["people"] for face in one["faces"]}
+    assert names == {"ada": "person 2", "ros": "person 1"}
+
+
 def test_faces_stay_in_the_folder_whatever_people_are_called(home: Path, tmp_path: Path) -> None:
     (tmp_path / "photographs").mkdir()
     for i, light in enumerate((0, 8)):

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from s3fd.identity import galleries
 from s3fd.identity.calibration import calibrate, threshold_at
 from s3fd.identity.recogniser import Model
+from s3fd.identity.store import Calibration, parse
+from s3fd.identity.vectors import normalise
 
 
 @given(
@@ -54,7 +56,32 @@ def test_strangers_are_compared_with_the_nearest_person_and_with_each_other(tmp_
         store.add("Ada", at(0, 10), ["a", "b"])
         store.add("Rosa", at(90), ["c"])
         found = calibrate(store, {"Zoë": at(40, 55), "Eva": at(-20, -50)}, 0.5)
-    # Nearest to Ada at 30, to Rosa at 35, and to Ada at 20 and 50 degrees; among each other 60, 75, 90, 105.
+    # Nearest to Ada at 30, to Rosa at 35, and to Ada at 20 and 50 degrees; to the other of the two at 50, 45,
+    # 110 and 140; among each other 60, 75, 90, 105.
     assert found.identify == pytest.approx(np.cos(np.radians(35)), abs=1e-6)
-    assert found.verify == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
+    assert found.verify == pytest.approx(np.cos(np.radians(50)), abs=1e-6)
+    assert found.pairs == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
     assert (found.false_accepts, found.faces, found.vectors) == (0.5, 4, 3)
+
+
+def test_many_pictures_of_a_person_do_not_let_more_strangers_pass(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def faces(count: int) -> np.ndarray:
+        return normalise(rng.normal(size=(count, 8)).astype(np.float32))
+
+    with galleries.create(str(tmp_path / "g.db"), Model("test", "0" * 64, 8)) as store:
+        for i in range(10):
+            store.add(f"person {i}", faces(10), ["x"] * 10)
+        found = calibrate(store, {f"stranger {i}": faces(1) for i in range(200)}, 0.01)
+        strangers = faces(500)
+        scores = np.concatenate(
+            [(strangers @ store.vectors_of(name).T).max(axis=1) for name in store.people()]
+        )
+    assert (scores >= found.verify).mean() < 0.015
+    assert (scores >= found.between_faces).mean() > 0.05  # the threshold for two faces is too low
+
+
+def test_a_calibration_of_an_earlier_version_has_one_threshold_for_both() -> None:
+    told = '{"identify": 0.6, "verify": 0.5, "false_accepts": 0.01, "faces": 100, "vectors": 9}'
+    assert parse(Calibration, told).between_faces == 0.5

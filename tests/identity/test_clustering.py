@@ -54,13 +54,24 @@ def test_faces_of_one_picture_are_different_people() -> None:
     assert numbers[0] != numbers[1]
 
 
+@pytest.mark.parametrize("threshold", [0.5, 0.0, -1.0])
+def test_faces_of_one_picture_are_different_people_however_alike_the_others_are(threshold: float) -> None:
+    siblings = normalise(np.stack([A, A + 0.7 * B]))
+    vectors = np.stack([near(siblings[i % 2], i, 0.05) for i in range(60)])
+    pictures = np.arange(60)
+    pictures[1] = 0  # of thirty pictures each, they share one
+    numbers = cluster(vectors, pictures, threshold)
+    assert numbers[0] != numbers[1]
+    assert numbers.tolist() == [0, 1] * 30
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_faces(count: int) -> None:
     assert cluster(np.tile(A, (count, 1)), np.arange(count), 0.5).tolist() == [0] * count
 
 
 def test_more_faces_than_memory_holds_are_refused() -> None:
-    with pytest.raises(ValueError, match="the limit is"):
+    with pytest.raises(ValueError, match="more than 20000 faces"):
         cluster(np.broadcast_to(A, (MOST + 1, 4)), np.arange(MOST + 1), 0.5)
 
 

@@ -264,11 +264,12 @@ def test_without_a_threshold_nobody_is_identified(own: Home) -> None:
         ):
             with pytest.raises(ServiceError, match="409: The gallery has no threshold"):
                 call()
-        fitted = Calibration(identify=0.98, verify=0.96, false_accepts=0.1, faces=10, vectors=1)
+        fitted = Calibration(identify=0.98, verify=0.96, false_accepts=0.1, faces=10, vectors=1, pairs=0.94)
         with closing(open_store(own.gallery)) as store:  # by another program, while the service runs
             store.calibrate(fitted)
         assert client.gallery.identify(own.ada).identities[0].threshold == 0.98
         assert client.gallery.verify(own.ada, name="Ada").threshold == 0.96
+        assert client.gallery.verify(own.ada, own.ada).threshold == 0.94
         assert client.gallery.card().calibration == fitted
         with closing(open_store(own.gallery)) as store:
             store.remove("Ada")

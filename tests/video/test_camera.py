@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
+import cv2
 import pytest
 from clips import Capture
 
@@ -35,6 +37,18 @@ def test_leaving_early_stops_the_reader() -> None:
         next(iter(camera))
     assert threading.active_count() == before
     assert capture.released
+
+
+def test_a_camera_that_fails_has_stopped() -> None:
+    class Unplugged(Capture):
+        def read(self) -> tuple[bool, Any]:
+            if self.given == 5:
+                raise cv2.error("imdecode")
+            return super().read()
+
+    with Camera(0, Unplugged(10)) as camera, pytest.raises(VideoError, match="the camera stopped"):
+        for frame in camera:
+            assert frame.number < 5
 
 
 def test_no_camera() -> None:

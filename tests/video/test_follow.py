@@ -18,6 +18,7 @@ from s3fd.video import follow as follow_module
 from s3fd.video.camera import Camera
 from s3fd.video.follow import Follower, Following, TrackedFrame, track
 from s3fd.video.frames import Frame, VideoError, VideoFormat
+from s3fd.video.summary import Summary
 
 FORMAT = VideoFormat(*clips.SIZE, Fraction(25))
 
@@ -85,6 +86,19 @@ def test_a_short_gap_is_filled_and_a_longer_one_is_not_but_the_number_stays() ->
 def test_a_face_that_was_away_for_longer_than_the_gap_is_another() -> None:
     frames = follow([right], runtime=clips.Blinking(blind=range(20, 40)), gap=0.4)
     assert numbers(frames) == [[1]] * 20 + [[]] * 20 + [[2]] * 10
+
+
+@pytest.mark.parametrize(("every", "rate"), [(1, 5), (1, 25), (10, 25), (50, 25)])
+def test_every_track_ends_once(every: int, rate: int) -> None:
+    """Also where a slow network sees few of a camera's frames."""
+    detector = clips.detector(clips.Blinking(blind=[2, 3, *range(12, 20)]))
+    following = Following(every, delay=0)
+    follower, summary, ended = Follower(detector, FORMAT, following), Summary(following.gap), []
+    for number, pixels in enumerate(clips.frames([lambda t: (50, 40)], 30 * every)):
+        for frame in follower.add(Frame(pixels, number, number / rate)):
+            ended += [track.number for track in summary.add(frame)]
+    ended += [track.number for track in summary.rest()]
+    assert ended == sorted(set(ended))
 
 
 def test_a_low_score_goes_on_with_a_track_but_does_not_begin_one() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -35,6 +37,22 @@ def test_uneven_times_stay(tmp_path: Path) -> None:
         assert [frame.time for frame in video] == pytest.approx([t / 25 for t in times])
 
 
+def test_the_clock_goes_on_where_files_were_joined(tmp_path: Path) -> None:
+    parts = [clips.save(tmp_path / name, square()).read_bytes() for name in ("a.ts", "b.ts")]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    with VideoFile(joined) as video:
+        assert [frame.time for frame in video] == pytest.approx([i / 25 for i in range(40)])
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv", ".mp4"])
+def test_a_clock_may_begin_at_any_time(tmp_path: Path, suffix: str) -> None:
+    path = clips.save(tmp_path / f"a{suffix}", square(), begin=5000)
+    with VideoFile(path) as video:
+        assert video.format.start == pytest.approx(0, abs=0.1)
+        assert [frame.time for frame in video] == pytest.approx([i / 25 for i in range(20)])
+
+
 @pytest.mark.parametrize("rotation", [90, -90, 180])
 def test_frames_are_turned_upright(tmp_path: Path, rotation: int) -> None:
     (picture,) = square(1)
@@ -45,6 +63,32 @@ def test_frames_are_turned_upright(tmp_path: Path, rotation: int) -> None:
         for frame in video:
             assert frame.pixels.shape == picture.shape
             assert np.abs(frame.pixels.astype(int) - picture).mean() < 5
+
+
+@pytest.mark.parametrize(
+    ("matrix", "stored"),
+    [
+        ((-1, 0, 0, 1), lambda shown: shown[:, ::-1]),
+        ((1, 0, 0, -1), lambda shown: shown[::-1]),
+        ((0, 1, 1, 0), lambda shown: shown.swapaxes(0, 1)),
+        ((0, -1, -1, 0), lambda shown: shown[::-1, ::-1].swapaxes(0, 1)),
+        ((0, 1, -1, 0), lambda shown: np.rot90(shown)),
+    ],
+)
+def test_frames_are_mirrored_as_they_are_shown(
+    tmp_path: Path, matrix: tuple[int, ...], stored: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    (picture,) = square(1)
+    path = clips.save(tmp_path / "a.mp4", [np.ascontiguousarray(stored(picture))] * 3)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44  # the matrix: each row of two numbers is followed by a zero
+    struct.pack_into(">5i", data, start, *(value << 16 for value in (*matrix[:2], 0, *matrix[2:])))
+    path.write_bytes(data)
+    with VideoFile(path) as video:
+        assert (video.format.width, video.format.height) == clips.SIZE
+        for frame in video:
+            assert frame.pixels.shape == picture.shape
+            assert np.abs(frame.pixels.astype(int) - picture).mean() < 1
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".avi", "mjpeg"), (".mkv", "libx264"), (".mov", "mpeg4")])

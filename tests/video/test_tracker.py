@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from s3fd.video.tracker import Tracker
 
@@ -14,55 +15,69 @@ def boxes(*found: list[float]) -> np.ndarray:
 
 
 def test_faces_keep_their_numbers_as_they_move_whatever_the_order() -> None:
-    tracker = Tracker(640, patience=10)
+    tracker = Tracker(640, gap=10)
     numbers = set()
     for t in range(30):
         found = boxes(square(10 * t, 0), square(600 - 10 * t, 200))
         order = [1, 0] if t % 2 else [0, 1]
-        tracks, _ = tracker.update(found[order])
+        tracks, _ = tracker.update(found[order], t)
         numbers.add(tuple(tracks[order].tolist()))
     assert len(numbers) == 1
 
 
 def test_a_face_is_confirmed_when_it_was_seen_twice() -> None:
-    tracker = Tracker(640, patience=10)
-    tracks, confirmed = tracker.update(boxes(square(0)))
+    tracker = Tracker(640, gap=10)
+    tracks, confirmed = tracker.update(boxes(square(0)), 0)
     assert confirmed == set()
-    again, confirmed = tracker.update(boxes(square(2), square(300)))
+    again, confirmed = tracker.update(boxes(square(2), square(300)), 1)
     assert again[0] == tracks[0]
     assert confirmed == {int(tracks[0])}
 
 
 def test_a_face_is_found_again_where_it_was_going() -> None:
-    tracker = Tracker(640, patience=10)
+    tracker = Tracker(640, gap=10)
     for t in range(10):
-        before, _ = tracker.update(boxes(square(10 * t)))
-    for _ in range(9):
-        tracker.update(boxes())
-    after, _ = tracker.update(boxes(square(10 * 19)))
+        before, _ = tracker.update(boxes(square(10 * t)), t)
+    for t in range(10, 19):
+        tracker.update(boxes(), t)
+    after, _ = tracker.update(boxes(square(10 * 19)), 19)
     assert after.tolist() == before.tolist()
 
 
 def test_a_face_that_was_away_for_too_long_is_another() -> None:
-    tracker = Tracker(640, patience=5)
-    for _ in range(10):
-        before, _ = tracker.update(boxes(square(0)))
-    for _ in range(7):
-        tracker.update(boxes())
+    tracker = Tracker(640, gap=5)
+    for t in range(10):
+        before, _ = tracker.update(boxes(square(0)), t)
+    for t in range(10, 17):
+        tracker.update(boxes(), t)
     assert tracker.alive == set()
-    after, _ = tracker.update(boxes(square(0)))
+    after, _ = tracker.update(boxes(square(0)), 17)
     assert after.tolist() != before.tolist()
+
+
+@pytest.mark.parametrize("every", [0.01, 0.9, 4.0])
+def test_seconds_count_and_not_updates(every: float) -> None:
+    tracker = Tracker(640, gap=1)
+    (first,), _ = tracker.update(boxes(square(0)), 0.0)
+    (again,), _ = tracker.update(boxes(square(0)), every)
+    assert again == first
+    tracker.update(boxes(), 2 * every)
+    (near,), _ = tracker.update(boxes(square(0)), max(every + 1.0, 2.1 * every))
+    assert (near == first) == (every < 0.91)
+    tracker.update(boxes(), 20.0)
+    (other,), _ = tracker.update(boxes(square(0)), 20.01)
+    assert other not in (first, near)
 
 
 def test_the_size_of_the_video_makes_no_difference() -> None:
     rng = np.random.default_rng(0)
     paths = [boxes(square(8 * t, 3 * t), square(300, 100)) + rng.normal(0, 2, (2, 4)) for t in range(20)]
-    small, large = Tracker(640, patience=5), Tracker(6400, patience=5)
-    for found in paths:
-        assert small.update(found)[0].tolist() == large.update(found * 10)[0].tolist()
+    small, large = Tracker(640, gap=5), Tracker(6400, gap=5)
+    for t, found in enumerate(paths):
+        assert small.update(found, t)[0].tolist() == large.update(found * 10, t)[0].tolist()
 
 
 def test_no_face() -> None:
-    tracks, confirmed = Tracker(640, patience=5).update(boxes())
+    tracks, confirmed = Tracker(640, gap=5).update(boxes(), 0)
     assert tracks.shape == (0,)
     assert confirmed == set()

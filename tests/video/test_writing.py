@@ -114,6 +114,33 @@ def test_sound_is_kept_as_it_is_and_nothing_else(tmp_path: Path) -> None:
     assert b"secret" not in (tmp_path / "out.mp4").read_bytes()
 
 
+def test_sound_of_files_that_were_joined_goes_on(tmp_path: Path) -> None:
+    part = clips.save(tmp_path / "part.ts", PICTURES, sound="aac")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(part.read_bytes() * 2)
+    assert write(tmp_path / "out.mp4", sound=joined).has_sound
+    sound = packets(part)
+    assert len(packets(tmp_path / "out.mp4")) == 2 * len(sound)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        (stream,) = container.streams.audio
+        assert float(stream.duration * stream.time_base) == pytest.approx(
+            2 * len(sound) * 1024 / 48000, abs=0.05
+        )
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mkv"])
+def test_a_copy_begins_at_once_whatever_the_clock(tmp_path: Path, suffix: str) -> None:
+    path = clips.save(tmp_path / f"in{suffix}", PICTURES, sound="aac", begin=5000)
+    with VideoFile(path) as video:
+        start = video.format.start
+        write(tmp_path / "out.mp4", video.format, sound=path)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        (pictures, sound) = (next(container.decode(stream)) for stream in container.streams)
+        assert pictures.time == pytest.approx(start, abs=0.01)
+        assert abs(sound.time) < 0.03 and pictures.time < 0.1
+        assert len(list(container.demux(audio=0))) > 50
+
+
 def test_sound_that_does_not_fit_is_left_out(tmp_path: Path) -> None:
     path = clips.save(tmp_path / "in.avi", PICTURES, sound="adpcm_ms", codec="mpeg4")
     writer = write(tmp_path / "out.mp4", sound=path)

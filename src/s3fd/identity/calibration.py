@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -32,11 +32,12 @@ def threshold_at(scores: FloatArray, rate: float) -> float:
 def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) -> Calibration:
     """Compute the lowest thresholds at which at most a fraction `rate` of comparisons are false accepts.
 
-    For ``identify``, each stranger's face is compared with the gallery; for ``verify``, the faces of
-    different strangers are compared with each other.
+    Each stranger's face is compared with the whole gallery for ``identify``, and with each person in it for
+    ``verify``; the best of a person's vectors counts. For ``pairs``, the faces of different strangers are
+    compared with each other.
 
     Args:
-        store: the gallery as it will be used: the more people it holds, the higher the best score of a
+        store: the gallery as it will be used: the more vectors it holds, the higher the best score of a
             stranger.
         strangers: vectors (N, D) of each of several people who are not in the gallery.
         rate: target false accept rate, 0–1.
@@ -51,13 +52,19 @@ def calibrate(store: Store, strangers: Mapping[str, FloatArray], rate: float) ->
     if known := sorted({composed(name) for name in people} & {composed(name) for name in strangers}):
         raise GalleryError(f"{known[0]!r} is in the gallery: calibrate with people who are not in it")
     faces = [vector for vectors in strangers.values() for vector in vectors]
-    best = np.array([store.search(vector)[0].score for vector in faces], np.float32)
+    matches = (store.search(vector, len(people)) for vector in faces)
+    scores = [np.array([match.score for match in best_first], np.float32) for best_first in matches]
     pairs = [(a @ b.T).ravel() for a, b in combinations(strangers.values(), 2)]
-    different = np.concatenate([np.zeros(0, np.float32), *pairs])
     return Calibration(
-        identify=threshold_at(best, rate),
-        verify=threshold_at(different, rate),
+        identify=threshold_at(_joined([row[:1] for row in scores]), rate),
+        verify=threshold_at(_joined(scores), rate),
         false_accepts=rate,
         faces=len(faces),
         vectors=sum(people.values()),
+        pairs=threshold_at(_joined(pairs), rate),
     )
+
+
+def _joined(scores: Sequence[FloatArray]) -> FloatArray:
+    """Join arrays of scores, of which there may be none."""
+    return np.concatenate([np.zeros(0, np.float32), *scores])

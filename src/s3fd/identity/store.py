@@ -50,11 +50,13 @@ class Calibration:
 
     Attributes:
         identify: lowest score at which a face is identified as somebody.
-        verify: lowest score at which two pictures show the same person.
+        verify: lowest score at which a face is that of a given person, by the best of their vectors.
         false_accepts: requested false accept rate, 0–1.
         faces: number of strangers' faces used for calibration.
         vectors: number of vectors in the gallery at that time. The more a gallery has, the more often a
             stranger is identified as somebody.
+        pairs: lowest score at which two faces belong to the same person. None in a gallery that was
+            calibrated by an earlier version, which used this threshold as `verify` too.
     """
 
     identify: float
@@ -62,6 +64,12 @@ class Calibration:
     false_accepts: float
     faces: int
     vectors: int
+    pairs: float | None = None
+
+    @property
+    def between_faces(self) -> float:
+        """The threshold for two faces, also from an earlier version."""
+        return self.verify if self.pairs is None else self.pairs
 
 
 class Store(Protocol):

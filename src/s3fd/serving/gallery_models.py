@@ -29,13 +29,17 @@ class Thresholds(BaseModel):
     """Thresholds that `s3fd gallery calibrate` fitted to people who are not in the gallery."""
 
     identify: float = Field(description="Minimum score at which a face is identified.")
-    verify: float = Field(description="Minimum score at which two faces belong to the same person.")
+    verify: float = Field(description="Minimum score at which a face is that of a given person.")
     false_accepts: float = Field(
         description="Requested false accept rate: share of strangers' faces mistaken for somebody."
     )
     faces: int = Field(description="Number of strangers' faces that the thresholds were fitted to.")
     vectors: int = Field(
         description="Vectors in the gallery at that time. With more vectors, there are more false accepts."
+    )
+    pairs: float | None = Field(
+        description="Minimum score at which two faces belong to the same person; null if the gallery was "
+        "calibrated by an earlier version, for which it is `verify`."
     )
 
 
@@ -55,6 +59,7 @@ class GalleryCard(BaseModel):
                 "false_accepts": 0.01,
                 "faces": 200,
                 "vectors": 5,
+                "pairs": 0.3702,
             },
         }
     )

@@ -85,7 +85,8 @@ def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], stor
     if threshold is None:
         if store.calibration is None:
             raise Problem(409, NO_THRESHOLD)
-        threshold = store.calibration.verify
+        calibration = store.calibration
+        threshold = calibration.between_faces if name is None else calibration.verify
     if name is None:
         score = float(seen[0].vectors[0] @ seen[1].vectors[0])
     else:

@@ -79,12 +79,17 @@ class Camera:
 
     def _read(self) -> None:
         """Read frames until the camera stops or is closed."""
-        more = True
-        while more and self._open:
-            more, pixels = self._capture.read()
-            with self._changed:
-                if more:
+        try:
+            while self._open:
+                more, pixels = self._capture.read()
+                if not more:
+                    break
+                with self._changed:
                     self._latest = np.asarray(pixels, dtype=np.uint8)
-                else:
-                    self._open = False
+                    self._changed.notify_all()
+        except cv2.error:  # raised by some backends when a camera is unplugged, or for a torn picture
+            pass
+        finally:
+            with self._changed:
+                self._open = False
                 self._changed.notify_all()

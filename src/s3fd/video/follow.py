@@ -212,8 +212,7 @@ class Follower:
         least = detector.min_score if following.hiding else GOES_ON * detector.min_score
         self._detector = replace(detector, min_score=least)
         self._video, self._following = video, following
-        updates = following.gap * float(video.rate) / following.every
-        self._tracker = Tracker(max(video.width, video.height), round(updates))
+        self._tracker = Tracker(max(video.width, video.height), following.gap)
         self._timeline = Timeline(following.reach)
         self._averages = Averages({name: detector.runtime.classes[name] for name in detector.attributes})
         self._best: dict[int, float] = {}
@@ -246,7 +245,7 @@ class Follower:
         """Detect the faces in a frame, and assign them to tracks."""
         picture = Picture(frame.pixels, width=frame.pixels.shape[1], height=frame.pixels.shape[0])
         faces = self._detector.find_probabilities(picture)
-        tracks, self._confirmed = self._tracker.update(faces.boxes)
+        tracks, self._confirmed = self._tracker.update(faces.boxes, frame.time)
         self._timeline.add(frame.time, tracks.tolist(), faces.boxes, faces.scores)
         self._averages.add(tracks.tolist(), faces)
         for key, score in zip(tracks.tolist(), faces.scores.tolist(), strict=True):

@@ -53,7 +53,8 @@ class VideoFormat:
         height: height of the upright frames in pixels.
         rate: frames per second; the average if the frame rate varies.
         time_base: unit of the frames' timestamps, in seconds.
-        start: time of the first frame on the clock that it shares with the sound, in seconds.
+        start: time of the first frame in seconds since the file's beginning, on the clock that pictures and
+            sound share.
         matrix: colour space as a value of FFmpeg's `AVColorSpace`; 2 if the file does not specify it.
         aspect: ratio of a pixel's width to its height.
     """

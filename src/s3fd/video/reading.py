@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from s3fd.inference.pictures import Pixels
+from s3fd.video.clock import MICROSECONDS, Clock, beginning
 from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off, full_name
 
 if TYPE_CHECKING:
@@ -21,16 +23,13 @@ if TYPE_CHECKING:
 USUAL_RATE = Fraction(25)
 """Frame rate, in frames per second, of a file that does not specify one."""
 
-MICROSECONDS = 1_000_000
-"""`AV_TIME_BASE`, the unit in which FFmpeg gives the length of a file."""
-
 
 class VideoFile:
     """A video file, used in a ``with`` block. It has a `format`, and yields its frames once.
 
-    Frames are rotated upright by the file's display matrix, and resized to the size of the first. Colours are
-    converted to 8 bits; transparency is dropped. Damaged parts are skipped, and reported by an error at the
-    end.
+    Frames are resized to the size of the first, and turned upright or mirrored by the display matrix that it
+    has. Colours are converted to 8 bits; transparency is dropped. Damaged parts are skipped, and reported by
+    an error at the end.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -55,7 +54,7 @@ class VideoFile:
             self._container.close()
             raise VideoError(self.name, "contains no frame that can be decoded")
         self._first = first
-        self.format = _format(self._stream, first)
+        self.format = _format(self._stream, first, float(beginning(self._container)))
 
     def __enter__(self) -> VideoFile:
         """Return the video itself."""
@@ -73,15 +72,18 @@ class VideoFile:
         Raises:
             VideoError: the file is truncated, or parts of it are damaged; raised after the last frame.
         """
-        size = self._first.width, self._first.height
+        size, display = (self._first.width, self._first.height), _display(self._first)
         frame: VideoFrame | None = self._first
-        number, latest = 0, 0.0
+        unit = self._first.time_base or self.format.time_base
+        step = round(1 / self.format.rate / unit)
+        clock, number, time = Clock(unit), 0, 0.0
+        start = self._first.pts or 0
         while frame is not None:
-            latest = self._time(frame, number, latest)
-            yield Frame(_upright(frame, *size), number, latest)
+            time = float((clock.read(frame.pts, step) - start) * unit)
+            yield Frame(_upright(frame, *size, display), number, time)
             number += 1
             frame = next(self._decoded, None)
-        self._check_end(latest + 1 / float(self.format.rate))
+        self._check_end(time + 1 / float(self.format.rate))
 
     def _decode(self) -> Iterator[VideoFrame]:
         """Decode all packets that can be decoded, and count those that cannot."""
@@ -100,13 +102,6 @@ class VideoFile:
                 if packet is None or packet.dts is None:
                     return
 
-    def _time(self, frame: VideoFrame, number: int, latest: float) -> float:
-        """Return the seconds since the first frame; one frame after the last if the file has no timestamp."""
-        step = 1 / float(self.format.rate)
-        if frame.pts is None or frame.time_base is None:
-            return latest + step if number else 0.0
-        return max(float(frame.pts * frame.time_base) - self.format.start, latest)
-
     def _check_end(self, end: float) -> None:
         """Raise VideoError if damaged packets were skipped, or the pictures end before their declared end.
 
@@ -120,7 +115,8 @@ class VideoFile:
             # An AVI file also counts frames that were dropped when it was recorded.
             missing = min((self._stream.frames - self._packets) / rate, self._stream.frames / rate - end)
         elif self._container.duration is not None and len(self._container.streams) == 1:
-            missing = self._container.duration / MICROSECONDS - end
+            end_of_file = self._container.duration / MICROSECONDS  # Matroska counts it from 0 on its clock
+            missing = end_of_file - float(beginning(self._container)) - end
         else:
             return
         reason = cut_off(end, missing)
@@ -139,11 +135,13 @@ def _pictures_of(container: InputContainer, name: str) -> VideoStream:
     return pictures
 
 
-def _format(stream: VideoStream, first: VideoFrame) -> VideoFormat:
-    """Return the format of a stream, from its header and its first frame."""
-    turned = _quarter_turns(first) % 2 == 1
+def _format(stream: VideoStream, first: VideoFrame, beginning: float) -> VideoFormat:
+    """Return the format of a stream of a file that begins at `beginning`, from its header and first frame."""
+    turned = _display(first).transposed
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    start = 0.0 if first.pts is None or first.time_base is None else float(first.pts * first.time_base)
+    start = 0.0
+    if first.pts is not None and first.time_base is not None:
+        start = float(first.pts * first.time_base) - beginning
     return VideoFormat(
         width=first.height if turned else first.width,
         height=first.width if turned else first.height,
@@ -155,15 +153,37 @@ def _format(stream: VideoStream, first: VideoFrame) -> VideoFormat:
     )
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Return the anticlockwise quarter turns that rotate a frame upright, from its display matrix."""
-    return round(frame.rotation / 90) % 4
+class Display(NamedTuple):
+    """How decoded pixels are shown: transposed first, then mirrored along either axis."""
+
+    transposed: bool
+    mirrored_x: bool
+    mirrored_y: bool
 
 
-def _upright(frame: VideoFrame, width: int, height: int) -> Pixels:
-    """Return the pixels of a frame, resized to `width` × `height` and then rotated upright."""
+def _display(frame: VideoFrame) -> Display:
+    """Return how a frame is shown, by its display matrix, to the nearest quarter turn.
+
+    Phones turn the pictures of a camera that is held upright, and may mirror those of the front camera.
+    """
+    side_data: Any = frame.side_data
+    matrix = side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Display(False, False, False)
+    # A pixel (x, y) is shown at (ax + cy, bx + dy), up to a shift.
+    a, b, _, c, d = struct.unpack_from("5i", bytes(matrix))
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Display(True, c < 0, b < 0)
+    return Display(False, a < 0, d < 0)
+
+
+def _upright(frame: VideoFrame, width: int, height: int, display: Display) -> Pixels:
+    """Return the pixels of a frame, resized to `width` × `height` and then turned as for `display`."""
     pixels = frame.to_ndarray(format="bgr24", width=width, height=height, interpolation=EXACT)
-    return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)), dtype=np.uint8)
+    if display.transposed:
+        pixels = pixels.swapaxes(0, 1)
+    turned = pixels[:: -1 if display.mirrored_y else 1, :: -1 if display.mirrored_x else 1]
+    return np.ascontiguousarray(turned, dtype=np.uint8)
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.sources import VIDEO_SUFFIXES
-from s3fd.video.frames import EXACT, VideoError, VideoFormat, full_name
+from s3fd.video.clock import Clock, beginning
+from s3fd.video.frames import EXACT, MILLISECONDS, VideoError, VideoFormat, full_name
 from s3fd.weights.atomic import temporary_name
 
 if TYPE_CHECKING:
@@ -168,6 +169,10 @@ class _Sound:
         }
         for stream in self.streams.values():
             _complete_layout(stream)
+        self._beginning = beginning(self._file)
+        self._clocks = {
+            index: Clock(self._file.streams[index].time_base or MILLISECONDS) for index in self.streams
+        }
         self._packets = self._demux()
         self._next = next(self._packets, None)
 
@@ -183,14 +188,23 @@ class _Sound:
         self._file.close()
 
     def _demux(self) -> Iterator[Packet[Any]]:
-        """Yield the audio packets in file order."""
+        """Yield the audio packets in file order, their times increasing."""
         import av
 
         if self.streams:
             with suppress(av.FFmpegError):
                 for packet in self._file.demux([self._file.streams[index] for index in self.streams]):
                     if packet.dts is not None:
+                        self._correct(packet)
                         yield packet
+
+    def _correct(self, packet: Packet[Any]) -> None:
+        """Count the times of a packet from the file's beginning, and let them increase, as muxers require."""
+        dts = packet.dts or 0
+        start = round(self._beginning / packet.time_base) if packet.time_base else 0
+        packet.dts = self._clocks[packet.stream.index].read(dts - start, packet.duration or 0)
+        if packet.pts is not None:
+            packet.pts += packet.dts - dts
 
 
 def _complete_layout(stream: AudioStream) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -75,9 +75,10 @@ def cluster(
         try:
             if threshold is None:
                 assert store is not None
-                threshold = thresholds_of(store).verify
+                threshold = thresholds_of(store).between_faces
             failed: list[str] = []
-            seen = list(_faces(reader, photographs, min_size, failed))
+            faces = _faces(reader, photographs, min_size, failed)
+            seen = list(itertools.islice(faces, clustering.MOST + 1))  # more are refused, and soon
             names = _people(seen, threshold, store)
         finally:
             if store is not None:
@@ -138,14 +139,19 @@ def _people(seen: Sequence[Seen], threshold: float, store: Store | None) -> list
         for number, face in zip(numbers, seen, strict=True):
             for match in store.search(face.vector):
                 known[number][match.name if match.score >= limit else ""] += 1
-    names = [_name(i, votes) for i, votes in enumerate(known)]
+    names = _names(known, set() if store is None else set(store.people()))
     return [names[number] for number in numbers]
 
 
-def _name(number: int, votes: Counter[str]) -> str:
-    """What to call a person: the name that most of their faces are given, or a number from 1."""
-    name, _ = votes.most_common(1)[0] if votes else ("", 0)
-    return name or f"person {number + 1}"
+def _names(known: Sequence[Counter[str]], taken: Collection[str]) -> list[str]:
+    """What to call people: the name that most of their faces are given, or else a number.
+
+    The gallery may have a "person 1" too, `taken` from an earlier clustering: that is somebody else.
+    """
+    numbered = (f"person {number}" for number in itertools.count(1))
+    free = (name for name in numbered if name not in taken)
+    called = [votes.most_common(1)[0][0] if votes else "" for votes in known]
+    return [name or next(free) for name in called]
 
 
 def _pictures(names: Sequence[str], seen: Sequence[Seen]) -> dict[str, int]:
