@@ -39,9 +39,7 @@ def cluster(vectors: FloatArray, pictures: NDArray[np.integer], threshold: float
         raise ValueError(f"cannot cluster more than {MOST} faces at once")
     if count < 2:
         return np.zeros(count, np.int64)
-    apart = float(
-        count**2
-    )  # so far that the mean over all pairs of two groups is above 2, the most of others
+    apart = float(count**2)  # the mean over all pairs of two groups is then above 2, the most of others
     distances = np.empty(count * (count - 1) // 2)
     start = 0
     for i in range(count - 1):

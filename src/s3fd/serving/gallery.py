@@ -163,9 +163,8 @@ def router(desk: Desk) -> APIRouter:
 
         def question(seen: Sequence[Seen], store: Store) -> int:
             vectors = questions.enrol(person, limits.vectors, seen, store)
-            metrics.enrolled.inc(
-                sum(one.good for one in seen)
-            )  # even if nobody waits for the answer any more
+            # Here, since it counts even if nobody waits for the answer any more.
+            metrics.enrolled.inc(sum(one.good for one in seen))
             return vectors
 
         seen, vectors = await desk.look(request, plan, question, None if box is None else 1, change=True)
