@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from square_run import curve, exactly, labelled, run, settings
+from square_run import curve, labelled, run, settings
 
 from s3fd.training import loop
 from s3fd.training.config import TrainConfig
@@ -45,12 +46,11 @@ def test_two_processes_take_the_steps_of_one(
         composed=told.composed and told.composed.model_dump(),
     )
     configs = [TrainConfig.model_validate({**common, **kind}) for kind in kinds]
-    torch.multiprocessing.spawn(exactly, ([ALONE], configs, squares, tmp_path / "1.pt"), nprocs=1)
+    take([ALONE], configs, squares, tmp_path / "1.pt")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for name, value in (("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", free_port()), ("WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
-    pair = [Processes(0, 2, 0), Processes(1, 2, 1)]
-    torch.multiprocessing.spawn(exactly, (pair, configs, squares, tmp_path / "2.pt"), nprocs=2)
+    take([Processes(0, 2, 0), Processes(1, 2, 1)], configs, squares, tmp_path / "2.pt")
     for one, two in zip(*(torch.load(tmp_path / f"{n}.pt", weights_only=True) for n in (1, 2)), strict=True):
         assert any("loss/light" in figures for figures in one["figures"])
         for a, b in zip(one["figures"], two["figures"], strict=True):
@@ -89,6 +89,20 @@ def test_a_killed_process_is_started_again_and_the_run_goes_on(squares: Path, tm
     run(squares, tmp_path / "one", **{**changes, "steps": 1})
     first = curve(tmp_path / "one")[0]["loss/total"]  # in bf16 the next ones go apart by rounding
     assert after[0]["loss/total"] == pytest.approx(first, rel=0.05)
+
+
+def take(processes: list[Processes], configs: list[TrainConfig], squares: Path, out: Path) -> None:
+    """Take the steps of `configs` as `exactly` does, in processes that share nothing with this one."""
+    out.with_suffix(".pkl").write_bytes(pickle.dumps((processes, configs, squares, out)))
+    program = "import pickle, sys; from square_run import exactly; rank, job = sys.argv[1:]\n"
+    program += "with open(job, 'rb') as file: exactly(int(rank), *pickle.load(file))"
+    command = [sys.executable, "-c", program]
+    tests = Path(__file__).parents[1]
+    running = [
+        subprocess.Popen([*command, str(process.rank), str(out.with_suffix(".pkl"))], cwd=tests)
+        for process in processes
+    ]
+    assert [process.wait() for process in running] == [0] * len(processes)
 
 
 def free_port() -> str:
