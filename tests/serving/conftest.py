@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from serving.home import Home
 from tints import EXAMPLE, PLAIN, tinted
 
 from s3fd.inference.detector import Detector
@@ -27,6 +28,12 @@ from s3fd.serving.settings import Limits
 def example() -> Path:
     """A photograph of one face."""
     return EXAMPLE
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Pictures of people, and a gallery's place, for the tests of one file."""
+    return Home(tmp_path_factory.mktemp("home"))
 
 
 class Process:

@@ -115,11 +115,6 @@ def test_the_memory_is_enough_for_the_largest_pictures() -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("pictures"))
-
-
-@pytest.fixture(scope="module")
 def place(postgres: Any) -> str:
     """The URL of the file, in a database as the image of the server makes it: of its owner, and empty."""
     user, database = SERVER["environment"]["POSTGRES_USER"], SERVER["environment"]["POSTGRES_DB"]

@@ -15,11 +15,6 @@ KEY = "a-key-of-sixteen-characters"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
 def url(home: Home) -> Iterator[str]:
     """A service that requires a key."""
     with running(Slow(0), key=KEY, gallery=home.served()) as address:

@@ -39,11 +39,6 @@ PEOPLE = "/v1/gallery/people"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
 def service(home: Home) -> Iterator[Process]:
     """The service with a gallery that it makes itself, of Ada and Rosa."""
     process = Process("--per-client", "0", *home.options)

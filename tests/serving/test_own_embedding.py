@@ -28,11 +28,6 @@ THRESHOLD = 0.999
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled detector with an embedding that nobody has taught."""
     torch.manual_seed(0)

@@ -27,11 +27,6 @@ PASSWORD = "correct-horse"
 """The server takes any: that none of them is told is what is tested."""
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("home"))
-
-
 def with_password(url: str) -> str:
     assert url.startswith("postgresql://postgres:@/")
     return url.replace("postgres:@", f"postgres:{PASSWORD}@")

@@ -69,21 +69,26 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_pa
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_a_run_that_goes_on_skips_the_blocks_that_it_would_have_skipped(
-    squares: Path, tmp_path: Path
-) -> None:
-    config = TrainConfig.model_validate(settings(steps=6, network={"drop": 0.3}))
-    samples, _ = loop.read_data(config.data, squares)
+def goes_on(first: TrainConfig, other: TrainConfig, squares: Path, folder: Path) -> None:
+    """A run of `first`, stopped after its fifth step and resumed with `other`, is as one that was not."""
+    samples, _ = loop.read_data(first.data, squares)
 
     def stop(step: int, figures: dict[str, float]) -> None:
         if step == 5:
             raise KeyboardInterrupt
 
-    loop.train(config, samples, tmp_path / "whole")
+    loop.train(first, samples, folder / "whole")
     with pytest.raises(KeyboardInterrupt):
-        loop.train(config, samples, tmp_path / "stopped", on_step=stop)
-    loop.train(config, samples, tmp_path / "stopped")
-    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+        loop.train(first, samples, folder / "stopped", on_step=stop)
+    loop.train(other, samples, folder / "stopped")
+    assert curve(folder / "whole") == curve(folder / "stopped")
+
+
+def test_a_run_that_goes_on_skips_the_blocks_that_it_would_have_skipped(
+    squares: Path, tmp_path: Path
+) -> None:
+    config = TrainConfig.model_validate(settings(steps=6, network={"drop": 0.3}))
+    goes_on(config, config, squares, tmp_path)
 
 
 def test_a_finished_run_is_left_alone(squares: Path, tmp_path: Path) -> None:
@@ -104,17 +109,7 @@ def test_what_does_not_affect_the_weights_may_change_during_a_run(squares: Path,
     other = TrainConfig.model_validate(
         settings(steps=6, workers=1, cache=True, checkpoint_every=5, pictures_every=9)
     )
-    samples, _ = loop.read_data(first.data, squares)
-
-    def stop(step: int, figures: dict[str, float]) -> None:
-        if step == 5:
-            raise KeyboardInterrupt
-
-    loop.train(first, samples, tmp_path / "whole")
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(first, samples, tmp_path / "stopped", on_step=stop)
-    loop.train(other, samples, tmp_path / "stopped")
-    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
+    goes_on(first, other, squares, tmp_path)
 
 
 def test_a_run_is_not_continued_with_other_data(squares: Path, tmp_path: Path) -> None:

@@ -33,5 +33,6 @@ def has_bf16(device: torch.device) -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
         told = torch.cpu.get_capabilities()
         return any(told.get(name, False) for name in INSTRUCTIONS)
-    # before PyTorch 2.11
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(  # an earlier PyTorch
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
