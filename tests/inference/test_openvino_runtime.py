@@ -14,6 +14,7 @@ from s3fd.boxes import iou
 from s3fd.inference import openvino_runtime
 from s3fd.inference.detector import Detector
 from s3fd.inference.onnx_runtime import OnnxRuntime
+from s3fd.inference.openvino_core import core
 from s3fd.inference.openvino_runtime import OpenVinoRuntime
 from s3fd.inference.pictures import Pixels
 from s3fd.inference.runtime import BUNDLED, AnchorOutputs, EngineError, Runtime
@@ -24,7 +25,7 @@ from s3fd.weights.openvino_export import read_onnx, save_openvino
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 NAMES = ("mask", "gender", "hat")
 SHAPES = [(1, 240, 320), (3, 100, 333), (2, 1, 1), (1, 33, 130), (4, 64, 64), (1, 240, 320)]
-BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import openvino
 from numpy.typing import NDArray
 from openvino.passes import ConstantFolding, Manager
 
+from s3fd.inference.openvino_core import core
 from s3fd.inference.resize import pad
 from s3fd.inference.runtime import (
     EMBEDDING,
@@ -86,14 +87,13 @@ class OpenVinoRuntime:
             ValueError: OpenVINO cannot open the file, or its inputs and outputs are not those of `Runtime`.
         """
         path = existing(path)
-        self._core = openvino.Core()
-        if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError("this processor does not support bf16: use fp32")
         _touch_a_tensor()
         self._options = _options(threads or processors(), precision, streams)
         self._streams = streams
         try:
-            model = self._core.read_model(path)
+            model = core().read_model(path)
             check_names(path, _names(model.inputs), _names(model.outputs))
             quantised = _quantised(model)
             if not quantised:  # in a quantised model, constants must stay in 8 bits
@@ -161,7 +161,7 @@ class OpenVinoRuntime:
 
     def _compiled(self, model: Any) -> _Requests:
         """Compile a model, with a request for each stream."""
-        return _Requests(self._core.compile_model(model, "CPU", self._options), self._streams)
+        return _Requests(core().compile_model(model, "CPU", self._options), self._streams)
 
 
 class _Kind(NamedTuple):

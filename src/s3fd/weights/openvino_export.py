@@ -8,6 +8,8 @@ from typing import Any
 
 import openvino
 
+from s3fd.inference.openvino_core import core
+
 
 def read_onnx(path: Path) -> Any:
     """Read an ONNX model, with its metadata, as an `openvino.Model`.
@@ -21,7 +23,7 @@ def read_onnx(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such model")
     try:
-        return openvino.Core().read_model(path)
+        return core().read_model(path)
     except RuntimeError as error:
         raise ValueError(f"{path}: not a model that OpenVINO can read") from error
 
