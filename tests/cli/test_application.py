@@ -24,6 +24,12 @@ def test_every_command_of_the_list_has_help(command: str) -> None:
     assert f"{command} [OPTIONS]" in shown(command)
 
 
+@pytest.mark.parametrize("command", [(), ("detect",), ("gallery",), ("gallery", "add"), ("export", "onnx")])
+def test_h_asks_for_help_at_every_level(command: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*command, "-h"], env={"COLUMNS": "80"})
+    assert (done.exit_code, done.output) == (0, shown(*command))
+
+
 def test_paragraphs_of_help_are_as_wide_as_the_terminal() -> None:
     """A line of the source does not end one on the screen, and brackets are no markup."""
     assert "last frame with it, their times in seconds" in shown("track")

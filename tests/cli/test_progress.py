@@ -31,7 +31,7 @@ def test_a_terminal_is_only_sent_what_it_can_show(monkeypatch: pytest.MonkeyPatc
     with Progress(True, "onnx on cpu") as progress:
         progress.advance(Record("a.jpg", Faces.empty(), 4, 4))
     stream.flush()
-    assert b"1 pictures, 0 faces (onnx on cpu)" in shown.getvalue()
+    assert b"1 picture, 0 faces (onnx on cpu)" in shown.getvalue()
     assert b"\\u" not in shown.getvalue()
 
 

@@ -272,7 +272,7 @@ def test_encodings_blank_lines_and_cells_of_several_lines(images: Path, encoding
             ["Gender"],
             "only one class, 'M', has pictures; values that are not labels: 'none'$",
         ),
-        ("image,Gender\na,F\nx,M\n", ["Gender"], "1 rows have problems, the first: .*csv:3: no picture 'x'"),
+        ("image,Gender\na,F\nx,M\n", ["Gender"], "problems in 1 row, the first: .*csv:3: no picture 'x'"),
         (
             "image,Gender\na,f\nb,m\n",
             [GENDER],

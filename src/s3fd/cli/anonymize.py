@@ -111,7 +111,7 @@ def anonymize(
         records = anonymize_all(detector, originals, out, style, every=every, sound=sound, workers=at_once)
         shown = sys.stderr.isatty() and not sys.stdout.isatty()
         told = f"{runtime.engine} on {runtime.device}"
-        with JsonLinesWriter(sys.stdout.buffer) as writer, Progress(shown, told, "files") as progress:
+        with JsonLinesWriter(sys.stdout.buffer) as writer, Progress(shown, told, "file") as progress:
             return write(records, [writer], progress)
 
     end(run)

@@ -10,8 +10,12 @@ import typer
 def application(**options: Any) -> typer.Typer:
     """Make a Typer application whose help is Markdown, and so as wide as the terminal; errors stay Python's.
 
-    Further `options` are Typer's.
+    ``-h`` asks for the help too, also of each command below it. Further `options` are Typer's.
     """
     return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown", **options
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **options,
     )

@@ -14,6 +14,7 @@ from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
 from s3fd.cli.training_bar import RunningMean, TrainingBar
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.embedding.faces import Face
@@ -68,10 +69,12 @@ def embed(
         if teacher is None and (settings.needs_teacher or not settings.margin.weight):
             fail(f"--config {config} learns from a teacher: pass its vectors with --teacher")
         labels = run.read_faces(index, images, target)
-        report_skipped(labels.problems, "rows")
+        report_skipped(labels.problems, "row")
         taught = None if teacher is None else read_teacher(teacher, images)
         (people,) = labels.targets
-        typer.echo(f"{len(labels.pictures)} pictures, {len(people.names)} people; run in {out}", err=True)
+        pictures = counted(len(labels.pictures), "picture")
+        named = counted(len(people.names), "person", "people")
+        typer.echo(f"{pictures}, {named}; run in {out}", err=True)
         with TrainingBar("training") as bar:
             figures = _Figures(bar)
             report = run.run(

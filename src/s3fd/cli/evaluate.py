@@ -14,6 +14,7 @@ from s3fd.cli.application import application
 from s3fd.cli.failure import fail
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.verification import verification
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.evaluation.wider import Curve, GroundTruth
@@ -244,7 +245,7 @@ def _report(curves: Mapping[str, Curve], truth: GroundTruth, protocol: str | Non
 def _table(report: Mapping[str, Any]) -> str:
     """The figures for a person to read."""
     protocol = f", protocol {report['protocol']}" if report["protocol"] else ""
-    rows = [f"WIDER FACE, {report['pictures']} pictures{protocol}", f"{'':8}{'AP':>6}{'faces':>8}"]
+    rows = [f"WIDER FACE, {counted(report['pictures'], 'picture')}{protocol}", f"{'':8}{'AP':>6}{'faces':>8}"]
     for setting, precision in report["average_precision"].items():
         rows.append(f"{setting:8}{precision:6.3f}{report['faces'][setting]:8}")
     return "\n".join(rows)

@@ -14,6 +14,7 @@ from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.skipped import report_skipped
 from s3fd.cli.training_bar import RunningMean, TrainingBar
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.attributes.config import FinetuneConfig
@@ -97,7 +98,7 @@ def finetune(
         settings = load_config(config)
         _refuse_idle(settings, group, others, hold)
         labels = run.read_labels(index, images, target, group)
-        report_skipped(labels.problems, "rows")
+        report_skipped(labels.problems, "row")
         if labels.unsure:
             values = ", ".join(f"{count} {text!r}" for text, count in labels.unsure.items())
             typer.echo(
@@ -111,7 +112,9 @@ def finetune(
         classes = ", ".join(column.names[:SHOWN_CLASSES])
         if len(column.names) > SHOWN_CLASSES:
             classes += f" and {len(column.names) - SHOWN_CLASSES} more"
-        typer.echo(f"{len(labels.pictures)} pictures; {called}: {classes}; run in {folder}", err=True)
+        typer.echo(
+            f"{counted(len(labels.pictures), 'picture')}; {called}: {classes}; run in {folder}", err=True
+        )
         with _Progress() as progress:
             report = run.run(
                 labels,
@@ -156,7 +159,7 @@ class _Progress(TrainingBar):
     def __exit__(self, *about: object) -> None:
         """Leave the last state, and name the pictures that could not be used."""
         super().__exit__(*about)
-        report_skipped(list(self._left_out), "pictures")
+        report_skipped(list(self._left_out), "picture")
 
     def __call__(self, step: Step, steps: int) -> None:
         if step.cells:

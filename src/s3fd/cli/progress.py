@@ -6,6 +6,7 @@ import sys
 import unicodedata
 from types import TracebackType
 
+from s3fd.counted import counted
 from s3fd.inference.records import Record
 
 
@@ -24,11 +25,14 @@ class _Line:
 class Progress:
     """Counts pictures, faces and failures, names each failure, and shows a line of counts on a terminal."""
 
-    def __init__(self, shown: bool, runtime: str, counted: str = "pictures") -> None:
-        """Prepare; the line of counts, and what the network runs in and on, appears only if `shown`."""
+    def __init__(self, shown: bool, runtime: str, kind: str = "picture") -> None:
+        """Prepare to count things of a `kind`; the line of counts appears only if `shown`.
+
+        It also says what the network runs in and on, the `runtime`.
+        """
         self._line = _Line() if shown else None
         self._runtime = runtime
-        self._counted = counted
+        self._kind = kind
         self.pictures = 0
         self.faces = 0
         self.failed = 0
@@ -71,7 +75,8 @@ class Progress:
     def _counts(self) -> str:
         """Say how far the run is."""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.pictures} {self._counted}, {self.faces} faces{failed} ({self._runtime})"
+        seen = f"{counted(self.pictures, self._kind)}, {counted(self.faces, 'face')}"
+        return f"{seen}{failed} ({self._runtime})"
 
 
 def _printable(text: str) -> str:

@@ -14,6 +14,7 @@ from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import USAGE, fail, needs_extra
 from s3fd.cli.running import end, open_detector, open_runtime
+from s3fd.counted import counted
 from s3fd.serving.settings import KEY
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def serve(
         except OSError as error:
             fail(f"--host {host} --port {port}: {error.strerror or error}")
         log_to_stderr(log)
-        what = f"{runtime.engine} on {runtime.device}, {at_once} workers"
+        what = f"{runtime.engine} on {runtime.device}, {counted(at_once, 'worker')}"
         what += f", gallery {shown(gallery)}" if gallery is not None else ""
         ready = f"s3fd: {address} ({what}); press Ctrl-C to stop"
         application = create_app(

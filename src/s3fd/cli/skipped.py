@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from s3fd.counted import counted
+
 if TYPE_CHECKING:
     from s3fd.data.sample import Problem
 
@@ -14,8 +16,8 @@ SHOWN_PROBLEMS = 20
 
 
 def report_skipped(problems: Sequence[Problem | str], kind: str) -> None:
-    """Say once, on standard error, which `kind` of entries were skipped and why."""
+    """Say once, on standard error, which entries, each of a `kind`, were skipped and why."""
     for problem in problems[:SHOWN_PROBLEMS]:
         typer.echo(f"skipped {problem}", err=True)
     if len(problems) > SHOWN_PROBLEMS:
-        typer.echo(f"skipped {len(problems) - SHOWN_PROBLEMS} more {kind}", err=True)
+        typer.echo(f"skipped {counted(len(problems) - SHOWN_PROBLEMS, f'more {kind}')}", err=True)

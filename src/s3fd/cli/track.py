@@ -155,7 +155,7 @@ def _run(path: str, detector: Detector, following: Following, out: Path | None, 
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
     summary = Summary(following.gap + following.delay)
     with ExitStack() as stack:
-        progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}", "frames"))
+        progress = stack.enter_context(Progress(shown, f"{runtime.engine} on {runtime.device}", "frame"))
         interrupted = stack.enter_context(interruptible())
         failure = None
         try:

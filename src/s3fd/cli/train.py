@@ -12,6 +12,7 @@ from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.skipped import report_skipped
 from s3fd.cli.training_bar import RunningMean, TrainingBar
+from s3fd.counted import counted
 
 app = application()
 
@@ -64,11 +65,12 @@ def train(
         samples, problems = loop.read_data(settings.data, root)
         labelled, unlabelled = loop.read_labelled(settings, root)
         if processes.first:
-            report_skipped([*problems, *unlabelled], "annotations")
+            report_skipped([*problems, *unlabelled], "annotation")
             faces = sum(int((~sample.ignored).sum()) for sample in samples)
             among = f" in {processes.count} processes" if processes.count > 1 else ""
             typer.echo(
-                f"{len(samples)} pictures, {faces} faces; {settings.steps} steps on {device}{among}; "
+                f"{counted(len(samples), 'picture')}, {counted(faces, 'face')}; "
+                f"{counted(settings.steps, 'step')} on {device}{among}; "
                 f"run in {folder}",
                 err=True,
             )

@@ -11,6 +11,7 @@ import typer
 
 from s3fd.cli.failure import fail
 from s3fd.cli.gallery.options import Model, Weights
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.evaluation.verification_groups import GroupErrors
@@ -95,7 +96,8 @@ def _report(judged: Judged, groups: Mapping[str, GroupErrors]) -> dict[str, Any]
 
 def _table(report: Mapping[str, Any]) -> str:
     """The figures for a person to read."""
-    lines = [f"{report['pairs']} pairs, {len(report['without_face'])} pictures without a detected face"]
+    pairs, pictures = counted(report["pairs"], "pair"), counted(len(report["without_face"]), "picture")
+    lines = [f"{pairs}, {pictures} without a detected face"]
     lines.append(f"accuracy {report['accuracy']:.1%} ± {report['standard_error']:.1%} (standard error)")
     lines.append("folds    " + "  ".join(f"{accuracy:.1%}" for accuracy in report["folds"]))
     for rate, share in report["true_accepts"].items():

@@ -11,6 +11,7 @@ from s3fd.cli.application import application
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file
 from s3fd.cli.labels import Images, Index
+from s3fd.counted import counted
 
 app = application(
     no_args_is_help=True, help="List the bundled weights, import the public ones, or calibrate an attribute."
@@ -109,16 +110,18 @@ def calibrate_weights(
     try:
         network = load_network(file)
         labels = run.read_labels(index, images, target, None)
-        report_skipped(labels.problems, "rows")
+        report_skipped(labels.problems, "row")
         (column,) = labels.targets
         called = name or column.column.lower()
         detector = Detector(TorchRuntime(network), size=parse_size(size), attributes=(called,))
         check_classes(called, detector.runtime.classes[called], column.names)
         found = observe(detector, called, labels.pictures, column.column)
-        report_skipped([why for _, why in found.unread], "pictures")
+        report_skipped([why for _, why in found.unread], "picture")
         temperature = run.calibrate(network, called, found.observations)
         save_network(network, backbone_of(file), out or file)
     except (WeightsError, ValueError, OSError) as error:
         fail(str(error))
-    typer.echo(f"{called}: temperature {temperature:.2f} from {len(found.observations)} faces", err=True)
+    typer.echo(
+        f"{called}: temperature {temperature:.2f} from {counted(len(found.observations), 'face')}", err=True
+    )
     typer.echo(out or file)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
+from s3fd.counted import counted
 from s3fd.data.sample import Problem
 from s3fd.data.targets import Target
 
@@ -343,7 +344,9 @@ def _decide(csv: Path, target: str | Target, texts: set[str], problems: Sequence
             only += f" that is one of {', '.join(declared)}"
         others = [repr(text) for text in sorted(texts - {"", *classes})[:SHOWN_TEXTS]]
         why = [f"; values that are not labels: {', '.join(others)}"] if others else []
-        why += [f"; {len(problems)} rows have problems, the first: {problems[0]}"] if problems else []
+        why += (
+            [f"; problems in {counted(len(problems), 'row')}, the first: {problems[0]}"] if problems else []
+        )
         raise ValueError(f"{csv}: {column}: {only}{''.join(why)}")
     return Target(column, tuple(classes), tuple(classes)) if isinstance(target, str) else target
 

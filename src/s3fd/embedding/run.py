@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from s3fd.attributes.finetune import split
+from s3fd.counted import counted
 from s3fd.data import labels as label_files
 from s3fd.data.labels import LabelledPicture, Labels
 from s3fd.embedding.config import EmbedConfig
@@ -54,13 +55,15 @@ class Report:
     def text(self) -> str:
         """Return the report as a few lines of text."""
         lines = [
-            f"trained on {self.faces} faces in {self.seconds:.0f} s: {self.people} known people, "
-            f"{self.taught} faces with a teacher's vector"
+            f"trained on {counted(self.faces, 'face')} in {self.seconds:.0f} s: "
+            f"{counted(self.people, 'known person', 'known people')}, "
+            f"{counted(self.taught, 'face')} with a teacher's vector"
         ]
         if self.agreement is not None:
             lines.append(
-                f"held out: {self.held_out} faces; mean cosine with the teacher {self.agreement:.3f}, "
-                f"nearest to the teacher's vector of the same face {self.recognised:.1%}"
+                f"held out: {counted(self.held_out, 'face')}; mean cosine with the teacher "
+                f"{self.agreement:.3f}, nearest to the teacher's vector of the same face "
+                f"{self.recognised:.1%}"
             )
         return "\n".join(lines)
 

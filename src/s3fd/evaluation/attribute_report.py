@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from s3fd.counted import counted
 from s3fd.data import labels as label_files
 from s3fd.data.sample import Problem
 from s3fd.data.targets import parse_target
@@ -49,7 +50,7 @@ class AttributeReport:
 
     def text(self) -> str:
         """Return the report as readable tables."""
-        parts = [f"{self.attribute}: {self.found} labelled faces found, {self.missed} not"]
+        parts = [f"{self.attribute}: {counted(self.found, 'labelled face')} found, {self.missed} not"]
         for title, rows in self.sections.items():
             parts.append(f"by {title}" if title != ALL else "")
             parts.append(format_table(rows))

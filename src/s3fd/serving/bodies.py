@@ -10,6 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from s3fd.counted import counted
 from s3fd.serving.intake import Hold
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
@@ -158,7 +159,7 @@ class _Form:
 
     def _begin(self) -> None:
         if len(self._uploads) == self._limits.files:
-            raise Problem(413, f"A request can have at most {self._limits.files} files.")
+            raise Problem(413, f"A request can have at most {counted(self._limits.files, 'file')}.")
         self._uploads.append(Upload(None))
 
     def _data(self, data: bytes, start: int, end: int) -> None:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from s3fd.boxes import FloatArray
+from s3fd.counted import counted
 from s3fd.identity.decision import LONGEST_NAME, Identity, check_name
 from s3fd.identity.enrolment import face_in, only_face
 from s3fd.identity.store import GalleryError, Store, trimmed
@@ -90,7 +91,7 @@ class Desk:
         detector, choose = plan()
         uploads = await bodies.read(request, limits, request.state.hold)
         if count is not None and len(uploads) != count:
-            raise Problem(422, f"This request needs {count} picture{'s'[: count - 1]}, not {len(uploads)}.")
+            raise Problem(422, f"This request needs {counted(count, 'picture')}, not {len(uploads)}.")
         request.state.end = end = time.monotonic() + limits.deadline
 
         async def work() -> tuple[list[Seen], R]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from s3fd.counted import counted
 from s3fd.serving.problems import busy
 from s3fd.serving.settings import Limits
 
@@ -40,9 +41,8 @@ class Intake:
         """Count a request of `client` in the block; raises a `Problem` with status 429 if it has too many."""
         most = self.limits.per_client
         if most is not None and self.requests[client] >= most:
-            raise busy(
-                429, f"{most} requests from your address are already in progress; wait for one to finish."
-            )
+            limit = f"The limit of {counted(most, 'request')} at a time from your address is reached"
+            raise busy(429, f"{limit}; wait for one to finish.")
         self.requests[client] += 1
         hold = Hold(self)
         try:

@@ -13,6 +13,7 @@ import typer
 
 from s3fd.cli.gallery.options import MinSize, Model, Threshold, Weights, failures
 from s3fd.cli.running import SOME_FAILED, print_json, print_line
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.boxes import FloatArray
@@ -94,9 +95,8 @@ def cluster(
     else:
         print_line(_table(shown, pairs))
     left = sum(name not in shown for name in names)
-    typer.echo(
-        f"s3fd: {len(seen)} faces, {left} of them left out (people in fewer than {least} pictures)", err=True
-    )
+    few = f"people in fewer than {counted(least, 'picture')}"
+    typer.echo(f"s3fd: {counted(len(seen), 'face')}, {left} of them left out ({few})", err=True)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
