@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from tints import BLUE, EXAMPLE, PLAIN, RED, tinted
 
 from s3fd.cli.gallery.clustering import folder_names
 from s3fd.identity.onnx_recogniser import open_recogniser
-from s3fd.identity.sqlite_store import create_store
+from s3fd.identity.sqlite_store import create_store, open_store
+from s3fd.identity.store import Calibration
 from s3fd.inference.detector import load
 from s3fd.inference.runtime import BUNDLED
 from s3fd.network.embedding import Embedding
@@ -89,6 +91,34 @@ def test_who_is_known_gets_a_name_and_others_are_unknown(home: Path) -> None:
     assert same.code == 0 and same.lines[0]["same"]
     other = gallery("verify", home / "g.db", "Rosa", home / "Ada again.png", *model, "--threshold", 0.99)
     assert other.code == 1 and not other.lines[0]["same"]
+
+
+def test_the_same_folder_is_added_once(home: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    shutil.copytree(home / "people", people)
+    (people / "Nobody").mkdir()
+    add = ("add", tmp_path / "g.db", people, "--recogniser", home / "colours.onnx")
+    first = gallery(*add)
+    assert first.code == 1 and "no pictures of Nobody" in first.errors
+    assert [line["added"] for line in first.lines] == [True] * 4
+    cv2.imwrite(str(people / "Nobody" / "0.png"), tinted(BLUE))
+    again = gallery(*add)
+    assert again.code == 0 and [line["name"] for line in again.lines if line["added"]] == ["Nobody"]
+    assert [line["vectors"] for line in gallery("list", tmp_path / "g.db").lines] == [2, 1, 2]
+
+
+def test_a_gallery_that_has_grown_asks_to_be_calibrated_again(home: Path, tmp_path: Path) -> None:
+    model = ("--recogniser", home / "colours.onnx")
+    assert gallery("add", tmp_path / "g.db", EXAMPLE, "--name", "Ada", *model).code == 0
+    with open_store(tmp_path / "g.db") as store:
+        store.calibrate(Calibration(0.5, 0.5, 0.01, 100, 1, 0.5))
+    for command in (("identify", tmp_path / "g.db", EXAMPLE), ("verify", tmp_path / "g.db", "Ada", EXAMPLE)):
+        told = gallery(*command, *model)
+        assert (told.code, told.errors) == (0, "")
+    assert gallery("add", tmp_path / "g.db", home / "Ada again.png", "--name", "Ada", *model).code == 0
+    for command in (("identify", tmp_path / "g.db", EXAMPLE), ("verify", tmp_path / "g.db", "Ada", EXAMPLE)):
+        told = gallery(*command, *model)
+        assert told.code == 0 and "calibrated with 1 vector and now has 2" in told.errors
 
 
 def test_a_picture_that_shows_nobody_well_is_refused_and_the_rest_goes_on(home: Path, tmp_path: Path) -> None:

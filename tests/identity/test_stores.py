@@ -73,6 +73,27 @@ def test_what_was_added_is_there_when_it_is_opened_again(gallery: str) -> None:
         assert store.calibration == Calibration(0.6, 0.4, 0.01, 100, 3)
 
 
+def test_what_a_person_already_has_is_not_added_again(gallery: str) -> None:
+    vectors = unit(0, 3)
+    nearly = normalise(vectors + np.float32(1e-6))
+    with galleries.open_gallery(gallery) as store:
+        assert store.add(COMPOSED, vectors[[0, 1, 0]], ["a", "b", "a again"]) == 2
+        assert store.add(DECOMPOSED, nearly, ["a", "b", "c"]) == 1
+        assert store.add("Ada", vectors[:1], ["a"]) == 1  # somebody else
+        assert store.people() == {"Ada": 1, COMPOSED: 3}
+        assert store.add("Ada", vectors[:1], ["a"]) == 0
+        assert store.add("Ada", normalise(vectors[:1] + np.float32(1e-3)), ["a"]) == 1
+
+
+def test_of_many_that_add_the_same_one_does(gallery: str) -> None:
+    def add(_: int) -> int:
+        with galleries.open_gallery(gallery) as store:
+            return store.add("Ada", unit(0, 2), ["a", "b"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(add, range(8))) == [0] * 7 + [2]
+
+
 def test_a_search_sees_what_another_connection_has_changed(gallery: str) -> None:
     vectors = unit(0, 2)
     with galleries.open_gallery(gallery) as one, galleries.open_gallery(gallery) as other:
@@ -118,6 +139,9 @@ def test_requests_that_cannot_be_met_change_nothing(gallery: str) -> None:
         for ask in (store.remove, store.vectors_of):
             with pytest.raises(GalleryError, match="nobody in this gallery is called 'Ada'"):
                 ask("Ada")
+        assert store.add("Ada", unit(0, 0), []) == 0
+        with pytest.raises(GalleryError, match="nobody in this gallery is called 'Ada'"):
+            store.vectors_of("Ada")
         assert store.people() == {}
 
 

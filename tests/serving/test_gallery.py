@@ -29,6 +29,7 @@ from s3fd.cli.serve import app
 from s3fd.identity.onnx_recogniser import open_recogniser
 from s3fd.identity.sqlite_store import SqliteStore, create_store, open_store
 from s3fd.identity.store import Calibration
+from s3fd.identity.vectors import normalise
 from s3fd.inference.runtime import open_runtime
 from s3fd.serving import bodies
 from s3fd.serving.client import Client, ServiceError
@@ -175,6 +176,7 @@ def test_of_several_pictures_the_good_ones_are_enrolled(own: Home) -> None:
         assert enrolled.pictures[0].faces.boxes[0] == pytest.approx([178.4, 63.4, 270.4, 175.6], abs=0.1)
         assert client.gallery.enrol("Nobody", b"torn", own.both).vectors == 0
         assert client.gallery.people() == {"Ada": 2}
+        assert client.gallery.enrol("Ada", own.ada, own.ada_again).vectors == 2  # they are there already
         assert metric(url, "s3fd_enrolled_total") == 2
         with closing(sqlite3.connect(own.gallery)) as connection:
             kept = [row for (row,) in connection.execute("SELECT source FROM vector")]
@@ -220,7 +222,7 @@ def test_any_other_name_is_kept_as_it_is(client: Client, home: Home, name: str) 
 def test_a_name_is_the_same_in_any_spelling(client: Client, home: Home) -> None:
     composed, decomposed = "Jos\u00e9", "Jose\u0301"
     assert client.gallery.enrol(decomposed, home.rosa).vectors == 1
-    assert client.gallery.enrol(composed, home.rosa).vectors == 2
+    assert client.gallery.enrol(composed, home.ada).vectors == 2
     assert client.gallery.people()[composed] == 2
     assert client.gallery.verify(home.rosa, name=decomposed, threshold=THRESHOLD).same
     assert client.gallery.remove(decomposed) == 2
@@ -285,11 +287,12 @@ def test_the_services_threshold_goes_before_the_gallerys(own: Home) -> None:
 
 def test_many_clients_at_a_time_lose_nothing(own: Home) -> None:
     limits = Limits(per_client=None, deadline=60)
-    data = own.ada.read_bytes()
+    pictures = [own.ada.read_bytes(), own.ada_again.read_bytes()]
     with running(open_runtime("slim", 1, streams=2), limits, workers=2, gallery=own.served()) as url:
 
         def work(i: int) -> None:
             with Client(url) as client:
+                data = pictures[i // 4]
                 client.gallery.enrol(f"person {i % 4}", data)
                 told = client.gallery.identify(data, threshold=THRESHOLD).identities
                 assert told[0].name.startswith("person")
@@ -493,7 +496,8 @@ def test_a_gallery_whose_vectors_are_damaged_is_not_served(home: Home, tmp_path:
     damaged = tmp_path / "g.db"
     recogniser = open_recogniser(home.recogniser, 1)
     with create_store(damaged, recogniser.model) as store:
-        vectors = np.eye(recogniser.model.dimension, dtype=np.float32).repeat(20, axis=0)
+        size = (400, recogniser.model.dimension)
+        vectors = normalise(np.random.default_rng(0).normal(size=size).astype(np.float32))
         store.add("Ada", vectors, ["ada.jpg"] * len(vectors))
     whole = bytearray(damaged.read_bytes())
     middle = len(whole) // 2 // 4096 * 4096

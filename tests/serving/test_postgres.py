@@ -113,7 +113,8 @@ def test_a_server_that_goes_and_comes_needs_no_restart_of_the_service(
 
 
 def test_many_clients_at_a_time_lose_nothing(home: Home, postgres: Any) -> None:
-    place, data = with_password(postgres()), home.ada.read_bytes()
+    place = with_password(postgres())
+    pictures = [home.ada.read_bytes(), home.ada_again.read_bytes()]
     recogniser = open_recogniser(home.recogniser, 1)
     galleries.create(place, recogniser.model).close()
     gallery = Gallery(lambda: galleries.open_gallery(place), recogniser)
@@ -122,6 +123,7 @@ def test_many_clients_at_a_time_lose_nothing(home: Home, postgres: Any) -> None:
 
         def work(i: int) -> None:
             with Client(url) as client:
+                data = pictures[i // 2]
                 client.gallery.enrol(f"person {i % 2}", data)
                 (told,) = client.gallery.identify(data, threshold=THRESHOLD).identities
                 assert told.name.startswith("person")

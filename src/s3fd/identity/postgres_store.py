@@ -24,6 +24,8 @@ from s3fd.identity.store import (
     check_query,
     check_vectors,
     composed,
+    new,
+    nobody,
     parse,
     spellings,
     unwritten,
@@ -89,29 +91,30 @@ class PostgresStore(Closing):
         with _told():
             self._connection.execute("SELECT 1")
 
-    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of length 1 to a person. When this returns, they are on the server's disk.
+    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> int:
+        """Add the vectors (N, D) of length 1 that are `new` to a person; return their number.
+
+        When this returns, they are on the server's disk.
 
         Raises:
             GalleryError: the name is empty, or the person was removed at the same moment.
             ValueError: the vectors have another shape or length, or there is not one source for each.
         """
         check_vectors(self.model, name, vectors, sources)
-        name = composed(name)
+        stored_as = composed(name)
         with _told(), self._connection.transaction(), self._connection.cursor() as cursor:
-            cursor.execute("INSERT INTO s3fd_person (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
-            # The lock prevents a concurrent removal of the person in between.
-            cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (name,))
+            cursor.execute("INSERT INTO s3fd_person (name) VALUES (%s) ON CONFLICT DO NOTHING", (stored_as,))
+            # The lock prevents in between that the person is removed, or the same is added.
+            cursor.execute("SELECT id FROM s3fd_person WHERE name = %s FOR UPDATE", (stored_as,))
             row = cursor.fetchone()
             if row is None:
                 raise GalleryError(f"{name!r} was removed at the same time")
+            added = new(self._stored(name), vectors)
             cursor.executemany(
                 "INSERT INTO s3fd_vector (person, source, vector) VALUES (%s, %s, %s)",
-                [
-                    (row[0], source.replace("\0", "\ufffd"), vector)
-                    for source, vector in zip(sources, vectors, strict=True)
-                ],
+                [(row[0], sources[i].replace("\0", "\ufffd"), vectors[i]) for i in added],
             )
+        return len(added)
 
     def remove(self, name: str) -> int:
         """Delete a person, and rewrite the tables without them.
@@ -147,11 +150,10 @@ class PostgresStore(Closing):
     def vectors_of(self, name: str) -> FloatArray:
         """Return a person's vectors (N, D) in insertion order. Raises GalleryError for an unknown name."""
         with _told():
-            rows = self._connection.execute(
-                "SELECT vector FROM s3fd_vector WHERE person = ANY(%s) ORDER BY id", (self._called(name),)
-            ).fetchall()
-        vectors = [_numbers(row[0]) for row in rows]
-        return np.array(vectors, np.float32).reshape(-1, self.model.dimension)
+            vectors = self._stored(name)
+        if not len(vectors):
+            raise nobody(name)
+        return vectors
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
         """Compare `vector` (D,), of length 1, with all vectors and return the `count` most similar people.
@@ -186,15 +188,22 @@ class PostgresStore(Closing):
 
     def _called(self, name: str) -> list[int]:
         """Return a person's ids, one per stored spelling. Raises GalleryError if there are none."""
-        people: list[int] = []
-        if "\0" not in name:  # PostgreSQL text cannot contain NUL
-            rows = self._connection.execute(
-                "SELECT id FROM s3fd_person WHERE name = ANY(%s)", (spellings(name),)
-            ).fetchall()
-            people = [int(number) for (number,) in rows]
-        if not people:
-            raise GalleryError(f"nobody in this gallery is called {name!r}")
-        return people
+        rows = self._connection.execute(
+            "SELECT id FROM s3fd_person WHERE name = ANY(%s)", (_spellings(name),)
+        ).fetchall()
+        if not rows:
+            raise nobody(name)
+        return [int(number) for (number,) in rows]
+
+    def _stored(self, name: str) -> FloatArray:
+        """Read a person's vectors (N, D) in insertion order; none for an unknown name."""
+        rows = self._connection.execute(
+            "SELECT vector FROM s3fd_vector JOIN s3fd_person ON s3fd_person.id = person "
+            "WHERE name = ANY(%s) ORDER BY s3fd_vector.id",
+            (_spellings(name),),
+        ).fetchall()
+        vectors = [_numbers(vector) for (vector,) in rows]
+        return np.array(vectors, np.float32).reshape(-1, self.model.dimension)
 
 
 def create_postgres(url: str, model: Model) -> PostgresStore:
@@ -289,6 +298,11 @@ def _exists(connection: psycopg.Connection[Any]) -> bool:
         "SELECT to_regclass(quote_ident(current_schema()) || '.s3fd_about') IS NOT NULL"
     ).fetchone()
     return bool(row and row[0])
+
+
+def _spellings(name: str) -> list[str]:
+    """Return the `spellings` of a name that may be stored: PostgreSQL's text cannot contain NUL."""
+    return [] if "\0" in name else spellings(name)
 
 
 def _numbers(vector: Any) -> FloatArray:

@@ -26,6 +26,8 @@ from s3fd.identity.store import (
     check_query,
     check_vectors,
     composed,
+    new,
+    nobody,
     parse,
     spellings,
     unwritten,
@@ -91,25 +93,28 @@ class SqliteStore(Closing):
         if not os.path.samestat(self._file, self._path.stat()):
             raise GalleryUnavailable(f"{self._path}: it was replaced by another file")
 
-    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) of length 1 to a person. When this returns, they are on the disk.
+    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> int:
+        """Add the vectors (N, D) of length 1 that are `new` to a person; return their number.
+
+        When this returns, they are on the disk.
 
         Raises:
             GalleryError: the name is empty.
             ValueError: the vectors have another shape or length, or there is not one source for each.
         """
         check_vectors(self.model, name, vectors, sources)
-        name = composed(name)
         with _asked(self._path), self._connection as transaction:
-            transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (name,))
-            (person,) = transaction.execute("SELECT id FROM person WHERE name = ?", (name,)).fetchone()
+            transaction.execute("INSERT OR IGNORE INTO person (name) VALUES (?)", (composed(name),))
+            # From here on, no other process adds the same.
+            (person,) = transaction.execute(
+                "SELECT id FROM person WHERE name = ?", (composed(name),)
+            ).fetchone()
+            added = new(self._stored(name), vectors)
             transaction.executemany(
                 "INSERT INTO vector (person, source, vector) VALUES (?, ?, ?)",
-                [
-                    (person, source, row.astype(LITTLE_ENDIAN).tobytes())
-                    for source, row in zip(sources, vectors, strict=True)
-                ],
+                [(person, sources[i], vectors[i].astype(LITTLE_ENDIAN).tobytes()) for i in added],
             )
+        return len(added)
 
     def remove(self, name: str) -> int:
         """Delete a person: overwrite their data in the file with zeros, and rewrite the file.
@@ -139,10 +144,10 @@ class SqliteStore(Closing):
     def vectors_of(self, name: str) -> FloatArray:
         """Return a person's vectors (N, D) in insertion order. Raises GalleryError for an unknown name."""
         with _asked(self._path):
-            rows = self._connection.execute(
-                f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id", self._known(name)
-            )
-            return self._array(b"".join(row for (row,) in rows))
+            vectors = self._stored(name)
+        if not len(vectors):
+            raise nobody(name)
+        return vectors
 
     def search(self, vector: FloatArray, count: int = 1) -> list[Match]:
         """Compare `vector` (D,), of length 1, with all vectors and return the `count` most similar people.
@@ -179,8 +184,13 @@ class SqliteStore(Closing):
         """Return the spellings of a name. Raises GalleryError if nobody has any of them."""
         names = spellings(name)
         if self._connection.execute(CALLED, names).fetchone() is None:
-            raise GalleryError(f"nobody in this gallery is called {name!r}")
+            raise nobody(name)
         return names
+
+    def _stored(self, name: str) -> FloatArray:
+        """Read a person's vectors (N, D) in insertion order; none for an unknown name."""
+        query = f"SELECT vector FROM vector WHERE person IN ({CALLED}) ORDER BY id"
+        return self._array(b"".join(row for (row,) in self._connection.execute(query, spellings(name))))
 
     def _array(self, data: bytes | bytearray) -> FloatArray:
         """Decode vectors (N, D) from their concatenated bytes."""

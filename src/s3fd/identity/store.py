@@ -11,11 +11,16 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 from s3fd.identity.recogniser import Model
 
 T = TypeVar("T")
+
+SAME = 1e-4
+"""Distance between vectors up to which they are the same: whichever is kept, no score, which is told to four
+decimals, differs by more. Numbers of threads and processors change a picture's vector by less."""
 
 log = logging.getLogger("s3fd.identity")
 
@@ -98,10 +103,10 @@ class Store(Protocol):
         """Raise OSError if the gallery is gone or unavailable; it must then be opened again."""
         ...
 
-    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> None:
-        """Add vectors (N, D) to a person, with the source of each: all of them or none.
+    def add(self, name: str, vectors: FloatArray, sources: Sequence[str]) -> int:
+        """Add vectors (N, D) to a person, with the source of each: all that are `new` to them, or none.
 
-        The name is stored `composed`.
+        The name is stored `composed`. Returns the number of vectors that were added.
         """
         ...
 
@@ -137,6 +142,11 @@ class Store(Protocol):
     def calibrate(self, calibration: Calibration) -> None:
         """Store the thresholds."""
         ...
+
+
+def nobody(name: str) -> GalleryError:
+    """Return the error for a name that nobody in the gallery has."""
+    return GalleryError(f"nobody in this gallery is called {name!r}")
 
 
 def parse(kind: type[T], text: str) -> T:
@@ -181,6 +191,18 @@ def check_vectors(model: Model, name: str, vectors: FloatArray, sources: Sequenc
         raise ValueError(f"expected {len(sources)} × {model.dimension} numbers, not {vectors.shape}")
     if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
         raise ValueError("vectors must have length 1")
+
+
+def new(known: FloatArray, vectors: FloatArray) -> NDArray[np.intp]:
+    """Return the indices of the `vectors` (N, D) that are neither `known` (M, D) nor among those before.
+
+    The same picture may have been added before: a vector at most `SAME` away from another is the same.
+    """
+    ours = vectors.astype(np.float64)
+    others = np.concatenate([known, vectors]).astype(np.float64)
+    squared = (ours**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * ours @ others.T
+    before = np.tri(len(vectors), len(others), len(known) - 1, dtype=bool)
+    return np.flatnonzero(~((squared <= SAME**2) & before).any(axis=1))
 
 
 def check_query(model: Model, vector: FloatArray) -> None:

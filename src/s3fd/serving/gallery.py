@@ -151,7 +151,8 @@ def router(desk: Desk) -> APIRouter:
         """Send pictures of a person with one face each, or one picture and the box of a face.
 
         A single picture that cannot be enrolled is refused with 422 and the reason. Among several pictures,
-        its record has the reason, and the others are enrolled. Only enrol people who have agreed to it.
+        its record has the reason, and the others are enrolled. A picture that the person already has is not
+        stored again. Only enrol people who have agreed to it.
         """
 
         person = trimmed(name)
@@ -163,9 +164,8 @@ def router(desk: Desk) -> APIRouter:
             return finding.with_options(detector, size, least, None, 0), choose
 
         def question(seen: Sequence[Seen], store: Store) -> int:
-            vectors = questions.enrol(person, limits.vectors, seen, store)
-            # Here, since it counts even if nobody waits for the answer any more.
-            metrics.enrolled.inc(sum(one.good for one in seen))
+            added, vectors = questions.enrol(person, limits.vectors, seen, store)
+            metrics.enrolled.inc(added)  # here, since it counts even if nobody waits for the answer any more
             return vectors
 
         seen, vectors = await desk.look(request, plan, question, None if box is None else 1, change=True)

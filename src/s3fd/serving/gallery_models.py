@@ -78,7 +78,7 @@ class Person(BaseModel):
     model_config = _example(EXAMPLE_PERSON)
 
     name: str
-    vectors: int = Field(description="Number of vectors: one per enrolled picture.")
+    vectors: int = Field(description="Number of vectors: one per different picture.")
 
 
 class People(BaseModel):

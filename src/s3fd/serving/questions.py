@@ -39,17 +39,18 @@ def people(after: str, limit: int, store: Store) -> dict[str, Any]:
     return {"people": listed, "next": listed[-1]["name"] if len(rest) > limit else None}
 
 
-def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> int:
-    """Add the accepted faces of `seen` to a person; return how many vectors the person now has."""
-    good = [one for one in seen if one.good]
+def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> tuple[int, int]:
+    """Add the accepted faces of `seen` to a person; return how many were new, and how many the person has."""
+    good, added = [one for one in seen if one.good], 0
     if good:
         if sum(store.people().values()) + len(good) > most:
             raise Problem(507, f"The gallery is full: the limit is {most:,} vectors.")
+        vectors = np.concatenate([one.vectors for one in good])
         try:
-            store.add(name, np.concatenate([one.vectors for one in good]), [one.record.path for one in good])
+            added = store.add(name, vectors, [one.record.path for one in good])
         except GalleryError as error:
             raise Problem(422, str(error)) from error
-    return store.people().get(name, 0)
+    return added, store.people().get(name, 0)
 
 
 def remove(name: str, store: Store) -> dict[str, Any]:

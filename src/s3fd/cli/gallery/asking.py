@@ -9,6 +9,7 @@ import typer
 
 from s3fd.cli.gallery.options import Gallery, Model, Threshold, Weights, failures
 from s3fd.cli.running import SOME_FAILED, print_json
+from s3fd.counted import counted
 
 if TYPE_CHECKING:
     from s3fd.identity.store import Calibration, Store
@@ -41,9 +42,7 @@ def identify(
         reader = open_reader(weights, recogniser)
         with open_gallery(gallery, reader.recogniser.model) as store:
             if threshold is None:
-                calibration = thresholds_of(store)
-                threshold = calibration.identify
-                _warn_of_growth(store, calibration)
+                threshold = thresholds_of(store).identify
             for path in paths:
                 try:
                     faces, vectors = reader.every(path)
@@ -90,21 +89,17 @@ def verify(
 
 
 def thresholds_of(store: Store) -> Calibration:
-    """The gallery's thresholds; raises GalleryError if it has none."""
+    """The gallery's thresholds, with a warning if it has grown since; raises GalleryError if it has none."""
     from s3fd.identity.store import GalleryError
 
     calibration = store.calibration
     if calibration is None:
         raise GalleryError("no threshold: run `s3fd gallery calibrate`, or pass --threshold")
-    return calibration
-
-
-def _warn_of_growth(store: Store, calibration: Calibration) -> None:
-    """Say so if the gallery has more vectors than when it was calibrated."""
     vectors = sum(store.people().values())
     if vectors > calibration.vectors:
         typer.echo(
-            f"s3fd: the gallery was calibrated with {calibration.vectors} vectors and now has {vectors}, "
-            "so strangers are matched more often; run `s3fd gallery calibrate` again",
+            f"s3fd: the gallery was calibrated with {counted(calibration.vectors, 'vector')} and now has "
+            f"{vectors}, so strangers are matched more often; run `s3fd gallery calibrate` again",
             err=True,
         )
+    return calibration

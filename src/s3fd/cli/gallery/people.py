@@ -40,10 +40,13 @@ def add(
     """Add people to a gallery.
 
     A missing gallery is created, and bound to the recogniser. Each picture must show a single face that is
-    large and sharp enough. Writes one line of JSON per picture. If a picture is refused, its line gives the
-    reason, and the run continues.
+    large and sharp enough. A picture that the person already has is not stored again, so the same command
+    may be repeated, for example with new pictures in the folder.
 
-    Exit code: 0 if all pictures were added, 1 if some were refused, 2 for a usage error.
+    Writes one line of JSON per picture, with "added": true, or false if the person has it already. If a
+    picture is refused, its line gives the reason, and the run continues.
+
+    Exit code: 0 on success, 1 if some pictures were refused or a folder has none, 2 for a usage error.
     """
     from s3fd.identity import galleries
     from s3fd.identity.decision import check_name
@@ -59,14 +62,19 @@ def add(
         galleries.ensure(gallery, reader.recogniser.model)
         with galleries.open_gallery(gallery, reader.recogniser.model) as store:
             for person, files in people:
+                if not files:
+                    failed = True
+                    typer.echo(
+                        f"s3fd: no pictures of {person}: their folder has none directly in it", err=True
+                    )
                 for file, vector in reader.each(files, quality):
                     line = {"path": str(file), "name": person}
                     if isinstance(vector, str):
                         failed = True
-                        line |= {"error": vector}
+                        print_json(line | {"error": vector})
                     else:
-                        store.add(person, vector[None], [valid_text(str(file))])
-                    print_json(line)
+                        added = store.add(person, vector[None], [valid_text(str(file))])
+                        print_json(line | {"added": added > 0})
     if failed:
         raise typer.Exit(SOME_FAILED)
 
