@@ -16,7 +16,7 @@ fsspec = pytest.importorskip("fsspec")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 from s3fd.archive import inputs, job  # noqa: E402
-from s3fd.archive.manifest import Archive, ArchiveError, Done, open_archive, part  # noqa: E402
+from s3fd.archive.manifest import ARCHIVE, Archive, ArchiveError, Done, open_archive, part  # noqa: E402
 from s3fd.archive.rows import schema  # noqa: E402
 from s3fd.archive.storage import Folder  # noqa: E402
 from s3fd.inference.detector import Detector  # noqa: E402
@@ -166,6 +166,12 @@ def test_another_recipe_or_a_foreign_folder_is_refused(planned: Plan, tmp_path: 
     archive = planned("archive")
     with pytest.raises(ArchiveError, match=r"started with min_score 0\.9, not 0\.8"):
         open_archive(archive.folder, replace(archive.recipe, min_score=0.8), [])
+    with pytest.raises(ArchiveError, match="started with precision 'fp32', not 'bf16'"):
+        open_archive(archive.folder, replace(archive.recipe, precision="bf16"), [])
+    plan = json.loads(archive.folder.read(ARCHIVE))
+    del plan["recipe"]["precision"], plan["recipe"]["attributes"]  # as written before there were these
+    archive.folder.write(ARCHIVE, json.dumps(plan).encode())
+    assert open_archive(archive.folder, archive.recipe, []) == archive
     with pytest.raises(ArchiveError, match="started with precision 'fp32', not 'bf16'"):
         open_archive(archive.folder, replace(archive.recipe, precision="bf16"), [])
     (tmp_path / "mine").mkdir()

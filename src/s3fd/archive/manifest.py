@@ -215,8 +215,9 @@ def _continued(folder: Folder, recipe: Recipe) -> Archive:
             raise ArchiveError(
                 f"{folder.url} has layout {plan['version']}, but this version of s3fd uses {VERSION}"
             )
-        wanted = json.loads(_json(asdict(recipe)))
-        for key, value in plan["recipe"].items():
+        wanted = _plain(recipe)
+        begun = _plain(Recipe((), "")) | plan["recipe"]  # an earlier version's lacks what had no other value
+        for key, value in begun.items():
             if wanted.get(key) != value:
                 raise ArchiveError(
                     f"{folder.url} was started with {key} {value!r}, not {wanted.get(key)!r}: "
@@ -251,6 +252,12 @@ def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as it is read back from JSON."""
+    plain: dict[str, Any] = json.loads(_json(asdict(recipe)))
+    return plain
 
 
 def _json(value: object) -> bytes:
