@@ -314,7 +314,8 @@ def test_unknown_weights(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_ctrl_c_leaves_whole_lines(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_whole_lines(tiny: Path, tmp_path: Path, number: int, code: int) -> None:
     path = picture(tmp_path / "a.png")
     pattern = [path] * 3000  # more than can be done before the signal
     process = subprocess.Popen(
@@ -322,9 +323,9 @@ def test_ctrl_c_leaves_whole_lines(tiny: Path, tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     rest, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert errors == ""
     lines = (first + rest).splitlines(keepends=True)
     assert 1 <= len(lines) < 3000
@@ -334,7 +335,8 @@ def test_ctrl_c_leaves_whole_lines(tiny: Path, tmp_path: Path) -> None:
 
 
 @POSIX
-def test_ctrl_c_keeps_the_parquet_file(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_the_parquet_file(tiny: Path, tmp_path: Path, number: int, code: int) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path, columns = picture(tmp_path / "a.png"), tmp_path / "faces.parquet"
     process = subprocess.Popen(command(tiny, *[path] * 3000, "--parquet", columns))
@@ -342,8 +344,8 @@ def test_ctrl_c_keeps_the_parquet_file(tiny: Path, tmp_path: Path) -> None:
     while not list(tmp_path.glob(".faces*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code
     assert 0 < parquet.read_table(columns).num_rows < 3000
     assert not list(tmp_path.glob(".faces*"))
 

@@ -94,7 +94,8 @@ def anonymize(
 
     A file that cannot be read gives {"path": …, "error": …} and no copy, and the run continues.
 
-    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C,
+    143 after SIGTERM.
     """
     from s3fd.cli.progress import Progress
     from s3fd.inference.job import anonymize as anonymize_all

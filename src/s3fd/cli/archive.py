@@ -120,21 +120,25 @@ def _open(output: str, recipe: Recipe) -> Archive:
 def _run(archive: Archive, made: Iterable[Done | None], progress: Progress, *, at_once: bool) -> int:
     """Make what is to be made, count it, and print what is in the archive; return the exit code.
 
-    Ctrl-C ends the run after the present picture, or else `at_once`: of Ray, only whole partitions are heard.
+    Ctrl-C and SIGTERM end the run after the present picture, or else `at_once`: of Ray, only whole partitions
+    are heard.
     """
     quiet_decoders()
-    asking: AbstractContextManager[Callable[[], bool]]
-    asking = nullcontext(lambda: False) if at_once else interruptible()
+    asking: AbstractContextManager[Callable[[], int]]
+    asking = nullcontext(lambda: 0) if at_once else interruptible()
+    stopped = 0
     try:
         with asking as interrupted, redirect_stdout(sys.stderr):  # Ray prints there what it has to say
             for done in made:
                 if done is not None:
                     progress.add(done.pictures, done.faces, done.unreadable)
-                if interrupted():
-                    raise KeyboardInterrupt
+                if stopped := interrupted():
+                    break
     except KeyboardInterrupt:
+        stopped = INTERRUPTED
+    if stopped:
         print("s3fd: interrupted; run the same command again to resume", file=sys.stderr)
-        return INTERRUPTED
+        return stopped
     total = archive.total()
     counts = {"partitions": archive.partitions, "pictures": total.pictures, "faces": total.faces}
     record = {"archive": archive.folder.url, **counts, "unreadable": total.unreadable}

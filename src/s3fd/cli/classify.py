@@ -12,7 +12,6 @@ from s3fd.cli.application import application
 from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail
 from s3fd.cli.running import (
-    INTERRUPTED,
     SOME_FAILED,
     choose_workers,
     end,
@@ -67,7 +66,8 @@ def classify(
     null and a reason: "no face" or "unsure". Video frames also have a frame number and a time in seconds. A
     picture that cannot be read gives {"path": …, "error": …}, and the run continues.
 
-    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C,
+    143 after SIGTERM.
     """
     from s3fd.cli.progress import Progress
     from s3fd.inference.detector import Detector
@@ -99,8 +99,8 @@ def classify(
             for record in detect(detector, sources(paths), workers=workers):
                 print_json(_line(record, name))
                 progress.advance(record)
-                if interrupted():
-                    return INTERRUPTED
+                if stopped := interrupted():
+                    return stopped
         return SOME_FAILED if progress.failed else 0
 
     end(run)

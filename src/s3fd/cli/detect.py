@@ -150,7 +150,8 @@ def detect(
 
     With --output, these records become rows of Parquet, and a single line of JSON says how many there are.
 
-    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C.
+    Exit code: 0 on success, 1 if some pictures could not be read, 2 for a usage error, 130 after Ctrl-C,
+    143 after SIGTERM.
     """
     named = [*(paths or ()), *(inputs or ())]
     if not named:

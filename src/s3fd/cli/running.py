@@ -158,8 +158,8 @@ def write(records: Iterable[Record | None], writers: list[Writer], progress: Pro
                 for writer in writers:
                     writer.write(record)
                 progress.advance(record)
-            if interrupted():
-                return INTERRUPTED
+            if stopped := interrupted():
+                return stopped
     return SOME_FAILED if progress.failed else 0
 
 
@@ -169,17 +169,25 @@ def quiet_decoders() -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Let a first Ctrl-C end the run after the present picture, so that no line is cut; a second at once."""
-    asked = False
+def interruptible() -> Iterator[Callable[[], int]]:
+    """Let a first Ctrl-C or SIGTERM end the run after the present picture, and a second at once.
+
+    No line is then cut, and no unfinished file is left. The function returns 0, or once a signal has come the
+    exit code that a shell reports for it.
+    """
+    code = 0
 
     def ask(signum: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        nonlocal code
+        code = 128 + signum
+        for number in before:
+            signal.signal(number, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, ask)
     try:
-        yield lambda: asked
+        yield lambda: code
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

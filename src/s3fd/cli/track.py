@@ -15,7 +15,6 @@ from s3fd.cli.engine import Device, Engine, Precision
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file, check_no_picture
 from s3fd.cli.running import (
-    INTERRUPTED,
     SOME_FAILED,
     end,
     interruptible,
@@ -112,7 +111,7 @@ def track(
     {"path": …, "error": …}.
 
     Exit code: 0 on success, 1 if the video could not be read to its end, 2 for a usage error, 130 after
-    Ctrl-C. Press Ctrl-C to stop a camera; what has been written by then is kept.
+    Ctrl-C, 143 after SIGTERM. Press Ctrl-C to stop a camera; what has been written by then is kept.
     """
 
     def run() -> int:
@@ -183,7 +182,7 @@ def _run(path: str, detector: Detector, following: Following, out: Path | None, 
             progress.advance(failure)
             print_json(failure.to_dict())
             return SOME_FAILED
-        return INTERRUPTED if interrupted() else 0
+        return interrupted()
 
 
 def _source(path: str) -> str | int:
