@@ -117,12 +117,16 @@ def track(
     def run() -> int:
         from s3fd.video.follow import Following
 
+        try:
+            following = Following(every, delay, gap)
+        except ValueError as error:
+            fail(str(error))
         _check(path, out, frames)
         told = split_names(attributes or ())
         runtime = open_runtime(weights, threads, engine, device, precision)
         detector = open_detector(runtime, size, min_score, told, min_probability)
         with needs_extra("video"):
-            return _run(path, detector, Following(every, delay, gap), out, frames)
+            return _run(path, detector, following, out, frames)
 
     end(run)
 

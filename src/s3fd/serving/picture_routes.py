@@ -8,6 +8,7 @@ is called, even for requests that are then refused because the queue is full.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
@@ -48,12 +49,24 @@ class PictureRoutes:
         scope["route"] = route
         request = Request(scope, receive, send)
         async with admitted(self._service, request) as request.state.hold:
-            try:
-                given = options.model_validate(dict(request.query_params))
-            except ValidationError as error:
-                raise problems.invalid(error.errors()) from error
-            response: Response = await route.endpoint(request, **dict(given))
+            response: Response = await route.endpoint(request, **dict(_given(options, request)))
         await response(scope, receive, send)
+
+
+def _given(options: type[BaseModel], request: Request) -> BaseModel:
+    """Return the options in a request's query; raises a `Problem` with status 422 if any is wrong.
+
+    That includes those that would have no effect: unknown ones, which may be misspelt, and repeated ones.
+    """
+    times = Counter(name for name, _ in request.query_params.multi_items())
+    unknown = [{"loc": [name], "msg": "unknown option"} for name in times if name not in options.model_fields]
+    repeated = [{"loc": [name], "msg": "given more than once"} for name in times if times[name] > 1]
+    if unknown or repeated:
+        raise problems.invalid(unknown + repeated)
+    try:
+        return options.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise problems.invalid(error.errors()) from error
 
 
 def options_of(endpoint: Callable[..., Any]) -> type[BaseModel]:

@@ -98,7 +98,7 @@ class Following:
             raise ValueError(f"every must be 1 or more frames, not {self.every}")
         for what, seconds in (("delay", self.delay), ("gap", self.gap)):
             if not 0 <= seconds < math.inf:
-                raise ValueError(f"{what} must be 0 or more seconds, not {seconds}")
+                raise ValueError(f"{what} must be 0 or more seconds, and finite, not {seconds}")
 
     @property
     def reach(self) -> Reach:
