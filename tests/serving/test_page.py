@@ -227,6 +227,27 @@ def test_the_theme_is_kept(service: Process, visit: Callable[..., Page]) -> None
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
 
 
+def test_a_camera_that_is_asked_for_twice_is_opened_once(
+    service: Process, visit: Callable[..., Page]
+) -> None:
+    """A second one would stay on when the camera is stopped."""
+    page = visit(service.url)
+    page.evaluate("""() => {
+        const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+        window.tracks = [];
+        devices.getUserMedia = async (options) => {
+            const stream = await open(options);
+            window.tracks.push(...stream.getTracks());
+            return stream;
+        };
+        document.getElementById("camera").click();
+        document.getElementById("camera").click();
+    }""")
+    wait_for_text(page, "#count", "1 face")
+    page.click("#camera")
+    assert page.evaluate("window.tracks.map((track) => track.readyState)") == ["ended"]
+
+
 def test_the_camera_is_looked_at_until_it_is_stopped(service: Process, visit: Callable[..., Page]) -> None:
     page = visit(service.url)
     page.click("#camera")

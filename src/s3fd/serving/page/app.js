@@ -13,6 +13,7 @@ let current = -1;
 let chosen = -1;
 let attributes = [];
 let camera = null;
+let opening = false; // the camera
 let started;
 
 // --- pictures -----------------------------------------------------------------------------------------------
@@ -222,15 +223,17 @@ function complain(text) {
 // --- the camera ---------------------------------------------------------------------------------------------
 
 async function startCamera() {
-  let stream;
+  if (opening) return; // a second stream would stay on when the camera is stopped
+  opening = true;
+  const video = $("video");
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
+    await video.play();
   } catch (error) {
     return complain(`The camera cannot be used: ${error.message}`);
+  } finally {
+    opening = false;
   }
-  const video = $("video");
-  video.srcObject = stream;
-  await video.play();
   camera = { name: "camera.jpg", video, record: null };
   chosen = -1;
   gallery.offer(null);
