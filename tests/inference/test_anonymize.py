@@ -94,6 +94,14 @@ def test_as_little_is_left_of_a_large_face_as_of_a_small_one(mode: Mode, side: i
         assert gradient <= 3 * 255 * CELLS / side + 1
 
 
+@pytest.mark.parametrize(("width", "height", "colours"), [(200, 80, 5 * 2), (80, 200, 2 * 5)])
+def test_the_longer_side_of_a_face_decides_how_much_is_left(width: int, height: int, colours: int) -> None:
+    box = np.array([[20, 30, 20 + width, 30 + height]], np.float32)
+    hidden = anonymize(noise(300, 300), box, Style("pixelate", margin=0.0, shape="box"))
+    face = hidden[30 : 30 + height, 20 : 20 + width].reshape(-1, 3)
+    assert len(np.unique(face, axis=0)) == colours
+
+
 def test_more_strength_leaves_fewer_colours() -> None:
     pixels = np.zeros((100, 100, 3), np.uint8)
     pixels[:, :, 0] = np.arange(100)
