@@ -33,9 +33,11 @@ def test_a_size_is_that_of_the_upright_picture(
         ((0, 75.5, 5, 85), "is outside its 100×80 picture"),
         ((10, 10, 10, 20), "has no area"),
         ((10, 10, 20, 10), "has no area"),
+        ((90.0000001, 10, 90.0000002, 20), "has no area"),  # in single precision
         ((20, 10, 10, 20), "is inverted"),
         ((10, 20, 20, 10), "is inverted"),
         ((0, 0, float("inf"), 10), "is not finite"),
+        ((-1e39, 0, 1e39, 10), "is not finite"),
     ],
 )
 def test_a_box_is_taken_or_refused_for_a_reason(box: tuple[float, float, float, float], reason: str) -> None:

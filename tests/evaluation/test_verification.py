@@ -59,9 +59,10 @@ def test_what_cannot_be_judged() -> None:
 PAIRS = "2\t1\nA\t1\t2\nA\t1\tB\t3\nC\t4\t5\nC\t1\tD\t1\n"
 
 
-def test_pairs_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "\n", " \n\n"])
+def test_pairs_are_read(tmp_path: Path, end: str) -> None:
     path = tmp_path / "pairs.txt"
-    path.write_text(PAIRS)
+    path.write_text(PAIRS + end)
     pairs = read_pairs(path)
     assert [(pair.first, pair.second, pair.same, pair.fold) for pair in pairs] == [
         (("A", 1), ("A", 2), True, 0),
