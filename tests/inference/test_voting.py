@@ -62,9 +62,10 @@ def test_vote(rows: Rows, drop_singletons: bool, expected: Rows) -> None:
 
 
 def test_of_equal_scores_the_first_box_goes_first() -> None:
-    pairs = [[20 * (i // 2) + 2 * (i % 2), 0, 20 * (i // 2) + 2 * (i % 2) + 10, 10, 0.5] for i in range(40)]
-    faces = replace(faces_of(pairs), attributes={"row": np.arange(40)})
-    assert vote(faces).attributes["row"].tolist() == list(range(0, 40, 2))
+    lefts = [20 * (i // 2) + 2 * (i % 2) for i in range(40)]  # twenty pairs that overlap
+    pairs = faces_of([[left, 0, left + 10, 10, 0.5 + i // 2 % 2 / 4] for i, left in enumerate(lefts)])
+    voted = vote(replace(pairs, attributes={"row": np.arange(40)}))
+    assert voted.attributes["row"].tolist() == [*range(2, 40, 4), *range(0, 40, 4)]
 
 
 def test_attributes_are_those_of_the_best_box() -> None:
