@@ -46,12 +46,13 @@ def ask(
     *,
     app: ASGIApp = fine,
     key: str | None = None,
+    local: bool = True,
     metrics: Metrics | None = None,
     raises: bool = True,
     **headers: str,
 ) -> httpx.Response:
     """Send a request through the gate; `_` in the name of a header stands for a hyphen."""
-    gate = Gate(app, key=key, local=True, metrics=metrics or Metrics())
+    gate = Gate(app, key=key, local=local, metrics=metrics or Metrics())
 
     async def send() -> httpx.Response:
         transport = httpx.ASGITransport(gate, raise_app_exceptions=raises)
@@ -97,6 +98,7 @@ def test_every_name_of_this_machine_is_answered(host: str) -> None:
 def test_a_key_replaces_the_name_of_this_machine_and_not_the_origin() -> None:
     named = {"host": "faces.example", "authorization": f"Bearer {KEY}"}
     assert ask(host="faces.example").status_code == 421
+    assert ask(local=False, host="faces.example").status_code == 200
     assert ask(key=KEY, **named).status_code == 200
     assert ask(key=KEY, origin="http://elsewhere.example", **named).status_code == 403
     assert ask("/page/app.js", key=KEY, host="faces.example").status_code == 200
