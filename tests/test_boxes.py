@@ -57,6 +57,14 @@ def test_decode_is_the_inverse_of_encode(faces: np.ndarray, seed: int) -> None:
     np.testing.assert_allclose(boxes.decode(coded, anchors), faces, rtol=1e-4, atol=1e-2)
 
 
+def test_the_coding_is_that_of_the_public_weights() -> None:
+    """In tenths of the anchor's sides for the centre, and fifths of a logarithm for the size."""
+    anchors, e = np.array([[100, 200, 110, 220]], np.float32), np.exp(1)
+    box = np.array([[106 - 5 * e, 216 - 10 / e, 106 + 5 * e, 216 + 10 / e]], np.float32)
+    np.testing.assert_allclose(boxes.encode(box, anchors), [[1, 3, 5, -5]], rtol=1e-5)
+    np.testing.assert_allclose(boxes.decode(np.array([[1, 3, 5, -5]], np.float32), anchors), box, rtol=1e-5)
+
+
 def test_decode_does_not_overflow() -> None:
     anchors = np.array([[0, 0, 16, 16]], np.float32)
     decoded = boxes.decode(np.array([[0, 0, 1e6, 1e6]], np.float32), anchors)

@@ -200,6 +200,7 @@ def test_an_undeclared_label_is_reported_and_not_known(images: Path) -> None:
     assert [p.labels["Gender"].tolist() for p in found.pictures] == [[0], [-1], [-1], [1]]
     assert [line for line, _ in problems(found)] == [3, 6]
     assert found.problems[0].message == "Gender 'X' is not one of F, M"
+    assert found.unsure == {"": 1}
 
 
 def test_classes_are_in_the_declared_order_and_need_not_all_be_there(images: Path) -> None:

@@ -45,6 +45,11 @@ def test_an_inverted_box_is_reported_with_its_line(root: Path) -> None:
         ("<annotation><filename>a.jpg</filename>\n<object>", "a.xml:2: not well-formed"),
         ("", "a.xml:1: not well-formed"),
         ("<annotation>\n<object><name>face</name></object></annotation>", "a.xml:2: expected a bndbox"),
+        (
+            "<annotation>\n<object><name>face</name><bndbox/></object></annotation>",
+            "a.xml:2: expected a bndbox",
+        ),
+        ('<?xml version="1.0" encoding="klingon"?><a/>', "a.xml: unknown encoding"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "entity"),
     ],
 )
@@ -58,7 +63,7 @@ def test_a_missing_picture_is_reported(root: Path) -> None:
     (root / "a.jpg").unlink()
     found = voc.read(root, root)
     assert found.samples == []
-    assert len(found.problems) == 1
+    assert [(problem.file.name, problem.line) for problem in found.problems] == [("a.xml", 1)]
 
 
 def test_names_may_have_spaces_around_them_and_capitals(root: Path) -> None:
@@ -79,3 +84,8 @@ def test_a_set_of_other_objects_is_told_of(root: Path) -> None:
 def test_the_case_of_the_label_does_not_matter(root: Path, label: str) -> None:
     found, expected = voc.read(root, root, label), voc.read(root, root)
     np.testing.assert_array_equal(found.samples[0].boxes, expected.samples[0].boxes)
+
+
+def test_a_file_without_a_filename_has_its_pictures_name(root: Path) -> None:
+    (root / "a.xml").write_text(XML.replace("<filename>a.jpg</filename>", ""))
+    assert [sample.path for sample in voc.read(root, root).samples] == [root / "a.jpg"]

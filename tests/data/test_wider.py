@@ -40,6 +40,18 @@ def test_a_picture_listed_twice_is_taken_once(images: Path, tmp_path: Path) -> N
     assert str(problem).endswith("gt.txt:6: event/a.jpg is already listed on line 1")
 
 
+def test_lines_between_pictures_may_be_empty_and_a_flag_other_than_1_is_none(
+    images: Path, tmp_path: Path
+) -> None:
+    text = "\nevent/a.jpg\n1\n1 2 3 4 0 0 0 2 0 0\n\n \nevent/b.jpg\n1\n1 2 3 4 1 1 1\n\n"
+    found = wider.read(write(tmp_path, text), images)
+    assert [(s.path.name, s.ignored.tolist()) for s in found.samples] == [
+        ("a.jpg", [False]),
+        ("b.jpg", [False]),
+    ]
+    assert found.problems == []
+
+
 @pytest.mark.parametrize(
     "text", ["event/a.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nevent/b.jpg\n0\n", "event/a.jpg\n0\nevent/b.jpg\n0"]
 )
@@ -96,6 +108,10 @@ def test_size_is_that_of_the_upright_picture(images: Path, tmp_path: Path) -> No
     ("text", "line"),
     [
         ("event/a.jpg\nmany\n", 2),
+        ("event/a.jpg\n-1\n", 2),
+        ("event/a.jpg\n²\n1 1 2 2\n1 1 2 2\n", 2),
+        ("event/a.jpg\n1\n1 1 2\n", 3),
+        ("\n\nevent/a.jpg\n2\n1 1 2 2\n", 4),
         ("event/a.jpg\n3\n1 1 2 2\n", 2),
         ("event/a.jpg\n1\n1 1 x 2\n", 3),
         ("event/a.jpg", 2),

@@ -45,3 +45,20 @@ def test_a_set_of_another_class_is_told_of(root: Path) -> None:
     assert [str(p) for p in read(root).problems] == [
         f"{root / 'labels'}:0: no usable box of class 0 in any of 2 pictures"
     ]
+
+
+def test_any_class_may_be_the_face_and_more_columns_may_follow(root: Path) -> None:
+    (root / "images/b.png").rename(root / "images/b.PNG")
+    (root / "images/notes.txt").write_text("no picture")
+    (root / "labels/b.txt").write_text("\n0 0.1 0.1 0.1 0.1\n3 0.5 0.25 0.2 0.5 0.99\n")
+    found = yolo.read(root / "labels", root / "images", label=3)
+    assert [sample.path.name for sample in found.samples] == ["b.PNG", "a.jpg"] and not found.problems
+    np.testing.assert_allclose(found.samples[0].boxes, [[40, 0, 60, 40]])
+
+
+def test_a_missing_or_broken_picture_is_reported(root: Path) -> None:
+    (root / "images/b.png").write_bytes(b"no picture")
+    (root / "labels/sub/a.txt").write_text("0 0.5 0.5 0.2 0.5")
+    found = read(root)
+    assert [sample.path.name for sample in found.samples] == ["a.jpg"]
+    assert [(p.file.name, p.line) for p in found.problems] == [("b.txt", 0)]

@@ -17,6 +17,12 @@ def test_roc_by_hand() -> None:
     assert (curve.at(0), curve.at(0.49), curve.at(0.5), curve.at(1)) == (0.5, 0.5, 1, 1)
 
 
+def test_either_kind_of_pair_may_be_more_frequent() -> None:
+    curve = roc(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, False, True, True]))
+    np.testing.assert_allclose(curve.true_accepts, [0, 1 / 3, 1 / 3, 2 / 3, 1])
+    np.testing.assert_array_equal(curve.false_accepts, [0, 0, 1, 1, 1])
+
+
 def test_equal_scores_are_accepted_together() -> None:
     curve = roc(np.full(4, 0.3), SAME)
     np.testing.assert_array_equal(curve.true_accepts, [0, 1])
@@ -30,6 +36,11 @@ def test_equal_scores_are_accepted_together() -> None:
 )
 def test_the_best_threshold_by_hand(scores: list[float], threshold: float) -> None:
     assert best_threshold(np.array(scores), SAME) == pytest.approx(threshold)
+
+
+def test_the_best_threshold_may_accept_everything() -> None:
+    scores, same = np.array([0.9, 0.5, 0.4, 0.3]), np.array([False, True, True, True])
+    assert best_threshold(scores, same) == pytest.approx(0.3 - 1)
 
 
 def test_a_fold_is_judged_by_the_threshold_of_the_others() -> None:
@@ -59,9 +70,10 @@ def test_what_cannot_be_judged() -> None:
 PAIRS = "2\t1\nA\t1\t2\nA\t1\tB\t3\nC\t4\t5\nC\t1\tD\t1\n"
 
 
-def test_pairs_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["", "\n", " \n\n"])
+def test_pairs_are_read(tmp_path: Path, end: str) -> None:
     path = tmp_path / "pairs.txt"
-    path.write_text(PAIRS)
+    path.write_text(PAIRS + end)
     pairs = read_pairs(path)
     assert [(pair.first, pair.second, pair.same, pair.fold) for pair in pairs] == [
         (("A", 1), ("A", 2), True, 0),

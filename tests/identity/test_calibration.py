@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from s3fd.identity import galleries
 from s3fd.identity.calibration import calibrate, threshold_at
 from s3fd.identity.recogniser import Model
-from s3fd.identity.store import Calibration, parse
+from s3fd.identity.store import Calibration, GalleryError, parse
 from s3fd.identity.vectors import normalise
 
 
@@ -62,6 +62,15 @@ def test_strangers_are_compared_with_the_nearest_person_and_with_each_other(tmp_
     assert found.verify == pytest.approx(np.cos(np.radians(50)), abs=1e-6)
     assert found.pairs == pytest.approx(np.cos(np.radians(90)), abs=1e-6)
     assert (found.false_accepts, found.faces, found.vectors) == (0.5, 4, 3)
+
+
+def test_strangers_are_not_in_the_gallery_and_somebody_is(tmp_path: Path) -> None:
+    with galleries.create(str(tmp_path / "g.db"), Model("test", "0" * 64, 2)) as store:
+        with pytest.raises(GalleryError, match="add people first"):
+            calibrate(store, {"Eva": at(0, 10)}, 0.5)
+        store.add("Jos\u00e9", at(0, 10), ["a", "b"])
+        with pytest.raises(GalleryError, match="'Jos\u00e9' is in the gallery"):
+            calibrate(store, {"Eva": at(40, 55), "Jose\u0301": at(5)}, 0.5)
 
 
 def test_many_pictures_of_a_person_do_not_let_more_strangers_pass(tmp_path: Path) -> None:

@@ -78,6 +78,25 @@ def test_an_ellipse_leaves_the_corners() -> None:
     assert not (anonymize(pixels, box, Style("fill", margin=0.0, shape="box")) == pixels).all(axis=2)[50, 50]
 
 
+@pytest.mark.parametrize("box", [(20, 10, 60, 50), (20.3, 10.6, 47.9, 51.2), (-15.5, 30.25, 40, 75)])
+@pytest.mark.parametrize("margin", [0.0, 0.3])
+def test_an_ellipse_covers_the_pixels_that_it_touches_and_no_others(
+    box: tuple[float, float, float, float], margin: float
+) -> None:
+    hidden = anonymize(
+        np.zeros((60, 80, 3), np.uint8), np.array([box], np.float32), Style("fill", margin=margin)
+    )
+    x1, y1, x2, y2 = np.array(box, np.float32).astype(float)
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    columns, rows = np.arange(80), np.arange(60)[:, None]
+    # From the centre to the nearest point of each pixel, in radii.
+    dx = (np.clip(x, columns, columns + 1) - x) / ((x2 - x1) * (0.5 + margin))
+    dy = (np.clip(y, rows, rows + 1) - y) / ((y2 - y1) * (0.5 + margin))
+    distance = dx**2 + dy**2
+    sure = np.abs(distance - 1) > 1e-9  # a pixel that only a point of the rim touches may go either way
+    np.testing.assert_array_equal((hidden == FILL).all(axis=2)[sure], (distance < 1)[sure])
+
+
 @pytest.mark.parametrize("mode", ["blur", "pixelate"])
 @pytest.mark.parametrize("side", [20, 100, 800])
 def test_as_little_is_left_of_a_large_face_as_of_a_small_one(mode: Mode, side: int) -> None:
@@ -92,6 +111,14 @@ def test_as_little_is_left_of_a_large_face_as_of_a_small_one(mode: Mode, side: i
         assert detail(hidden) < detail(pixels) / 100
         gradient = np.abs(np.diff(hidden.astype(int), axis=1)).max()
         assert gradient <= 3 * 255 * CELLS / side + 1
+
+
+@pytest.mark.parametrize(("width", "height", "colours"), [(200, 80, 5 * 2), (80, 200, 2 * 5)])
+def test_the_longer_side_of_a_face_decides_how_much_is_left(width: int, height: int, colours: int) -> None:
+    box = np.array([[20, 30, 20 + width, 30 + height]], np.float32)
+    hidden = anonymize(noise(300, 300), box, Style("pixelate", margin=0.0, shape="box"))
+    face = hidden[30 : 30 + height, 20 : 20 + width].reshape(-1, 3)
+    assert len(np.unique(face, axis=0)) == colours
 
 
 def test_more_strength_leaves_fewer_colours() -> None:

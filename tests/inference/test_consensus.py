@@ -85,8 +85,26 @@ def test_a_box_without_an_area_keeps_what_was_said_of_it() -> None:
 
 def test_no_face_and_no_attribute() -> None:
     nobody, plain = seen(0.5)[:0], Faces(seen(0.5).boxes, seen(0.5).scores)
-    assert agree(nobody, [(FULL, nobody)], SIDE, SIDE).attributes["gender"].shape == (0, 2)
+    for found in (nobody, seen(0.5)):
+        assert agree(nobody, [(FULL, found)], SIDE, SIDE).attributes["gender"].shape == (0, 2)
     assert agree(plain, [(FULL, plain)], SIDE, SIDE) is plain
+
+
+def test_each_of_several_faces_is_told_by_its_own_boxes() -> None:
+    places = [[x, 100.0, x + BEST, 100 + BEST] for x in (0.0, 300, 600)]
+
+    def several(rows: list[int], probabilities: list[float]) -> Faces:
+        """The faces of these rows, each with a vector along the axis of its row."""
+        boxes = np.array([places[row] for row in rows], np.float32)
+        gender = np.array([[1 - p, p] for p in probabilities], np.float32)
+        vectors = np.eye(4, dtype=np.float32)[rows]
+        return Faces(boxes, np.full(len(rows), 0.9, np.float32), {"gender": gender}, vectors)
+
+    own = several([0, 1, 2], [0.5, 0.5, 0.5])
+    found = [(FULL, several([2, 0], [0.1, 0.7])), (HALF, several([1, 0], [0.8, 0.7]))]
+    agreed = agree(own, found, SIDE, SIDE)
+    np.testing.assert_allclose(agreed.attributes["gender"][:, 1], [0.7, 0.8, 0.1], atol=1e-6)
+    np.testing.assert_allclose(agreed.embeddings, np.eye(4)[:3], atol=1e-6)
 
 
 def test_vectors_are_averaged_and_have_length_1() -> None:

@@ -155,6 +155,28 @@ def test_floating_point_with_gaps_and_its_own_range() -> None:
     assert pixels[:, :, 0].tolist() == [[0, 255], [0, 255]]
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([[0, 51, 255]], np.int32), [0, 51, 255]),
+        (np.array([[0, 257, 65_535]], np.int32), [0, 1, 255]),
+        (np.array([[0, 257, 256]], np.int32), [0, 1, 1]),
+        (np.array([[1000, 2000, 65_536 + 1000]], np.int32), [0, 4, 255]),
+        (np.array([[-1, 1, 254]], np.int32), [0, 2, 255]),
+        (np.array([[0, 0.2, 1]], np.float32), [0, 51, 255]),
+        (np.array([[0, 51, 255]], np.float32), [0, 51, 255]),
+        (np.array([[0, 257, 65_535]], np.float32), [0, 1, 255]),
+        (np.array([[np.nan, np.nan, np.nan]], np.float32), [0, 0, 0]),
+        (np.array([[-3, -3, -3]], np.float32), [0, 0, 0]),
+    ],
+)
+def test_the_narrowest_usual_range_that_holds_the_values_is_used(
+    values: np.ndarray, expected: list[int]
+) -> None:
+    pixels = pictures.read(encoded(Image.fromarray(values), "TIFF"))
+    assert pixels[0, :, 0].tolist() == expected
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_an_animation_gives_its_first_frame(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("white", "black", "red")]

@@ -205,8 +205,8 @@ def test_a_picture_prepared_at_a_reduced_scale_gives_boxes_of_the_full_one(
 
 
 def test_memory_beyond_the_picture_is_that_of_a_tile() -> None:
-    pixels = np.zeros((8000, 12_500, 3), np.uint8)
-    pixels[5000:5020, 7000:7020] = COLOURS["red"]
+    pixels = np.zeros((5000, 8000, 3), np.uint8)
+    pixels[4000:4020, 7000:7020] = COLOURS["red"]
     runtime = SquareFinder()
     detector = Detector(runtime, size="auto")
     tracemalloc.start()
@@ -215,8 +215,7 @@ def test_memory_beyond_the_picture_is_that_of_a_tile() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert pixels.nbytes == 300_000_000
-    assert peak < 8 * TILE * TILE * 3
+    assert peak < 8 * TILE * TILE * 3 < pixels.nbytes
     assert max(max(shape) for shape in runtime.shapes) <= TILE
 
 

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3fd.inference.resize import (
+    FILL_BGR,
     MAX_INPUT_PIXELS,
     OneSize,
     Size,
     at_several_scales,
     network_size,
+    pad,
     parse_size,
     rescale,
     resize,
@@ -109,6 +111,25 @@ def test_shrinking_to_half_a_side_or_less_averages() -> None:
 def test_shrinking_less_interpolates() -> None:
     pixels = np.repeat(np.array([[[0], [60], [120], [240]]], np.uint8), 3, axis=2)
     assert resize(pixels, 3, 1)[0, :, 0].tolist() == [10, 90, 220]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(5, 9, (5, 9)), (3, 9, (3, 9)), (5, 4, (5, 4)), (2, 9, (3, 9)), (5, 1, (5, 4))],
+)
+def test_pictures_are_extended_to_the_bottom_and_right(
+    height: int, width: int, expected: tuple[int, int]
+) -> None:
+    pictures = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    padded = pad(pictures, height, width)
+    assert padded.shape == (2, *expected, 3)
+    np.testing.assert_array_equal(padded[:, :3, :4], pictures)
+    assert (padded[:, 3:] == FILL_BGR).all() and (padded[:, :3, 4:] == FILL_BGR).all()
+
+
+def test_pictures_that_are_large_enough_are_not_copied() -> None:
+    pictures = np.zeros((2, 3, 4, 3), np.uint8)
+    assert pad(pictures, 3, 4) is pictures
 
 
 def test_boxes_follow_their_picture() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,6 +59,13 @@ def test_vote(rows: Rows, drop_singletons: bool, expected: Rows) -> None:
     voted = vote(faces_of(rows), drop_singletons=drop_singletons)
     np.testing.assert_allclose(voted.boxes, faces_of(expected).boxes, atol=1e-5)
     np.testing.assert_allclose(voted.scores, faces_of(expected).scores)
+
+
+def test_of_equal_scores_the_first_box_goes_first() -> None:
+    lefts = [20 * (i // 2) + 2 * (i % 2) for i in range(40)]  # twenty pairs that overlap
+    pairs = faces_of([[left, 0, left + 10, 10, 0.5 + i // 2 % 2 / 4] for i, left in enumerate(lefts)])
+    voted = vote(replace(pairs, attributes={"row": np.arange(40)}))
+    assert voted.attributes["row"].tolist() == [*range(2, 40, 4), *range(0, 40, 4)]
 
 
 def test_attributes_are_those_of_the_best_box() -> None:

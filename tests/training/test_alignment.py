@@ -111,3 +111,11 @@ def test_rows_of_no_anchor_are_never_chosen() -> None:
     guess.deltas[0, 0] = tiny.deltas[0, 1]  # anchor 0, which stands in for none, predicts the face
     found = align(guess, tiny, background(), 6)
     assert np.flatnonzero(found.labels[0] == 1).tolist() == [int(tiny.anchors[0, 0])]
+
+
+def test_the_first_anchor_of_all_is_one_like_any_other() -> None:
+    corner = candidates_of((-6.0, -6.0, 10.0, 10.0))
+    assert corner.anchors[0, 0] == 0
+    found = align(predictions(), corner, background(), 1)
+    assert np.flatnonzero(found.labels[0] == 1).tolist() == [0]
+    assert found.scores[0, 0].item() == pytest.approx(1)

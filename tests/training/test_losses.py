@@ -51,6 +51,18 @@ def test_giou_replaces_smooth_l1_with_its_weight(faces: torch.Tensor | None, exp
     torch.testing.assert_close(losses.total, losses.classification + losses.box)
 
 
+@pytest.mark.parametrize("giou_weight", [0.0, 2.0])
+def test_half_precision_is_only_that_of_the_predictions(giou_weight: float) -> None:
+    half = Predictions(*(tensor.detach().bfloat16() for tensor in make(1, 40)[:2]), [])
+    whole = Predictions(half.logits.float(), half.deltas.float(), [])
+    labels = torch.tensor([[1, 0] * 20], dtype=torch.int8)
+    deltas = torch.full((1, 40, 4), 1 / 3)
+    found, expected = (
+        detection_loss(each, labels, deltas, quality=True, giou_weight=giou_weight) for each in (half, whole)
+    )
+    torch.testing.assert_close(tuple(found), tuple(expected), rtol=0, atol=0)
+
+
 def test_no_face_in_the_batch_still_has_a_gradient() -> None:
     predictions = make(2, 100)
     labels = torch.zeros(2, 100, dtype=torch.int8)

@@ -91,8 +91,8 @@ def test_an_ignored_box_on_a_face_leaves_its_anchors() -> None:
 @pytest.mark.parametrize("shift", [(0, 1), (1, 0)])
 def test_of_two_faces_with_one_best_anchor_the_nearer_gets_it(shift: tuple[int, int]) -> None:
     array, ignored = faces(*((10 + x, 10, 26 + x, 26) for x in shift))
-    targets = match(array, ignored, np.array([[10, 10, 26, 26]], np.float32))
-    assert (targets.labels.tolist(), targets.matched.tolist()) == ([FACE], [shift.index(0)])
+    targets = match(array, ignored, np.array([[10, 10, 26, 26], [90, 90, 106, 106]], np.float32))
+    assert (targets.labels.tolist(), targets.matched.tolist()) == ([FACE, BACKGROUND], [shift.index(0), 0])
 
 
 def test_there_may_be_fewer_anchors_than_a_face_is_given() -> None:

@@ -130,10 +130,11 @@ def make_sample(
     """
     width, height = size
     boxes, ignored, problems = [], [], []
-    for box in raw:
-        x1, y1, x2, y2 = box.xyxy
-        text = f"box {x1:g} {y1:g} {x2:g} {y2:g} of {path.name}"
-        if not np.isfinite(box.xyxy).all():
+    with np.errstate(over="ignore"):  # float32 overflows to infinity, which is refused below
+        rounded = np.array([box.xyxy for box in raw], np.float32).reshape(-1, 4)
+    for box, (x1, y1, x2, y2) in zip(raw, rounded.tolist(), strict=True):
+        text = f"box {' '.join(f'{number:g}' for number in box.xyxy)} of {path.name}"
+        if not np.isfinite((x1, y1, x2, y2)).all():
             problems.append(Problem(file, box.line, f"{text} is not finite"))
         elif x2 < x1 or y2 < y1:
             problems.append(Problem(file, box.line, f"{text} is inverted"))

@@ -76,7 +76,7 @@ def _opinion(
     faces: Faces, look: Look, found: Faces, width: int, height: int
 ) -> tuple[FloatArray, NDArray[np.intp]]:
     """Logarithm of a look's weight (N,) for each of `faces`, and the index of its match in `found`, or -1."""
-    if not len(found) or not len(faces):
+    if not len(found):
         return np.full(len(faces), UNASKED, np.float32), np.full(len(faces), -1)
     overlaps = boxes.iou(faces.boxes, found.boxes)
     overlaps[:, ~look.sees_whole(found.boxes, width, height)] = 0

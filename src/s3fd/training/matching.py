@@ -122,8 +122,6 @@ def _second_stage(
     """Assign further anchors, in place, to the faces that own fewer than `wanted`."""
     owned = np.bincount(owner[owner >= 0], minlength=len(iou))
     poor = np.flatnonzero(owned < wanted)
-    if not len(poor):
-        return
     free = np.where(owner < 0, iou[poor], 0)
     best = _best(free, boxes[poor], anchors, wanted)
     overlap = np.take_along_axis(free, best, axis=1)

@@ -212,7 +212,7 @@ class Follower:
         least = detector.min_score if following.hiding else GOES_ON * detector.min_score
         self._detector = replace(detector, min_score=least)
         self._video, self._following = video, following
-        self._tracker = Tracker(max(video.width, video.height), following.gap)
+        self._tracker = Tracker(following.gap)
         self._timeline = Timeline(following.reach)
         self._averages = Averages({name: detector.runtime.classes[name] for name in detector.attributes})
         self._best: dict[int, float] = {}

@@ -14,10 +14,6 @@ from s3fd.boxes import FloatArray
 if TYPE_CHECKING:
     from norfair import TrackedObject
 
-SCALE = 640
-"""Length in pixels to which the longer side of a video is scaled in the tracker. Norfair's filter expects
-noise of a few pixels; with a fixed scale, it behaves the same at every resolution."""
-
 LEAST_OVERLAP = 0.2
 """Minimum IoU between a box and the predicted box of a track for the two to match. Pairs that overlap most
 are matched first, so the low bound matters only if there is no better match."""
@@ -27,10 +23,13 @@ CONFIRMED_AFTER = 1
 
 
 class Tracker:
-    """Links the detections in successive frames into tracks, which are numbered from 1."""
+    """Links the detections in successive frames into tracks, which are numbered from 1.
 
-    def __init__(self, longest_side: int, gap: float) -> None:
-        """Prepare for frames whose longer side is `longest_side` pixels.
+    It behaves the same at every resolution: norfair's filter is linear, and overlaps are relative.
+    """
+
+    def __init__(self, gap: float) -> None:
+        """Start without tracks.
 
         A track ends when it missed an update and was not seen for more than `gap` seconds. Time counts rather
         than updates: frames may be uneven, and a slow network skips those of a camera.
@@ -38,7 +37,6 @@ class Tracker:
         from norfair import Tracker as Norfair
         from norfair import VectorizedDistance
 
-        self._scale = SCALE / longest_side
         self._tracker = Norfair(
             "iou",
             distance_threshold=1 - LEAST_OVERLAP,
@@ -69,7 +67,7 @@ class Tracker:
         self._tracker.update(
             [
                 Detection(box.reshape(2, 2), data=(self._update, i, time))
-                for i, box in enumerate(found.astype(np.float64) * self._scale)
+                for i, box in enumerate(found.astype(np.float64))
             ]
         )
         tracks = np.zeros(len(found), dtype=np.intp)
