@@ -104,3 +104,9 @@ def test_supervision(faces: Faces) -> None:
     assert not np.shares_memory(detections.confidence, faces.scores)
     assert detections.class_id.tolist() == [0, 0, 0]
     assert detections.data["age"].tolist() == [20, 30, 40]
+
+
+def test_probabilities_of_several_classes_have_four_decimals_too() -> None:
+    told = {"gender": np.array([[0.9, 0.1]], np.float32)}
+    faces = Faces(np.array([[0, 0, 8, 8]], np.float32), np.ones(1, np.float32), told)
+    assert faces.to_dicts()[0]["gender"] == [0.9, 0.1]

@@ -46,6 +46,12 @@ def test_inference_does_not_import_pytorch() -> None:
     assert answer.stdout.strip() == "False"
 
 
+def test_detecting_in_pictures_does_not_import_the_modules_on_videos() -> None:
+    code = "import sys, s3fd.inference.job; print([name for name in sys.modules if 's3fd.video' in name])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "['s3fd.video', 's3fd.video.frames']"
+
+
 def test_public_names_are_there_and_others_are_not() -> None:
     for name in s3fd.__all__:
         assert getattr(s3fd, name) is not None

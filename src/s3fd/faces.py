@@ -126,4 +126,6 @@ def _plain(value: Any) -> Any:
     """Convert a column's entry to a plain JSON value; scores and probabilities have four decimals."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     return round(value, 4) if isinstance(value, float) else value

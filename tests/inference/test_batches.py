@@ -18,6 +18,7 @@ def test_capacity() -> None:
     assert capacity((5000, 1000), 8) == 3
     assert capacity((4000, 4000), 8) == 1
     assert capacity((9000, 9000), 8) == 1
+    assert capacity((250_000, 1), 8) == 2  # the network computes 250,000 × 32
 
 
 @given(shapes)

@@ -238,6 +238,23 @@ def test_a_broken_picture_among_many_is_reported_in_its_place(
     assert str(found[1]).endswith("not a picture of a known format")
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_picture_among_many_that_is_too_large_for_the_memory_is_reported_in_its_place(
+    detector: Detector, tmp_path: Path, batch: int
+) -> None:
+    def short(pictures: np.ndarray, *asked: object) -> object:
+        if pictures.size > 32 * 48 * 3:
+            raise RuntimeError("out of memory")
+        return detector.runtime(pictures, *asked)  # type: ignore[arg-type]
+
+    pixels = square(48, 32, 16, 16, 16)
+    Image.fromarray(square(96, 64, 16, 16, 16)).save(tmp_path / "large.png")
+    everything = [pixels, pixels, tmp_path / "large.png", pixels]
+    found = list(replace(detector, runtime=short).many(everything, batch=batch))  # type: ignore[arg-type]
+    assert [type(answer) for answer in found] == [Faces, Faces, PictureError, Faces]
+    assert str(found[2]) == f"{tmp_path / 'large.png'}: not enough memory for a picture of this size"
+
+
 def test_many_pictures_are_taken_as_they_are_asked_for(detector: Detector) -> None:
     taken = []
 

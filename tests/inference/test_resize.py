@@ -11,6 +11,7 @@ from s3fd.inference.resize import (
     OneSize,
     Size,
     at_several_scales,
+    input_pixels,
     network_size,
     pad,
     parse_size,
@@ -47,18 +48,23 @@ def test_other_sizes_are_refused(size: str) -> None:
         (1, 1, "original", (1, 1)),
         (10_000, 10_000, "original", (4000, 4000)),
         (100, 100, 10_000, (4000, 4000)),
+        (16_000_000, 1, "original", (500_000, 1)),  # as 500,000 × 32, with the padding
+        (3, 4_000_000, "original", (1, 500_000)),
     ],
 )
 def test_network_size(width: int, height: int, size: OneSize, expected: tuple[int, int]) -> None:
     assert network_size(width, height, size) == expected
 
 
-@given(st.integers(1, 50_000), st.integers(1, 50_000), st.one_of(st.integers(1, 20_000), st.just("original")))
+SIDES = st.integers(1, 50_000) | st.integers(1, 10**9)
+
+
+@given(SIDES, SIDES, st.integers(1, 20_000) | st.integers(1, 10**9) | st.just("original"))
 def test_the_network_always_sees_something_and_never_too_much(width: int, height: int, size: OneSize) -> None:
     w, h = network_size(width, height, size)
     assert w >= 1
     assert h >= 1
-    assert w * h <= MAX_INPUT_PIXELS * 1.02
+    assert input_pixels(w, h) <= MAX_INPUT_PIXELS * 1.02
 
 
 @pytest.mark.parametrize(

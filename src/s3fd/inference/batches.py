@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from s3fd.inference.resize import MAX_INPUT_PIXELS
+from s3fd.inference.resize import MAX_INPUT_PIXELS, input_pixels
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,7 +24,7 @@ but holds back more pictures."""
 
 def capacity(shape: Shape, batch: int) -> int:
     """Number of pictures of `shape` that share a pass: `batch`, or as many as `MAX_INPUT_PIXELS` allows."""
-    return max(1, min(batch, MAX_INPUT_PIXELS // _pixels(shape)))
+    return max(1, min(batch, MAX_INPUT_PIXELS // input_pixels(*shape)))
 
 
 def passes(shapes: Sequence[Shape], batch: int) -> list[list[int]]:
@@ -87,7 +87,7 @@ def _groups(
 def _too_long(waiting: Mapping[Shape, list[tuple[int, T]]], newest: int, batch: int) -> bool:
     """Whether the oldest item has waited for `WINDOW` batches, or too many pixels are waiting."""
     oldest = next(iter(waiting.values()))[0][0]
-    pixels = sum(_pixels(shape) * len(group) for shape, group in waiting.items())
+    pixels = sum(input_pixels(*shape) * len(group) for shape, group in waiting.items())
     return newest - oldest + 1 >= WINDOW * batch or pixels >= WINDOW * MAX_INPUT_PIXELS
 
 
@@ -100,8 +100,3 @@ def _sorted(results: Iterable[tuple[int, R]]) -> Iterator[R]:
         while following in early:
             yield early.pop(following)
             following += 1
-
-
-def _pixels(shape: Shape) -> int:
-    """Pixels of a picture of this shape."""
-    return shape[0] * shape[1]

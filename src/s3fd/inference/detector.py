@@ -51,12 +51,16 @@ AnyPicture = str | os.PathLike[str] | Image.Image | NDArray[Any]
 OpenCV's type annotations do not say that its functions return uint8, so this type cannot require it.
 """
 
+_Named = tuple[str, Picture | PictureError]
+"""A picture's name in messages, and the decoded picture or why it cannot be decoded."""
+
 
 @dataclass(frozen=True)
 class Detector:
     """Finds the faces in a picture: ``detector("photo.jpg")``.
 
-    Threads can share a detector. It cannot be sent to another process, which has to open its own.
+    Threads can share a detector. It cannot be sent to another process, which has to open its own, and must
+    be started by ``spawn`` or ``forkserver``: OpenVINO and PyTorch can hang in a fork of one that ran them.
 
     Attributes:
         runtime: the network.
@@ -171,8 +175,9 @@ class Detector:
     ) -> Iterator[Faces | PictureError]:
         """Find the faces in many pictures, in order; the next ones are decoded in threads meanwhile.
 
-        A picture that cannot be read gives a `PictureError` in place of its faces; the others are not
-        affected.
+        A picture that cannot be read, or is too large for the memory, gives a `PictureError` in place of its
+        faces; the others are not affected. An array is read some pictures ahead, so a buffer must not be
+        filled again before its faces are there.
 
         Up to `batch` pictures that the network sees at the same size share a pass. A picture is held back
         for a while until others of its size arrive (`s3fd.inference.batches`). No picture is padded to the
@@ -196,7 +201,7 @@ class Detector:
         return in_batches(
             lambda group: self._find_each(group, size, min_score),
             in_order(lambda picture: self._prepare_or_error(picture, size), everything, DECODERS),
-            lambda picture: None if isinstance(picture, PictureError) else self.seen(picture, size),
+            lambda item: None if isinstance(item[1], PictureError) else self.seen(item[1], size),
             batch,
         )
 
@@ -219,20 +224,29 @@ class Detector:
         """Find the faces in a prepared picture, with the probabilities (N, classes) of each attribute."""
         return self._find([picture], size, min_score)[0]
 
-    def _prepare_or_error(self, picture: AnyPicture, size: Size | None) -> Picture | PictureError:
-        """Decode and resize a picture, or return the error."""
+    def _prepare_or_error(self, picture: AnyPicture, size: Size | None) -> _Named:
+        """Decode and resize a picture, or return the error; with the picture's name in messages."""
+        name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else "picture"
         try:
-            return self.fit(self.prepare(picture, size), size)
+            return name, self.fit(self.prepare(picture, size), size)
         except PictureError as error:
-            return error
+            return name, error
 
     def _find_each(
-        self, group: list[Picture | PictureError], size: Size | None, min_score: float | None
-    ) -> Sequence[Faces | PictureError]:
-        """Find the faces in prepared pictures; an error comes in a group of its own and is passed through."""
-        prepared = [picture for picture in group if isinstance(picture, Picture)]
-        found = iter(self.find_many(prepared, size=size, min_score=min_score))
-        return [next(found) if isinstance(picture, Picture) else picture for picture in group]
+        self, group: Sequence[_Named], size: Size | None, min_score: float | None
+    ) -> list[Faces | PictureError]:
+        """Find the faces in prepared pictures; an error comes in a group of its own and is passed through.
+
+        If there is too little memory for all of them at once, each is tried alone, and refused if that fails.
+        """
+        prepared = [picture for _, picture in group if isinstance(picture, Picture)]
+        try:
+            found = iter(self.find_many(prepared, size=size, min_score=min_score))
+        except MemoryError as error:
+            if len(group) == 1:
+                return [PictureError(group[0][0], str(error) or "not enough memory")]
+            return [each for one in group for each in self._find_each([one], size, min_score)]
+        return [next(found) if isinstance(picture, Picture) else picture for _, picture in group]
 
     def _tell(self, faces: Faces) -> Faces:
         """Replace the attributes' probabilities with labels."""

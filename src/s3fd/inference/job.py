@@ -24,7 +24,6 @@ from s3fd.inference.pictures import Picture, PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
 from s3fd.inference.threads import in_order
-from s3fd.video.job import anonymize_video
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,8 @@ def anonymize(
     """
     for video, run in groupby(sources, key=lambda source: source.video):
         if video:
+            from s3fd.video.job import anonymize_video  # late: pictures do not need the modules on videos
+
             for source in run:
                 yield from anonymize_video(source, folder, detector, style, every=every, sound=sound)
         else:

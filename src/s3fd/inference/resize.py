@@ -29,7 +29,7 @@ FILL_BGR = (104, 117, 123)
 
 SMALLEST = 32
 """Least height and width, in pixels, that every network can take: VGG-16 halves both five times and rounds
-down."""
+down. A shorter side is padded to it."""
 
 SIZES = "auto, vga, original or the longest side in pixels"
 """The sizes that a user can choose from, in words."""
@@ -67,7 +67,8 @@ def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
     """(width, height) at which the network sees a picture of `width` × `height` pixels.
 
     The longest side becomes `size`, even if that enlarges the picture. The aspect ratio is kept as far as
-    whole pixels allow; no side falls under 1. A result over `MAX_INPUT_PIXELS` is shrunk to that.
+    whole pixels allow; no side falls under 1. A result over `MAX_INPUT_PIXELS` is shrunk to that, counting
+    the padding of a side under `SMALLEST`.
 
     Raises:
         ValueError: `size` is not a positive number of pixels, ``vga`` or ``original``.
@@ -79,8 +80,14 @@ def network_size(width: int, height: int, size: OneSize) -> tuple[int, int]:
         if not isinstance(side, (int, np.integer)) or isinstance(side, bool) or side < 1:
             raise ValueError(f"invalid size {size!r}: use {SIZES}")
         scale = side / max(width, height)
-    scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5)
+    longest = MAX_INPUT_PIXELS / SMALLEST  # beyond it, even a line of one pixel would be too much
+    scale = min(scale, (MAX_INPUT_PIXELS / (width * height)) ** 0.5, longest / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def input_pixels(width: int, height: int) -> int:
+    """Pixels that the network computes for a picture of which it sees `width` × `height`, with padding."""
+    return max(width, SMALLEST) * max(height, SMALLEST)
 
 
 def check_size(size: Size) -> None:
