@@ -142,6 +142,17 @@ def test_values_that_are_no_label_are_told_of(tmp_path: Path) -> None:
     )
 
 
+def test_classes_that_differ_only_in_capitals_are_told_of(tmp_path: Path) -> None:
+    values = ("dark", "Round", "round", "Dark", "none of these")
+    rows = "".join(f"{i},{value}\n" for i, value in enumerate(values))
+    (tmp_path / "index.csv").write_text(f"image,Glasses\n{rows}")
+    for i in range(5):
+        (tmp_path / f"{i}.jpg").touch()
+    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Glasses"]
+    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
+    assert "classes that differ only in their capitals: 'Dark', 'dark', 'Round', 'round'; if" in answer.output
+
+
 def test_twenty_of_many_classes_are_shown(tmp_path: Path) -> None:
     rows = "".join(f"{i},person{i:02}\n" for i in range(30))
     (tmp_path / "index.csv").write_text(f"image,Person\n{rows}")

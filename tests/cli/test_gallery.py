@@ -255,6 +255,28 @@ def test_who_appears_with_whom(home: Path, tmp_path: Path) -> None:
     assert "no threshold" in gallery("cluster", photographs, *options[:2]).errors
 
 
+def test_faces_are_not_mixed_with_those_of_another_run(home: Path, tmp_path: Path) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    cv2.imwrite(str(photographs / "ada.png"), tinted(PLAIN))
+    options = (
+        "--recogniser",
+        home / "colours.onnx",
+        "--threshold",
+        0.95,
+        "--least",
+        1,
+        "--json",
+        "--folders",
+    )
+    assert gallery("cluster", photographs, *options, tmp_path / "faces").code == 0
+    again = gallery("cluster", photographs, *options, tmp_path / "faces")
+    assert again.code == 2 and "faces already contains pictures; choose a new folder" in again.errors
+    within = gallery("cluster", photographs, *options, photographs / "faces")
+    assert within.code == 2 and f"faces is inside {photographs}; choose a folder elsewhere" in within.errors
+    assert [path.name for path in photographs.iterdir()] == ["ada.png"]
+
+
 def test_a_number_is_not_the_name_of_somebody_in_the_gallery(home: Path, tmp_path: Path) -> None:
     model = ("--recogniser", home / "colours.onnx")
     (tmp_path / "photographs").mkdir()

@@ -13,14 +13,15 @@ JPEG = {"Content-Type": "image/jpeg"}
 
 
 def test_all_that_is_wrong_with_the_options_is_told_at_once(example: Path) -> None:
-    options = {"min_score": "2", "min_size": "small", "size": "vga", "of_no_meaning": "1"}
+    options = {"min_score": "2", "min_size": "small", "size": "vga", "min_sise": "1"}
     with running(Slow(0), Limits()) as url:
         answer = httpx.post(
             f"{url}/v1/detect", content=example.read_bytes(), headers=JPEG, params=options, trust_env=False
         )
         check_problem(answer, 422)
         wrong = {one["parameter"]: one["detail"] for one in answer.json()["errors"]}
-    assert set(wrong) == {"min_score", "min_size"}
+    assert set(wrong) == {"min_score", "min_size", "min_sise"}
+    assert wrong["min_sise"] == "no such option"
     assert wrong["min_score"] == "Input should be less than or equal to 1"
     assert "small" not in answer.json()["detail"]
 

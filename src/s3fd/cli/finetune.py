@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,6 +107,12 @@ def finetune(
                 err=True,
             )
         (column,) = labels.targets
+        if alike := _alike(column.names):
+            typer.echo(
+                f"classes that differ only in their capitals: {', '.join(map(repr, alike))}; "
+                "if they are one class, write it in one way in the table",
+                err=True,
+            )
         called = name or column.column.lower()
         folder = out or Path("runs") / called
         held = run.detector_weights(hold) if hold else None
@@ -132,6 +139,13 @@ def finetune(
         fail(str(error))
     typer.echo(report.text(), err=True)
     typer.echo(folder / "model.onnx")
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+    """The names that equal another one but for capitals, next to each other."""
+    shared = Counter(name.casefold() for name in names)
+    alike = (name for name in names if shared[name.casefold()] > 1)
+    return sorted(alike, key=lambda name: (name.casefold(), name))
 
 
 def _refuse_idle(

@@ -65,6 +65,22 @@ def open_folder(option: str, folder: Path, paths: Sequence[str]) -> None:
         fail(f"{option}: {error}")
 
 
+def open_new_folder(option: str, folder: Path, searched: Path) -> None:
+    """Make the folder of an `option` for new pictures alone.
+
+    End the command if it holds pictures already, which nobody could tell from the new ones, or if it lies in
+    the folder that is `searched`, where a later run would find the new ones.
+    """
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(searched)):
+        fail(f"{option}: {folder} is inside {searched}; choose a folder elsewhere")
+    if _holds_pictures(folder):
+        fail(f"{option}: {folder} already contains pictures; choose a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{option}: {error}")
+
+
 def _base(path: str) -> Path:
     """The folder that a PATH is or lies in, or that a pattern begins with; links are followed."""
     from s3fd.inference.sources import common_base

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -70,11 +70,14 @@ def _given(options: type[BaseModel], request: Request) -> BaseModel:
 
 
 def options_of(endpoint: Callable[..., Any]) -> type[BaseModel]:
-    """Create a model of all parameters of an endpoint except its request."""
+    """Create a model of all parameters of an endpoint except its request.
+
+    It refuses others: a misspelt option that was ignored would give a wrong answer.
+    """
     hints = get_type_hints(endpoint, include_extras=True)
     fields: dict[str, Any] = {
         name: (hints[name], ... if parameter.default is parameter.empty else parameter.default)
         for name, parameter in inspect.signature(endpoint).parameters.items()
         if hints[name] is not Request
     }
-    return create_model("Options", **fields)
+    return create_model("Options", __config__=ConfigDict(extra="forbid"), **fields)

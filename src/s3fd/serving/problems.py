@@ -66,9 +66,14 @@ def late(seconds: float = 0) -> Problem:
 
 def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """Return a refusal of invalid options from pydantic's errors, without repeating what was sent."""
-    wrong = [{"parameter": str(one["loc"][-1]), "detail": str(one["msg"])} for one in errors]
+    wrong = [{"parameter": str(one["loc"][-1]), "detail": _detail(one)} for one in errors]
     detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in wrong)
     return Problem(422, detail, errors=wrong)
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    """Say what is wrong with an option, in pydantic's words, or in better ones."""
+    return "no such option" if error["type"] == "extra_forbidden" else str(error["msg"])
 
 
 def title(status: int) -> str:

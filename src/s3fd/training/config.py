@@ -275,6 +275,10 @@ class TrainConfig(StrictConfig):
         return self
 
 
+UNKNOWN = "extra_forbidden"
+"""Type of pydantic's error for a field that does not exist."""
+
+
 class ConfigError(ValueError):
     """An invalid configuration; the message names the file and the field."""
 
@@ -300,9 +304,11 @@ def read_config(path: Path, kind: type[C], empty: object = None) -> C:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A field that does not exist comes first: it may be a required one that is misspelt.
+        first = min(error.errors(), key=lambda one: one["type"] != UNKNOWN)
         field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {field}: {first['msg']}") from error
+        reason = "no such field" if first["type"] == UNKNOWN else first["msg"]
+        raise ConfigError(f"{path}: {field}: {reason}") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: too deeply nested") from error
     except (yaml.YAMLError, ValueError) as error:  # an impossible date, or bytes that are not UTF-8

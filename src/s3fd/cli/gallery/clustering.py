@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from s3fd.cli.folders import open_new_folder
 from s3fd.cli.gallery.options import MinSize, Model, Threshold, Weights, failures
 from s3fd.cli.running import SOME_FAILED, print_json, print_line
 from s3fd.counted import counted
@@ -50,7 +51,8 @@ def cluster(
         int, typer.Option(min=1, help="Leave out people who are in fewer pictures than this.")
     ] = 2,
     folders: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the faces to DIR, in one folder per person.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the faces to DIR, a new folder, with one folder per person."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     weights: Weights = None,
@@ -71,6 +73,8 @@ def cluster(
 
         if threshold is None and gallery is None:
             raise ValueError("no threshold: pass --threshold, or a calibrated --gallery")
+        if folders is not None:
+            open_new_folder("--folders", folders, photographs)
         reader = open_reader(weights, recogniser)
         store = None if gallery is None else open_gallery(gallery, reader.recogniser.model)
         try:
