@@ -385,11 +385,30 @@ def test_joint_training_changes_the_stages_that_may_learn_and_no_others(
     }
 
 
+@pytest.mark.parametrize("held_on_others", [False, True])
+def test_single_faces_of_every_size_are_trained_jointly(
+    boxed: Labels, coloured: Path, detector_file: Path, held_on_others: bool
+) -> None:
+    config = joint(1.0).model_copy(update={"compose": False, "single": True, "epochs": 1})
+    others = [coloured / "pictures"] if held_on_others else []
+    steps: list[Step] = []
+    finetune(
+        load_network(detector_file),
+        "colour",
+        boxed.targets[0],
+        boxed.pictures,
+        config,
+        on_step=lambda step, total: steps.append(step),
+        others=others,
+    )
+    assert len(steps) >= 2 and all(step.held > 0 or step.number == 1 for step in steps)
+
+
 def test_a_detector_that_is_held_says_what_it_said(
     boxed: Labels, coloured: Path, detector_file: Path
 ) -> None:
     folder = coloured / "pictures"
-    pictures = normalise(UnlabelledStream([folder], 128, 1).draw(0, 8))
+    pictures = normalise(UnlabelledStream([folder], 1).draw(0, 8, 128))
     before = fused(load_network(detector_file), pictures)
     moved = []
     for weight in (1e-6, 100.0):
@@ -498,7 +517,7 @@ def test_a_network_is_held_to_another_detector_with_its_first_stages(
     boxed: Labels, coloured: Path, detector_file: Path
 ) -> None:
     folder = coloured / "pictures"
-    pictures = normalise(UnlabelledStream([folder], 128, 1).draw(0, 8))
+    pictures = normalise(UnlabelledStream([folder], 1).draw(0, 8, 128))
     wanted = fused(load_network(detector_file), pictures)
     network = load_network(detector_file)
     assert isinstance(network.backbone, Slim)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from s3fd import anchors as anchor_ops
-from s3fd.attributes.single import CENTRAL, WINDOWS, SingleStream
+from s3fd.attributes.single import CENTRAL, SIDE, WINDOWS, SingleStream, Window
 from s3fd.data.labels import Labels, read
+from s3fd.training import cutouts
+from s3fd.training.cutouts import CutOut
 
 
 @pytest.fixture
@@ -59,6 +62,24 @@ def test_anchors_in_the_middle_of_a_face_tell_its_colour(boxed: Labels) -> None:
             assert (int(picture[2, y, x]) > int(picture[0, y, x])) == (label == 1)
             seen.add(label)
     assert seen == {0, 1}
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_box_is_where_the_face_is_shown(
+    boxed: Labels, window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutouts, "blur", lambda pixels, rng: pixels)
+    black = np.zeros((SIDE, SIDE, 3), np.uint8)
+    white = black.copy()
+    white[SIDE // 2 - 40 : SIDE // 2 + 40, SIDE // 2 - 40 : SIDE // 2 + 40] = 255
+    face, other = (CutOut(cv2.imencode(".png", p)[1].tobytes(), (136, 136)) for p in (white, black))
+    misses = []
+    for seed in range(60):
+        shown, box = stream(boxed)._show(face, other, window, 1e9, np.random.default_rng(seed))
+        places = (np.indices(shown.shape[:2])[::-1] + 0.5).reshape(2, -1)
+        middle = np.average(places, axis=1, weights=shown[..., 0].ravel())
+        misses.append(middle - (box[0, :2] + box[0, 2:]) / 2)
+    assert np.abs(misses).max() < 0.25
 
 
 def test_every_labelled_face_comes_once_an_epoch_and_small_ones_in_small_windows(boxed: Labels) -> None:

@@ -70,6 +70,13 @@ def test_boxes_of_a_picture_are_put_together(images: Path) -> None:
     assert first.lines == [2, 4]
 
 
+def test_what_may_be_no_face_has_no_label(images: Path) -> None:
+    text = "image,x1,y1,x2,y2,Invalid,gender\na.jpg,1,2,3,4,1,F\na.jpg,5,5,9,9,0,M\nb.jpeg,5,5,9,9,,F\n"
+    first, second = load(images, text, "gender").pictures
+    assert first.labels["gender"].tolist() == [-1, 1] and second.labels["gender"].tolist() == [0]
+    assert first.extra == {"invalid": ["1", "0"]}
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,3 +62,19 @@ def test_a_digest_tells_data_sets_apart_and_not_their_folders() -> None:
         replace(sample, ignored=~sample.ignored),
     ]
     assert len({digest([one]) for one in (sample, *others)} | {digest([]), digest([sample, sample])}) == 6
+
+
+def test_what_can_be_read_has_a_size(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.new("1", (20_000, 10_000)).save(large)  # over Pillow's own limit
+    assert picture_size(large) == (20_000, 10_000)
+    with pytest.raises(OSError, match=r"missing\.png: No such file or directory"):
+        picture_size(tmp_path / "missing.png")
+
+
+def test_the_size_of_a_photograph_of_a_telephone() -> None:
+    pytest.importorskip("pi_heif")
+    code = "from s3fd.data.sample import picture_size; from pathlib import Path; import sys; "
+    code += "print(picture_size(Path(sys.argv[1])))"  # in a process that has not read any
+    run = [sys.executable, "-c", code, str(Path(__file__).parents[1] / "inference" / "telephone.heic")]
+    assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "(320, 256)\n"

@@ -117,9 +117,9 @@ def test_what_does_not_go_together_is_reported_with_its_names(tmp_path: Path) ->
     assert len(found.samples) == 1 and len(found.samples[0].boxes) == 1
     assert sorted(str(problem) for problem in found.problems) == [
         f"{tmp_path}/x.tar/4.json:0: box 5 5 5 20 of 4.png has no area",
+        f"{tmp_path}/x.tar:0: {tmp_path}/x.tar/3.png: not a picture of a known format",
         f"{tmp_path}/x.tar:0: no 1.json for 1.png",
         f"{tmp_path}/x.tar:0: no picture for 2.json",
-        f"{tmp_path}/x.tar:0: not a picture: {tmp_path}/x.tar/3.png",
     ]
 
 

@@ -89,3 +89,26 @@ def test_the_case_of_the_label_does_not_matter(root: Path, label: str) -> None:
 def test_a_file_without_a_filename_has_its_pictures_name(root: Path) -> None:
     (root / "a.xml").write_text(XML.replace("<filename>a.jpg</filename>", ""))
     assert [sample.path for sample in voc.read(root, root).samples] == [root / "a.jpg"]
+
+
+def test_two_files_for_one_picture_are_told_of(root: Path) -> None:
+    (root / "b.xml").write_text(XML)  # a copy whose <filename> was forgotten
+    found = voc.read(root, root)
+    assert len(found.samples) == 1
+    assert str(found.problems[1]) == f"{root}/b.xml:1: a.jpg is already the picture of {root}/a.xml"
+
+
+@pytest.mark.parametrize(
+    ("size", "used"), [((100, 80), True), ((0, 0), True), ((80, 100), False), ((200, 160), False)]
+)
+def test_boxes_of_a_picture_of_another_size_are_not_used(
+    root: Path, size: tuple[int, int], used: bool
+) -> None:
+    declared = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>"
+    (root / "a.xml").write_text(XML.replace("<filename>", f"{declared}<filename>"))
+    found = voc.read(root, root)
+    assert len(found.samples) == used
+    if not used:
+        (problem,) = found.problems
+        expected = f"a.jpg is 100×80 upright, but annotated as {size[0]}×{size[1]}"
+        assert problem.message == expected

@@ -236,6 +236,11 @@ def test_what_does_not_fit_is_told(portraits: Path) -> None:
         app, [str(portraits / "index.csv"), *place, "--teacher", str(portraits / "teacher.npz")]
     )
     assert wide.exit_code == 2 and "have 8 dimensions" in wide.output
+    (portraits / "quick.yaml").write_text("trunk: {dimension: 8}", encoding="utf-8")
+    np.savez(portraits / "moved.npz", images=["a.png", "b.png"], boxes=np.zeros((2, 4)), vectors=np.eye(2, 8))
+    options = ["--teacher", str(portraits / "moved.npz"), "--config", str(portraits / "quick.yaml")]
+    other = CliRunner().invoke(app, [str(portraits / "index.csv"), *place, *options])
+    assert other.exit_code == 2 and "no vector for any of the faces" in other.output
     with pytest.raises(ValueError, match="needs consecutive layers"):
         Embedding(layers=(2, 4))
     with pytest.raises(ValueError, match="slim"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
+from s3fd.embedding import stream
 from s3fd.embedding.faces import SIDE, Face
 from s3fd.embedding.stream import ANCHOR, MISPLACED, OCTAVES, OFF_CENTRE, STRIDE, WINDOW, FaceStream, show
 
@@ -35,12 +37,26 @@ def test_the_centre_is_where_the_face_is_shown_and_sizes_are_those_of_the_layer(
     assert 0.5 * MISPLACED < np.std(misses) < 1.5 * MISPLACED
 
 
+def test_the_centre_is_exact_but_for_its_random_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "MISPLACED", 0)
+    for name in ("distort", "blur"):
+        monkeypatch.setattr(stream, name, lambda pixels, rng: pixels)
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    pixels[SIDE // 2 - 28 : SIDE // 2 + 28, SIDE // 2 - 28 : SIDE // 2 + 28] = 255
+    face = Face(cv2.imencode(".png", pixels)[1].tobytes(), (88, 88), 0, None)
+    for seed in range(60):
+        shown, centre = show(face, np.random.default_rng(seed))
+        places = (np.indices(shown.shape[:2])[::-1] + 0.5).reshape(2, -1)
+        middle = np.average(places, axis=1, weights=shown[..., 0].ravel())
+        assert np.abs(middle - centre).max() < 0.2
+
+
 def test_every_face_comes_once_an_epoch_and_any_step_can_be_made_again() -> None:
-    stream = FaceStream([disc(i) for i in range(12)], dimension=4, batch=6, seed=0)
-    made = list(stream.batches(0, 4))
+    faces = FaceStream([disc(i) for i in range(12)], dimension=4, batch=6, seed=0)
+    made = list(faces.batches(0, 4))
     for first in (0, 2):
         assert sorted(torch.cat([b.persons for b in made[first : first + 2]]).tolist()) == list(range(12))
     assert made[0].persons.tolist() != made[2].persons.tolist()
-    (again,) = stream.batches(3, 4)
+    (again,) = faces.batches(3, 4)
     assert all(torch.equal(a, b) for a, b in zip(again, made[3], strict=True))
     assert again.pictures.shape == (6, 3, WINDOW, WINDOW) and not again.vectors.any()

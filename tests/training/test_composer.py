@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -48,10 +49,37 @@ def test_what_is_invalid_is_ignored(picture: Path) -> None:
     assert labels == {1} and ignored
 
 
-def drawn(labelled: LabelledPicture, *columns: str) -> LabelledFaces:
-    """What the only picture gives to a composition."""
-    composer = Composer([labelled], columns, lambda draw, *_: draw())  # type: ignore[arg-type]
+class FirstDrawn(Composition):
+    """Composes nothing: what it returns is what it is given to draw."""
+
+    def __call__(self, draw: Callable[[], LabelledFaces], *_: object) -> LabelledFaces:
+        return draw()
+
+
+def drawn(labelled: LabelledPicture, *columns: str, largest: float = 400) -> LabelledFaces:
+    """What the only picture gives to a composition of faces of at most `largest` pixels."""
+    composer = Composer([labelled], columns, FirstDrawn(face_sizes=(16, largest)))
     return composer(None, np.random.default_rng(0))[0]
+
+
+def test_large_photographs_are_kept_small_and_look_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photograph = cv2.resize(rng.integers(0, 256, (30, 24, 3), dtype=np.uint8), (601, 801))
+    cv2.imwrite(str(tmp_path / "large.png"), photograph)
+    boxes = np.array([[100, 200, 340, 500], [400, 100, 460, 150]], np.float32)
+    labelled = item(tmp_path / "large.png", [1, -1], boxes=boxes)
+    assert drawn(labelled, "kind", largest=60).picture.shape == (200, 150, 3)
+    assert drawn(item(tmp_path / "large.png", [1, 0], boxes=boxes), "kind").picture.shape == photograph.shape
+    whole = LabelledFaces(photograph, boxes, labelled.labels, np.zeros(2, bool))
+    composer = Composer([labelled], ["kind"], POLICY)
+    for seed in range(8):
+        rng, same = (np.random.default_rng(seed) for _ in range(2))
+        made, _ = composer(None, rng)
+        expected = POLICY(lambda same=same: (same.integers(1), whole)[1], None, same)  # type: ignore[misc]
+        np.testing.assert_allclose(
+            made.picture.astype(int), expected.picture, atol=3
+        )  # the background's blur
+        np.testing.assert_allclose(made.boxes, expected.boxes, atol=0.01)
 
 
 def test_boxes_end_at_the_edges_and_those_outside_are_left_out(picture: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from s3fd import boxes as box_ops
-from s3fd.data.sample import Sample
+from s3fd.data.sample import Sample, picture_size
 from s3fd.inference.pictures import read
 from s3fd.training.augmentation import Augmentation
 from s3fd.training.config import MatchingConfig
@@ -149,6 +149,22 @@ def test_jpeg_pixels_are_those_of_detection(tmp_path: Path) -> None:
         one.save(tmp_path / name, **options)
         shown = load(Sample(tmp_path / name, np.zeros((0, 4), np.float32), np.zeros(0, bool))).picture
         np.testing.assert_array_equal(shown, read(tmp_path / name), err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["exif", "exif, wide", "xmp"])
+def test_a_jpeg_picture_is_turned_as_its_size_was_read(tmp_path: Path, kind: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+    path = tmp_path / "turned.jpg"
+    Image.fromarray(pixels).save(path)
+    number = b"\0\3\0\0\0\1\0\6\0\0" if kind == "exif" else b"\0\4\0\0\0\1\0\0\0\6"
+    block = b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12" + number + bytes(4)
+    if kind == "xmp":
+        block = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block + data[2:])
+    shown = load(Sample(path, np.zeros((0, 4), np.float32), np.zeros(0, bool))).picture
+    assert picture_size(path) == (40, 60) == shown.shape[1::-1]
+    np.testing.assert_array_equal(shown, read(path))
 
 
 def test_a_picture_is_upright(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class Joint:
         self._joint = joint
         teacher = _teacher(network.backbone, hold, joint.first_stage)
         self._distance = Distillation(network.backbone, teacher, joint.first_stage)
-        self._others = UnlabelledStream(others, config.size, config.seed)
+        self._others = UnlabelledStream(others, config.seed)
         self._distance.learning().requires_grad_(True)
 
     def parts(self) -> list[tuple[nn.Module, float]]:
@@ -118,7 +118,8 @@ class Joint:
 
     def compare(self, batch: Batch, step: int) -> Compared:
         """Run the network on a batch and on unlabelled pictures."""
-        pictures = torch.cat([batch.pictures, self._others.draw(step, self._joint.others)])
+        size = batch.pictures.shape[-1]  # of single faces, another one at each step
+        pictures = torch.cat([batch.pictures, self._others.draw(step, self._joint.others, size)])
         with mixed(batch.pictures.device, self._config.precision):
             stages = self._backbone.bottom_up(normalise(pictures))
             logits = self._head(stages).spread()[: len(batch.pictures)]

@@ -180,7 +180,8 @@ class SingleStream:
             pixels = distort(pixels, rng)
         side = max(1, min(SIDE, round(SIDE * scale)))  # linear interpolation alone would skip pixels
         pixels = np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-        matrix = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale * SIDE / side)
+        middle = ((side - 1) / 2,) * 2  # in OpenCV, pixel 0 is centred at 0
+        matrix = cv2.getRotationMatrix2D(middle, angle, scale * SIDE / side)
         matrix = matrix + np.array([[0, 0, centre[0] - side / 2], [0, 0, centre[1] - side / 2]])
         canvas = cv2.warpAffine(
             pixels,

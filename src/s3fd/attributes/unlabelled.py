@@ -29,26 +29,24 @@ def pictures_below(folders: Sequence[Path]) -> list[list[Path]]:
 class UnlabelledStream:
     """A stream of square windows of pictures; those of a step depend only on the seed and the step."""
 
-    def __init__(self, folders: Sequence[Path], size: int, seed: int) -> None:
-        """Draw windows of `size` × `size` pixels from pictures below `folders`, each folder equally often.
+    def __init__(self, folders: Sequence[Path], seed: int) -> None:
+        """Draw windows from pictures below `folders`, each folder equally often.
 
         Raises:
             ValueError: a folder has no pictures.
         """
-        self.size = size
         self.seed = seed
         self._folders = pictures_below(folders)
         self._unreadable: set[Path] = set()
 
-    def draw(self, step: int, count: int) -> Tensor:
-        """Draw the pictures of a step, (count, 3, S, S) uint8 BGR; none if there are no folders."""
+    def draw(self, step: int, count: int, size: int) -> Tensor:
+        """Draw the pictures of a step, (count, 3, size, size) uint8 BGR; none if there are no folders."""
         rng = np.random.default_rng((self.seed, step))
-        made = [self._window(rng) for _ in range(count if self._folders else 0)]
-        shape = (0, self.size, self.size, 3)
-        stacked = np.stack(made) if made else np.zeros(shape, np.uint8)
+        made = [self._window(size, rng) for _ in range(count if self._folders else 0)]
+        stacked = np.stack(made) if made else np.zeros((0, size, size, 3), np.uint8)
         return torch.from_numpy(stacked).permute(0, 3, 1, 2)
 
-    def _window(self, rng: np.random.Generator) -> Picture:
+    def _window(self, size: int, rng: np.random.Generator) -> Picture:
         while True:
             folder = self._folders[rng.integers(len(self._folders))]
             path = folder[rng.integers(len(folder))]
@@ -62,6 +60,6 @@ class UnlabelledStream:
                     raise ValueError(f"{path.parent}: none of its pictures can be read") from None
                 continue
             item = Labelled(picture, np.zeros((0, 4), np.float32), np.zeros(0, bool))
-            item = cut(item, paper_window(item, 1.0, rng), (self.size, self.size))
+            item = cut(item, paper_window(item, 1.0, rng), (size, size))
             item = flip(item) if rng.random() < 0.5 else item
             return distort(item.picture, rng)

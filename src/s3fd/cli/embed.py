@@ -82,6 +82,7 @@ def embed(
             )
     except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
+    report_skipped(report.left_out, "pictures")
     typer.echo(report.text(), err=True)
     typer.echo(out / "model.onnx")
 

@@ -51,7 +51,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Suffixes to try, in this order, if there is no file with the exact name in the row."""
 
 INVALID = "invalid"
-"""Column that is 1 where it is unclear whether the box is a face."""
+"""Column, in any letter case, that is 1 where it is unclear whether the box is a face: it has no label."""
 
 SHOWN_TEXTS = 5
 """Maximum number of values that a message lists."""
@@ -69,7 +69,7 @@ class LabelledPicture:
         boxes: (N, 4) float32 xyxy in pixels of the upright picture, each finite and with positive area;
             None if the labels are for the whole picture.
         labels: (N,) class numbers by `Target.column`; -1 where the class is not known.
-        extra: the other columns by their name in the file, N texts each.
+        extra: the other columns by their name in the file, N texts each; `INVALID` is in lower case.
         lines: line number of each row in the file; the header is on line 1.
     """
 
@@ -114,7 +114,7 @@ def read(csv: Path, images: Path, targets: Sequence[str | Target]) -> Labels:
     may differ from the file's. A row is left out and reported as a problem if its picture is missing, its box
     is invalid, or it labels a picture or a box a second time. A row with a class that its target does not
     declare is reported too, but kept, and its class is not known. `UNSURE` values are not known either,
-    unless a target declares them.
+    unless a target declares them, and neither are the classes of `INVALID` boxes.
 
     Args:
         csv: the file, in UTF-8, with column names in its first row. Cells are separated by commas,
@@ -242,7 +242,7 @@ def _find_columns(csv: Path, header: list[str], targets: Sequence[str | Target])
     places = tuple(rest[column.lower()] for column in asked)
     if len(set(places)) != len(places) or not places:
         raise ValueError(f"targets must be one or more different columns, not {asked}")
-    extra = {header[i]: i for i in rest.values() if i not in places}
+    extra = {INVALID if name == INVALID else header[i]: i for name, i in rest.items() if i not in places}
     return _Columns(len(header), named, box, places, extra)
 
 
@@ -366,9 +366,10 @@ def _picture(
 ) -> LabelledPicture:
     """Make a picture from its rows; `codes` has the position and class numbers of each target's column."""
     boxes = [row.box for row in rows if row.box is not None]
-    labels = {
-        column: np.array([numbers.get(row.cells[place], NOT_KNOWN) for row in rows], np.int64)
-        for column, (place, numbers) in codes.items()
-    }
     texts = {name: [row.cells[i] for row in rows] for name, i in extra.items()}
+    uncertain = np.array(texts.get(INVALID, [""] * len(rows))) == "1"
+    labels = {}
+    for column, (place, numbers) in codes.items():
+        told = np.array([numbers.get(row.cells[place], NOT_KNOWN) for row in rows], np.int64)
+        labels[column] = np.where(uncertain, NOT_KNOWN, told)
     return LabelledPicture(path, np.stack(boxes) if boxes else None, labels, texts, [r.line for r in rows])

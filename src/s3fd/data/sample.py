@@ -12,14 +12,10 @@ from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from s3fd.boxes import FloatArray
 from s3fd.data.location import Location, Part, read_bytes
-from s3fd.inference.pictures import DECODE_ERRORS
-
-ROTATED = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
+from s3fd.inference.pictures import PictureError, upright_size
 
 
 @dataclass(frozen=True)
@@ -85,25 +81,9 @@ def header_size(picture: Path | IO[bytes], name: object) -> tuple[int, int]:
         OSError: the file is missing or not a picture.
     """
     try:
-        with Image.open(picture) as opened:
-            rotated = _orientation(opened) in ROTATED
-            if rotated and opened.format == "TIFF":  # Pillow rotates it, some versions only on loading
-                opened.load()
-                rotated = False
-            width, height = opened.size
-            return (height, width) if rotated else (width, height)
-    except UnidentifiedImageError as error:
-        raise OSError(f"not a picture: {name}") from error
-    except DECODE_ERRORS as error:
-        raise error if isinstance(error, OSError) else OSError(f"{error}: {name}") from error
-
-
-def _orientation(picture: Image.Image) -> object:
-    """Return the EXIF orientation; None if the EXIF block is damaged, as in `s3fd.inference.pictures`."""
-    try:
-        return picture.getexif().get(0x0112)
-    except DECODE_ERRORS:
-        return None
+        return upright_size(picture)
+    except PictureError as error:
+        raise OSError(f"{name}: {error.reason}") from error
 
 
 def read_text(path: Location) -> str:

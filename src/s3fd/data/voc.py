@@ -54,19 +54,33 @@ def read(annotations: Location, images: Location, label: str = "face") -> Datase
     training. A data set without any objects called `label` is reported as a problem. VOC counts pixels from 1
     and includes the last one, so a box (1, 1, 10, 10) covers the first ten pixels.
 
+    A file is left out and reported if another one names the same picture, or if its ``size`` is not that of
+    the upright picture: its boxes may be those of another picture, of another resolution, or of the picture
+    as stored, which an EXIF orientation turns.
+
     Raises:
         ValueError: an XML file is not well-formed, or an object has no box of four numbers.
         UnreachableError: a URL cannot be reached.
     """
     found = Dataset([])
+    named_by: dict[str, Location] = {}
     for file in find(annotations, "*.xml"):
         root = _parse(file)
         name = root.findtext("filename", "").strip() or f"{file.stem}.jpg"
+        first = named_by.setdefault(name, file)
+        if first != file:
+            found.problems.append(Problem(file, 1, f"{name} is already the picture of {first}"))
+            continue
         path = images / name
         try:
             size = picture_size(path)
         except OSError as error:
             found.problems.append(Problem(file, 1, str(error)))
+            continue
+        declared = _declared_size(root) or size
+        if declared != size:
+            sizes = f"{size[0]}×{size[1]} upright, but annotated as {declared[0]}×{declared[1]}"
+            found.problems.append(Problem(file, 1, f"{name} is {sizes}"))
             continue
         named = (item for item in root.iter("object") if _same(item.findtext("name", ""), label))
         sample, problems = make_sample(path, size, [_box(file, item) for item in named], file)
@@ -74,6 +88,15 @@ def read(annotations: Location, images: Location, label: str = "face") -> Datase
         found.problems.extend(problems)
     found.problems.extend(faceless(found.samples, annotations, f"object called {label}"))
     return found
+
+
+def _declared_size(root: ElementTree.Element) -> tuple[int, int] | None:
+    """Return the picture's (width, height) as annotated; None if it is missing, or 0 as some tools write."""
+    try:
+        width, height = (int(root.findtext(f"size/{key}", "")) for key in ("width", "height"))
+    except ValueError:
+        return None
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _box(file: Location, item: ElementTree.Element) -> RawBox:

@@ -13,7 +13,8 @@ def read(annotations: Location, images: Location, label: int = 0) -> Dataset:
 
     The two folders have the same layout: ``images/a/b.jpg`` goes with ``annotations/a/b.txt``. A picture
     without a text file, or with an empty one, has no faces. Only boxes of class `label` count; a data set
-    without any is reported as a problem.
+    without any is reported as a problem. What follows the box on a line, such as landmarks, is not
+    read. The outlines of segmentation are not boxes: convert them first.
 
     Raises:
         ValueError: a line does not begin with five numbers. The message has the line number.

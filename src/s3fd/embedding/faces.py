@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s3fd import boxes as box_ops
 from s3fd.boxes import FloatArray
 from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.identity.vectors import normalise
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training import cutouts
+from s3fd.training.composer import NONE_INSIDE
 from s3fd.training.cutouts import CutOut
 from s3fd.weights.digest import sha256
 
@@ -70,23 +73,33 @@ def read_teacher(file: Path, images: Path) -> Teacher:
     try:
         with np.load(file, allow_pickle=False) as archive:
             names, boxes, vectors = archive["images"], archive["boxes"], archive["vectors"]
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, EOFError, TypeError, BadZipFile) as error:  # TypeError: a single array
         raise ValueError(
             f"{file}: not an archive with the arrays images, boxes and vectors: {error}"
         ) from error
-    if boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
+    if names.ndim != 1 or boxes.shape != (len(names), 4) or vectors.ndim != 2 or len(vectors) != len(names):
         raise ValueError(
-            f"{file}: {len(names)} images do not match boxes {boxes.shape} and vectors {vectors.shape}"
+            f"{file}: images {names.shape}, boxes {boxes.shape} and vectors {vectors.shape} do not match"
         )
-    apart = normalise(vectors.astype(np.float32) - vectors.mean(axis=0, dtype=np.float64).astype(np.float32))
-    keys = (face_key(images / str(name), box) for name, box in zip(names, boxes, strict=True))
+    try:
+        mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        apart = normalise(vectors.astype(np.float32) - mean)
+        keys = [face_key(images / str(name), box) for name, box in zip(names, boxes, strict=True)]
+    except (ValueError, TypeError, OverflowError) as error:  # not numbers, or not finite
+        raise ValueError(f"{file}: {error}") from error
     return Teacher(dict(zip(keys, apart, strict=True)), vectors.shape[1], sha256(file))
 
 
-def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | None) -> Iterable[list[Face]]:
+def cut_out(
+    items: Sequence[LabelledPicture],
+    column: str,
+    teacher: Teacher | None,
+    on_left_out: Callable[[str], None] = lambda reason: None,
+) -> Iterable[list[Face]]:
     """Yield the faces of each picture, without those for which neither person nor vector is known.
 
-    For a picture that cannot be read, the list is empty.
+    Faces whose box is outside the picture are left out. `on_left_out` is called for each picture that cannot
+    be read, or that no face is left of, with a message that says so.
 
     Raises:
         ValueError: a picture has no boxes.
@@ -97,7 +110,14 @@ def cut_out(items: Sequence[LabelledPicture], column: str, teacher: Teacher | No
         vectors = [teacher.of(item.path, box) if teacher else None for box in item.boxes]
         persons = item.labels[column]
         wanted = [i for i, vector in enumerate(vectors) if vector is not None or persons[i] != NOT_KNOWN]
-        yield _cut(item.path, item.boxes, persons, vectors, wanted) if wanted else []
+        if not wanted:
+            yield []
+            continue
+        try:
+            yield _cut(item.path, item.boxes, persons, vectors, wanted)
+        except PictureError as error:
+            on_left_out(str(error))
+            yield []
 
 
 def _cut(
@@ -107,15 +127,20 @@ def _cut(
     vectors: Sequence[FloatArray | None],
     wanted: Sequence[int],
 ) -> list[Face]:
-    """Cut out the `wanted` faces of one picture."""
-    try:
-        picture = pictures.read(path)
-    except PictureError:
-        return []
+    """Cut out the `wanted` faces of one picture.
+
+    Raises:
+        PictureError: the picture cannot be read, or none of these faces lies inside it.
+    """
+    picture = pictures.read(path)
+    inside = box_ops.area(box_ops.clip(boxes, picture.shape[1], picture.shape[0])) > 1
     faces = []
     for i in wanted:
-        cut = cutouts.cut_out(picture, boxes[i], SIDE)
-        faces.append(Face(cut.jpeg, cut.size, int(persons[i]), vectors[i]))
+        if inside[i]:
+            cut = cutouts.cut_out(picture, boxes[i], SIDE)
+            faces.append(Face(cut.jpeg, cut.size, int(persons[i]), vectors[i]))
+    if not faces:
+        raise PictureError(str(path), NONE_INSIDE)
     return faces
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from s3fd.attributes.finetune import split
 from s3fd.counted import counted
 from s3fd.data import labels as label_files
-from s3fd.data.labels import LabelledPicture, Labels
+from s3fd.data.labels import Labels
 from s3fd.embedding.config import EmbedConfig
 from s3fd.embedding.faces import Face, Teacher, cut_out
 from s3fd.embedding.stream import FaceStream
@@ -41,6 +42,7 @@ class Report:
             to that of any other; None if the teacher has none of them.
         seconds: training time in seconds.
         backbone_sha256: SHA-256 of the weights that the run started from.
+        left_out: for each picture that cannot be read, or in which no box lies, a message that says so.
     """
 
     faces: int
@@ -51,6 +53,7 @@ class Report:
     recognised: float | None
     seconds: float
     backbone_sha256: str
+    left_out: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Return the report as a few lines of text."""
@@ -59,6 +62,8 @@ class Report:
             f"{counted(self.people, 'known person', 'known people')}, "
             f"{counted(self.taught, 'face')} with a teacher's vector"
         ]
+        if self.left_out:
+            lines.append(f"{len(self.left_out)} pictures were left out: unreadable, or no face inside them")
         if self.agreement is not None:
             lines.append(
                 f"held out: {counted(self.held_out, 'face')}; mean cosine with the teacher "
@@ -113,8 +118,17 @@ def run(
         "another teacher": teacher.sha256 if teacher is not None else "",
     }
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
-        faces = _faces(learning, target.column, teacher, on_pictures)
-        held_out = _faces(testing, target.column, teacher, on_pictures)
+        left_out: list[str] = []
+        crop = partial(cut_out, column=target.column, teacher=teacher, on_left_out=left_out.append)
+        faces, held_out = (
+            [face for faces in on_pictures(crop(items), len(items)) for face in faces]
+            for items in (learning, testing)
+        )
+        if teacher is not None and not any(face.vector is not None for face in faces):
+            raise ValueError(
+                "the teacher has no vector for any of the faces: its pictures must be below the same folder, "
+                "and its boxes must be those of the table"
+            )
         train(network, faces, len(target.names), config, on_step, journal)
         seconds = journal.seconds
     agreement, recognised = test(network, [face for face in held_out if face.vector is not None])
@@ -127,6 +141,7 @@ def run(
         recognised=recognised,
         seconds=seconds,
         backbone_sha256=sha256(weights),
+        left_out=tuple(left_out),
     )
     write_result(network, weights, folder, report)
     return report
@@ -155,14 +170,3 @@ def test(network: S3FD, faces: Sequence[Face], batch: int = 64) -> tuple[float, 
     cosines = torch.cat(vectors) @ torch.cat(taught).T
     nearest = cosines.argmax(dim=1) == torch.arange(len(faces))
     return round(float(cosines.diag().mean()), 4), round(float(nearest.float().mean()), 4)
-
-
-def _faces(
-    items: Sequence[LabelledPicture],
-    column: str,
-    teacher: Teacher | None,
-    on_pictures: Around,
-) -> list[Face]:
-    """Cut out the faces of all pictures."""
-    found = on_pictures(cut_out(items, column, teacher), len(items))
-    return [face for faces in found for face in faces]

@@ -84,10 +84,11 @@ def show(face: Face, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArr
     """Return a random view (`WINDOW`, `WINDOW`, 3) of a face, and its centre (2,) with a random error."""
     scale = ANCHOR * 2 ** rng.triangular(*OCTAVES) / face.side
     place = WINDOW / 2 + rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * STRIDE
-    matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.uniform(-TURN, TURN), scale)
+    middle = ((SIDE - 1) / 2,) * 2  # in OpenCV, pixel 0 is centred at 0
+    matrix = cv2.getRotationMatrix2D(middle, rng.uniform(-TURN, TURN), scale)
     matrix = matrix + np.array([[0, 0, place[0] - SIDE / 2], [0, 0, place[1] - SIDE / 2]])
     if rng.random() < 0.5:
-        matrix = np.array([[-1, 0], [0, 1]]) @ matrix + np.array([[0, 0, WINDOW], [0, 0, 0]])
+        matrix = np.array([[-1, 0], [0, 1]]) @ matrix + np.array([[0, 0, WINDOW - 1], [0, 0, 0]])
         place[0] = WINDOW - place[0]
     pixels = blur(face.decode(), rng)
     shown = cv2.warpAffine(pixels, matrix, (WINDOW, WINDOW), borderMode=cv2.BORDER_REPLICATE)

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ Pixels = NDArray[np.uint8]
 NeededSize = Callable[[int, int], tuple[int, int]]
 """Maps the (width, height) of the upright picture to the smallest (width, height) that is useful."""
 
-Source = str | os.PathLike[str] | bytes | BinaryIO
+Source = str | os.PathLike[str] | bytes | IO[bytes]
 """A file name, a file's bytes, or an open binary file."""
 
 MAX_PIXELS = 512_000_000
@@ -166,6 +166,42 @@ def header(source: Source, *, formats: tuple[str, ...] | None = None) -> Header:
         raise PictureError(name, _reason(error)) from error
 
 
+def upright_size(source: Source) -> tuple[int, int]:
+    """Return the (width, height) of the picture that `read` decodes, from the file's header.
+
+    Raises:
+        PictureError: the file is missing, of an unknown format, or over `MAX_PIXELS`.
+    """
+    name = _name(source)
+    try:
+        with _open(source, None) as image:
+            _check(image, name)
+            orientation = _orientation(image)
+            if orientation >= 5 and image.format == "TIFF":  # Pillow turns it, some versions only on loading
+                image.load()
+                return image.size
+            return _upright(image.size, orientation)
+    except DECODE_ERRORS as error:
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(name, _reason(error)) from error
+
+
+def upright(pixels: Pixels, source: Source) -> Pixels:
+    """Turn the pixels (H, W, 3) of `source`, decoded as stored by another library, as `read` turns them.
+
+    Raises:
+        PictureError: the file is missing, or of an unknown format.
+    """
+    try:
+        with _open(source, None) as image:
+            return _turn(pixels, _orientation(image))
+    except DECODE_ERRORS as error:
+        if isinstance(error, PictureError):
+            raise
+        raise PictureError(_name(source), _reason(error)) from error
+
+
 def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:
     """Convert an opened Pillow picture as `load` does.
 
@@ -201,7 +237,7 @@ def _open(source: Source, formats: tuple[str, ...] | None) -> ImageFile.ImageFil
         return _opened(file, formats)
 
 
-def _opened(file: str | os.PathLike[str] | BinaryIO, formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
+def _opened(file: str | os.PathLike[str] | IO[bytes], formats: tuple[str, ...] | None) -> ImageFile.ImageFile:
     """Open a file under this module's limit on a picture's size instead of Pillow's.
 
     Pillow's limit is a global, which it reads while opening. Opening takes microseconds, and the limit is
@@ -216,7 +252,7 @@ def _opened(file: str | os.PathLike[str] | BinaryIO, formats: tuple[str, ...] | 
             Image.MAX_IMAGE_PIXELS = theirs
 
 
-def _start(file: str | os.PathLike[str] | BinaryIO) -> bytes:
+def _start(file: str | os.PathLike[str] | IO[bytes]) -> bytes:
     """The first bytes of a file."""
     if isinstance(file, (str, os.PathLike)):
         with Path(file).open("rb") as opened:

@@ -11,7 +11,7 @@ from s3fd.data.labels import INVALID, NOT_KNOWN, LabelledPicture
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training.augmentation import Labelled
-from s3fd.training.composition import Composition, LabelledFaces
+from s3fd.training.composition import Composition, LabelledFaces, reduced
 
 NONE_INSIDE = "no labelled box lies inside the picture"
 """Reason for leaving out a picture that can be read."""
@@ -19,6 +19,8 @@ NONE_INSIDE = "no labelled box lies inside the picture"
 
 class Composer:
     """Compose training pictures from labelled pictures, each of which is read once and kept in memory.
+
+    They are kept at a reduced scale if their faces are larger than the composed pictures can show.
 
     Attributes:
         left_out: for each picture that turned out to be unusable, a message with its name and the reason.
@@ -87,4 +89,5 @@ class Composer:
         if not any((known[~ignored[inside]] != NOT_KNOWN).any() for known in labels.values()):
             self.left_out.append(f"{item.path}: {NONE_INSIDE}")
             return None
-        return LabelledFaces(picture, boxes[inside], labels, ignored[inside])
+        found = LabelledFaces(picture, boxes[inside], labels, ignored[inside])
+        return reduced(found, self.policy.face_sizes[1])

@@ -229,15 +229,29 @@ def _halve(picture: Picture, scale: float) -> tuple[Picture, float]:
     return picture, part
 
 
+def reduced(crop: LabelledFaces, largest: float) -> LabelledFaces:
+    """Shrink a picture to 1/2, 1/4, … while the faces that it can be drawn for have `largest` pixels or more.
+
+    `_paste` would shrink it in the same way each time. A photograph of 12 megapixels takes 36 MB.
+    """
+    least = math.sqrt(box_ops.area(crop.boxes[_main_faces(crop)]).min())
+    picture, part = _halve(crop.picture, largest / least)
+    boxes = box_ops.clip(crop.boxes * np.float32(part), *picture.shape[1::-1])
+    return LabelledFaces(picture, boxes, crop.labels, crop.ignored)
+
+
 def _main_face(crop: LabelledFaces, rng: np.random.Generator) -> int:
-    """Choose the face that a crop has to show: one with a label, if there is one."""
+    """Choose the face that a crop has to show."""
+    return int(rng.choice(_main_faces(crop)))
+
+
+def _main_faces(crop: LabelledFaces) -> IntArray:
+    """Return the indices of the faces that a crop can be drawn for: those with a label, if there are any."""
     faces = np.flatnonzero(~crop.ignored)
     if not len(faces):
         raise ValueError("composed pictures need source pictures with at least one face")
-    if len(faces) > 1:
-        known = [i for i in faces if any(v[i] != NOT_KNOWN for v in crop.labels.values())]
-        return int(rng.choice(known or faces))
-    return int(faces[0])
+    known = np.any([labels[faces] != NOT_KNOWN for labels in crop.labels.values()], axis=0)
+    return faces[known] if known.any() else faces
 
 
 class _Span(NamedTuple):

@@ -49,11 +49,12 @@ def match(
     """Match `anchors` (A, 4) with faces `boxes` (N, 4); both xyxy in pixels.
 
     Stage 1: an anchor is matched with its best face if their IoU is at least `match_iou`, and every face is
-    matched with its best anchor. Stage 2: a face with fewer than `anchors_per_face` anchors receives the best
-    unmatched anchors above `compensation_iou`, of equal ones the nearest to its centre. If two faces compete
-    for an anchor, the larger IoU wins. `anchors_per_face` = 0 disables stage 2.
+    matched with its best anchor, even if that overlaps another face more. Stage 2: a face with fewer than
+    `anchors_per_face` anchors receives the best unmatched anchors above `compensation_iou`, of equal ones the
+    nearest to its centre. If an anchor is the best of two faces, or two choose it in stage 2, the larger IoU
+    wins. `anchors_per_face` = 0 disables stage 2.
 
-    Faces in `ignored` (N,) are not matched; anchors near them are not trained as background.
+    Faces in `ignored` (N,) are not matched; anchors near them (`near_ignored`) are not trained as background.
     """
     targets = Targets(np.zeros(len(anchors), np.int8), np.zeros(len(anchors), np.int64))
     faces = np.flatnonzero(~ignored)
@@ -72,7 +73,10 @@ def match(
 
 
 def near_ignored(ignored: FloatArray, anchors: FloatArray) -> NDArray[np.int8]:
-    """Label `anchors` (A, 4) as background, or as not trained near `ignored` boxes (N, 4): shape (A,)."""
+    """Label `anchors` (A, 4) as background, or as not trained near `ignored` boxes (N, 4): shape (A,).
+
+    Near is an IoU over `IGNORE_IOU`: no anchor is near a box that is much smaller or larger than all anchors.
+    """
     if not len(ignored):
         return np.zeros(len(anchors), np.int8)
     near = (box_ops.iou(ignored, anchors) > IGNORE_IOU).any(axis=0)
