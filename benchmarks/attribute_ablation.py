@@ -8,8 +8,8 @@ Every row is trained anew on each of `--splits` random splits. A share of the pi
 averaged over the splits: it is a half where a network predicts the more frequent of two classes for
 everybody.
 
-`--elsewhere` is a table of the same target on other pictures. On its faces of 32 pixels and more, the network of
-every split shows what it can do beyond the pictures that it was trained on.
+`--elsewhere` is a table of the same target on other pictures. On its faces of 32 pixels and more, the network
+of every split shows what it can do beyond the pictures that it was trained on.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=float, default=0.3)
     parser.add_argument("--elsewhere", type=Path, help="table of other pictures to test on as well")
     parser.add_argument("--elsewhere-images", type=Path)
+    parser.add_argument("--only", action="append", help="beginning of a row's title; may be repeated")
     args = parser.parse_args()
     labels = run.read_labels(args.csv, args.images, args.target, args.group)
     other = None
@@ -69,6 +70,8 @@ def main() -> None:
     print(f"| step | {' | '.join(COLUMNS)} |\n|---|" + "---:|" * len(COLUMNS))
     before: list[Summary] = []
     for title, config in rows().items():
+        if args.only and not title.startswith(tuple(args.only)):
+            continue
         reports: list[Report] = []
         beyond: list[Summary] = []
         for seed in range(args.splits):

@@ -252,6 +252,9 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     path.write_text("head: {kind: cathedral}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"head\.kind"):
         load_config(str(path))
+    path.write_text("head: {initial: random, kept_share: 0.5}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"kept_share needs initial: kept"):
+        load_config(str(path))
 
 
 def test_the_configurations_of_the_repository_are_valid() -> None:
@@ -321,5 +324,11 @@ def test_a_run_tells_what_the_weights_knew_before_and_goes_on_from_it(
         if name.startswith("attribute_heads.gender.") and tensor.is_floating_point()
     ]
     assert 0 < max(moved) < 0.01  # one step with a low rate, from where the weights were
+    whole = config.model_copy(update={"head": config.head.model_copy(update={"kept_share": 0.0})})
+    run.run(labels, "gender", whole, weights, tmp_path / "whole")
+    all_the_way = load_network(tmp_path / "whole" / "weights.safetensors").state_dict()
+    for name, tensor in trained.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (given.state_dict()[name] + all_the_way[name]) / 2)
     new = run.run(labels, "sex", load_config("branch").model_copy(update=brief), weights, tmp_path / "new")
     assert new.before is None and "before" not in new.text()

@@ -219,10 +219,8 @@ def _test(network: S3FD, name: str, target: Target, testing: Sequence[LabelledPi
     return observe(Detector(TorchRuntime(network), attributes=(name,)), name, testing, target.column)
 
 
-def _before(
-    start: S3FD, name: str, target: Target, testing: Sequence[LabelledPicture]
-) -> Summary | None:
-    """Summarise what the network that a run starts from predicts, if it has this attribute and finds a face."""
+def _before(start: S3FD, name: str, target: Target, testing: Sequence[LabelledPicture]) -> Summary | None:
+    """Summarise what a network predicts before it is trained, if it has this attribute and finds a face."""
     if (name, target.names) not in {(own.name, own.classes) for own in start.attributes}:
         return None
     observations = _test(start, name, target, testing).observations
