@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import s3fd
@@ -59,12 +60,14 @@ def main() -> None:
     parser.add_argument("--held-out", type=float, default=0.3)
     parser.add_argument("--elsewhere", type=Path, help="table of other pictures to test on as well")
     parser.add_argument("--elsewhere-images", type=Path)
+    parser.add_argument("--limit", type=int, default=800, help="most pictures of --elsewhere, evenly spread")
     parser.add_argument("--only", action="append", help="beginning of a row's title; may be repeated")
     args = parser.parse_args()
     labels = run.read_labels(args.csv, args.images, args.target, args.group)
     other = None
     if args.elsewhere:
         other = run.read_labels(args.elsewhere, args.elsewhere_images, args.target, None)
+        other = replace(other, pictures=other.pictures[:: -(-len(other.pictures) // args.limit)])
     name = args.target.partition(":")[0].lower()
     weights = run.detector_weights(args.weights)
     print(f"| step | {' | '.join(COLUMNS)} |\n|---|" + "---:|" * len(COLUMNS))
