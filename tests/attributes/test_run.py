@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -251,6 +252,9 @@ def test_configurations_are_checked(tmp_path: Path) -> None:
     path.write_text("head: {kind: cathedral}", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"head\.kind"):
         load_config(str(path))
+    path.write_text("head: {initial: random, kept_share: 0.5}", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"kept_share needs initial: kept"):
+        load_config(str(path))
 
 
 def test_the_configurations_of_the_repository_are_valid() -> None:
@@ -293,3 +297,38 @@ def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detecto
     assert "1 more were left out: unreadable, or no face found in them" in report.text()
     assert [a.name for a in load_network(tmp_path / "out" / "weights.safetensors").attributes][-1] == "mood"
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2  # the least
+
+
+def test_a_run_tells_what_the_weights_knew_before_and_goes_on_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)
+    rows = ["image,Gender"]
+    for i, gender in enumerate("FM" * 4):
+        rows.append(f"{i}.jpg,{gender}")
+        shutil.copy(EXAMPLE, tmp_path / f"{i}.jpg")
+    (tmp_path / "index.csv").write_text("\n".join(rows), encoding="utf-8")
+    labels = run.read_labels(tmp_path / "index.csv", tmp_path, "Gender:F=female,M=male", None)
+    brief = {"batch": 2, "epochs": 0.1, "least_steps": 1, "held_out": 0.5}
+    config = load_config("adapt").model_copy(update=brief)
+    weights = run.detector_weights("slim")
+    report = run.run(labels, "gender", config, weights, tmp_path / "out")
+    _, testing = split(labels.pictures, 0.5, config.seed)
+    women = np.mean([item.labels["Gender"][0] == 0 for item in testing])
+    assert report.before is not None and report.before.accuracy == pytest.approx(women)
+    assert f"\nbefore this run, the weights had {women:.1%} (balanced accuracy 50.0%)" in report.text()
+    given, trained = (load_network(path) for path in (weights, tmp_path / "out" / "weights.safetensors"))
+    moved = [
+        (trained.state_dict()[name] - tensor).abs().max().item()
+        for name, tensor in given.state_dict().items()
+        if name.startswith("attribute_heads.gender.") and tensor.is_floating_point()
+    ]
+    assert 0 < max(moved) < 0.01  # one step with a low rate, from where the weights were
+    whole = config.model_copy(update={"head": config.head.model_copy(update={"kept_share": 0.0})})
+    run.run(labels, "gender", whole, weights, tmp_path / "whole")
+    all_the_way = load_network(tmp_path / "whole" / "weights.safetensors").state_dict()
+    for name, tensor in trained.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (given.state_dict()[name] + all_the_way[name]) / 2)
+    new = run.run(labels, "sex", load_config("branch").model_copy(update=brief), weights, tmp_path / "new")
+    assert new.before is None and "before" not in new.text()

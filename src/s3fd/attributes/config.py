@@ -31,6 +31,19 @@ class InitialHeadConfig(HeadConfig):
         "if the weights have one; random: the head starts untrained; kept: training continues from the "
         "existing head of that name",
     )
+    kept_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the kept head's weights in the average of them and the trained ones, which "
+        "forgets less (Wortsman et al., Robust fine-tuning of zero-shot models, 2022)",
+    )
+
+    @model_validator(mode="after")
+    def _head_to_average_with(self) -> InitialHeadConfig:
+        if self.kept_share and self.initial != "kept":
+            raise ValueError("kept_share needs initial: kept, since a new head has no weights to keep")
+        return self
 
 
 class JointConfig(StrictConfig):

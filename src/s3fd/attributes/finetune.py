@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -168,6 +169,7 @@ def finetune(
     if not items:
         raise ValueError("there are no pictures to train on")
     head = add_head(network, name, target, config)
+    kept = deepcopy(network.state_dict()) if config.head.kept_share else {}
     learner: Frozen | Joint = Frozen(network, name, config)
     if config.joint is not None:
         learner = Joint(network, name, config, others, hold)
@@ -191,7 +193,17 @@ def finetune(
         on_step(step, steps)
     if average is not None:
         network.load_state_dict(average.module.state_dict())
+    if kept:
+        _average(network, kept, config.head.kept_share)
     return network.requires_grad_(False).eval()
+
+
+def _average(network: S3FD, kept: Mapping[str, Tensor], share: float) -> None:
+    """Replace the weights of `network` by their average with those `kept`, which count by `share`."""
+    own = network.state_dict()
+    network.load_state_dict(
+        {name: own[name].lerp(t, share) if t.is_floating_point() else own[name] for name, t in kept.items()}
+    )
 
 
 def _changing(

@@ -18,7 +18,7 @@ from s3fd.attributes.unlabelled import pictures_below
 from s3fd.data import labels as label_files
 from s3fd.data.labels import NOT_KNOWN, SHOWN_TEXTS, UNSURE, LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
-from s3fd.evaluation.attribute_faces import observe
+from s3fd.evaluation.attribute_faces import Found, observe
 from s3fd.evaluation.attributes import Observations, Summary, fit_temperature, summarise
 from s3fd.inference.detector import Detector
 from s3fd.inference.runtime import BUNDLED
@@ -58,6 +58,8 @@ class Report:
         backbone_sha256: SHA-256 of the weights that the run started from.
         groups: who or what was held out: values of the column to split by; None if pictures were split.
         untested: classes that none of the faces found in the test pictures has.
+        before: summary of what the weights that the run started from already predicted for the same faces;
+            None if they have no attribute of this name and these classes.
     """
 
     attribute: str
@@ -73,6 +75,7 @@ class Report:
     backbone_sha256: str
     groups: tuple[str, ...] | None = None
     untested: tuple[str, ...] = ()
+    before: Summary | None = None
 
     def text(self) -> str:
         """Return the report as a few lines of text."""
@@ -97,6 +100,11 @@ class Report:
             f"accuracy on the other {self.summary.count}: {self.summary.accuracy:.1%} "
             f"(95 % interval {low:.1%}–{high:.1%}; balanced accuracy {self.summary.balanced_accuracy:.1%})"
         )
+        if self.before is not None:
+            lines.append(
+                f"before this run, the weights had {self.before.accuracy:.1%} "
+                f"(balanced accuracy {self.before.balanced_accuracy:.1%})"
+            )
         if self.untested:
             lines.append(
                 f"none of these faces is labelled {_few(self.untested, ' or ')}, "
@@ -170,6 +178,7 @@ def run(
         "other pictures to be held on": _names(others),
     }
     not_located: list[str] = []
+    start = deepcopy(network)
     add_head(deepcopy(network), name, target, config)  # refuses what does not fit before the search for faces
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
         if (config.compose or config.single) and any(item.boxes is None for item in learning):
@@ -181,8 +190,7 @@ def run(
             f"nothing was learnt: in all {len(learning)} training pictures, the detector found no labelled "
             f"face, or the picture cannot be read; fix this and remove {folder}"
         )
-    detector = Detector(TorchRuntime(network), attributes=(name,))
-    found = observe(detector, name, testing, target.column)
+    found = _test(network, name, target, testing)
     observations = found.observations
     if len(observations) >= ENOUGH_TO_CALIBRATE:
         observations = observations.tempered(calibrate(network, name, observations))
@@ -200,9 +208,23 @@ def run(
         backbone_sha256=sha256(weights),
         groups=_tested(testing, target, group) if group else None,
         untested=tuple(np.delete(target.names, observations.labels).tolist()),
+        before=_before(start, name, target, testing),
     )
     write_result(network, weights, folder, report)
     return report
+
+
+def _test(network: S3FD, name: str, target: Target, testing: Sequence[LabelledPicture]) -> Found:
+    """Predict the attribute `name` of the labelled faces in `testing`."""
+    return observe(Detector(TorchRuntime(network), attributes=(name,)), name, testing, target.column)
+
+
+def _before(start: S3FD, name: str, target: Target, testing: Sequence[LabelledPicture]) -> Summary | None:
+    """Summarise what a network predicts before it is trained, if it has this attribute and finds a face."""
+    if (name, target.names) not in {(own.name, own.classes) for own in start.attributes}:
+        return None
+    observations = _test(start, name, target, testing).observations
+    return summarise(observations) if len(observations) else None
 
 
 def calibrate(network: S3FD, name: str, observations: Observations) -> float:

@@ -42,8 +42,8 @@ def finetune(
     config: Annotated[
         str,
         typer.Option(
-            help="Preset or YAML file. The presets are branch, joint, tower, recipe (the published exercise) "
-            "and picture."
+            help="Preset or YAML file. The presets are branch, adapt (continue an attribute that the weights "
+            "have), joint, tower, recipe (the published exercise) and picture."
         ),
     ] = "branch",
     weights: Annotated[
