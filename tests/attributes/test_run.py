@@ -81,7 +81,7 @@ def test_the_report_tells_faces_from_pictures() -> None:
     told = Observations(np.eye(2, dtype=np.float32), np.arange(2), np.full(2, 50, np.float32))
     report = run.Report("colour", ("blue", "red"), 9, 3, 4, (), (), 0, summarise(told), 1.0, "")
     assert (
-        "held out: 3 pictures; 4 labelled faces in them were not found; accuracy on the other 2: 100.0%"
+        "held out: 3 pictures; 4 labelled faces in them not found; accuracy on the other 2: 100.0%"
         in report.text()
     )
     always = Observations(
@@ -294,7 +294,7 @@ def test_pictures_labelled_as_a_whole_are_composed_by_the_faces_that_the_detecto
     assert heard == [(i, 6) for i in range(1, 7)]
     assert report.not_located == (f"{tmp_path / '0.png'}: no face was found in the picture",)
     assert "trained on 5 pictures" in report.text()
-    assert "1 more were left out: unreadable, or no face found in them" in report.text()
+    assert "1 picture left out: unreadable, or no face found" in report.text()
     assert [a.name for a in load_network(tmp_path / "out" / "weights.safetensors").attributes][-1] == "mood"
     assert len((tmp_path / "out" / "metrics.jsonl").read_text().splitlines()) == 2  # the least
 

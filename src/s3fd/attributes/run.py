@@ -15,6 +15,7 @@ from s3fd.attributes.config import FinetuneConfig
 from s3fd.attributes.finetune import Step, add_head, finetune, split
 from s3fd.attributes.location import Around, locate
 from s3fd.attributes.unlabelled import pictures_below
+from s3fd.counted import counted
 from s3fd.data import labels as label_files
 from s3fd.data.labels import NOT_KNOWN, SHOWN_TEXTS, UNSURE, LabelledPicture, Labels
 from s3fd.data.targets import Target, parse_target
@@ -79,15 +80,17 @@ class Report:
 
     def text(self) -> str:
         """Return the report as a few lines of text."""
-        lines = [f"trained on {self.trained} pictures in {self.seconds:.0f} s"]
+        lines = [f"trained on {counted(self.trained, 'picture')} in {self.seconds:.0f} s"]
         if self.without_face:
-            lines.append(f"no usable face in a training picture {self.without_face} times")
+            lines.append(f"no usable face in a training picture {counted(self.without_face, 'time')}")
         if self.not_located:
-            lines.append(f"{len(self.not_located)} more were left out: unreadable, or no face found in them")
+            lines.append(
+                f"{counted(len(self.not_located), 'picture')} left out: unreadable, or no face found"
+            )
         lines += [f"held out, but unreadable: {why}" for why in self.unread]
         if self.summary is None:
             nothing = (
-                f"{self.held_out} pictures, no labelled face found in any of them"
+                f"{counted(self.held_out, 'picture')}, no labelled face found in any of them"
                 if self.held_out
                 else "none"
             )
@@ -95,8 +98,8 @@ class Report:
         low, high = self.summary.accuracy_interval
         of = f" of {_few(self.groups, ' and ')}" if self.groups else ""
         lines.append(
-            f"held out: {self.held_out} pictures{of}; "
-            f"{self.not_found} labelled faces in them were not found; "
+            f"held out: {counted(self.held_out, 'picture')}{of}; "
+            f"{counted(self.not_found, 'labelled face')} in them not found; "
             f"accuracy on the other {self.summary.count}: {self.summary.accuracy:.1%} "
             f"(95 % interval {low:.1%}–{high:.1%}; balanced accuracy {self.summary.balanced_accuracy:.1%})"
         )

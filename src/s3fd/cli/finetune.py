@@ -181,7 +181,7 @@ class _Progress(TrainingBar):
         self._faceless += step.without_face
         self._left_out |= dict.fromkeys(step.left_out)
         loss = "" if isnan(self._loss.value) else f"loss {self._loss.value:.3f}, "
-        self.show(step.number, steps, f"{loss}no face found {self._faceless} times")
+        self.show(step.number, steps, f"{loss}no face found {counted(self._faceless, 'time')}")
 
     def pictures(self, found: Iterable[Faces | PictureError], count: int) -> Iterable[Faces | PictureError]:
         """Show how far the search for the faces is that labels of whole pictures speak of."""
