@@ -90,6 +90,15 @@ def test_killed_and_begun_again(tiny: Path, photos: Path, tmp_path: Path) -> Non
     assert "Traceback" not in damaged.stderr
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Ctrl-C interrupts, which a background job's processes ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_ctrl_c_does_not_wait_for_rays_partitions(
     tiny: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ opened = [OpenVinoRuntime(BUNDLED / "slim.onnx", threads=1)]
 released = Thread(target=opened.clear)
 released.start()
 released.join()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job does not have
 try:
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:

@@ -63,7 +63,8 @@ class Report:
             f"{counted(self.taught, 'face')} with a teacher's vector"
         ]
         if self.left_out:
-            lines.append(f"{len(self.left_out)} pictures were left out: unreadable, or no face inside them")
+            count = counted(len(self.left_out), "picture")
+            lines.append(f"{count} left out: unreadable, or no box inside the picture")
         if self.agreement is not None:
             lines.append(
                 f"held out: {counted(self.held_out, 'face')}; mean cosine with the teacher "
