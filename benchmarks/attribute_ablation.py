@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from attribute_card import SMALLEST
+
 import s3fd
 from s3fd.attributes import run
 from s3fd.attributes.config import FinetuneConfig, load_config
@@ -28,8 +30,14 @@ from s3fd.data.labels import Labels
 from s3fd.evaluation.attribute_faces import observe
 from s3fd.evaluation.attributes import Summary, summarise, wilson_interval
 
-SMALLEST = 32
-"""Least size, in pixels, of a face that counts elsewhere."""
+COLUMNS = (
+    "held-out pictures with a face",
+    "right",
+    "95 % interval",
+    "mean of the classes",
+    "right elsewhere",
+    "seconds a run",
+)
 
 
 def rows() -> dict[str, FinetuneConfig]:
@@ -68,7 +76,7 @@ def main() -> None:
     if args.elsewhere:
         other = run.read_labels(args.elsewhere, args.elsewhere_images, args.target, None)
         other = replace(other, pictures=other.pictures[:: -(-len(other.pictures) // args.limit)])
-    name = args.target.partition(":")[0].lower()
+    name = labels.targets[0].column.lower()
     weights = run.detector_weights(args.weights)
     print(f"| step | {' | '.join(COLUMNS)} |\n|---|" + "---:|" * len(COLUMNS))
     before: list[Summary] = []
@@ -89,16 +97,6 @@ def main() -> None:
     if before:
         beyond = [] if other is None else [elsewhere(args.weights, name, other)]
         print(row("none: the weights as they are", before, beyond, 0))
-
-
-COLUMNS = (
-    "held-out pictures with a face",
-    "right",
-    "95 % interval",
-    "mean of the classes",
-    "right elsewhere",
-    "seconds a run",
-)
 
 
 def row(title: str, found: Sequence[Summary], beyond: Sequence[Summary], seconds: float) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from attribute_card import SMALLEST
 from sampling import evenly
 
 from s3fd.attributes.config import FinetuneConfig, load_config
@@ -39,8 +40,6 @@ from s3fd.weights.network_file import backbone_of, load_network, save_network
 
 NAME = "target"
 BATCH = 16
-SMALLEST = 32
-"""Least size of a face that counts, in pixels."""
 
 OTHERS = ("wider_train_subset", "group_photos/images", "masked_faces/images")
 """Folders below DATA with unlabelled faces; missing ones are left out."""

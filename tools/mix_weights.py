@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from s3fd.network import S3FD
+from s3fd.training.ema import move
 from s3fd.weights.network_file import backbone_of, load_network, misfit, save_network
 
 DETECTOR = ("backbone.", "heads.")
 """Prefixes of the names of the detector's tensors."""
 
 
-@torch.no_grad()
 def mix(a: S3FD, b: S3FD, share: float, everything: bool = False) -> None:
     """Move the detector of `a`, or `everything`, towards `b`'s until `share` (0–1) of the difference is left.
 
@@ -35,9 +33,7 @@ def mix(a: S3FD, b: S3FD, share: float, everything: bool = False) -> None:
     )
     if why := misfit(own, other):
         raise ValueError(f"the two networks do not fit each other: {why}")
-    for name, tensor in own.items():
-        if tensor.is_floating_point():
-            tensor.copy_(other[name] + share * (tensor - other[name]))
+    move(own, other, 1 - share)
 
 
 def main() -> None:

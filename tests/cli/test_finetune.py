@@ -6,7 +6,7 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -130,37 +130,32 @@ def test_labels_that_cannot_be_used(celebrities: Path, table: Path, target: str,
     assert message in answer.stderr and "Traceback" not in answer.stderr
 
 
+def told(folder: Path, column: str, values: Sequence[str]) -> str:
+    """What a run says of a table, one value a picture, before it looks for its weights."""
+    rows = "".join(f"{i},{value}\n" for i, value in enumerate(values))
+    (folder / "index.csv").write_text(f"image,{column}\n{rows}")
+    for i in range(len(values)):
+        (folder / f"{i}.jpg").touch()
+    arguments = ["finetune", str(folder / "index.csv"), "--images", str(folder), "--target", column]
+    return CliRunner().invoke(app, [*arguments, "--weights", "nowhere"]).output
+
+
 def test_values_that_are_no_label_are_told_of(tmp_path: Path) -> None:
-    (tmp_path / "index.csv").write_text("image,Glasses\n0,none\n1,none\n2,round\n3,dark\n4,\n")
-    for i in range(5):
-        (tmp_path / f"{i}.jpg").touch()
-    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Glasses"]
-    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
     assert (
         "treated as unlabelled: 2 'none', 1 ''; to use such a value as a class, declare it in --target"
-        in answer.output
+        in told(tmp_path, "Glasses", ("none", "none", "round", "dark", ""))
     )
 
 
 def test_classes_that_differ_only_in_capitals_are_told_of(tmp_path: Path) -> None:
     values = ("dark", "Round", "round", "Dark", "none of these")
-    rows = "".join(f"{i},{value}\n" for i, value in enumerate(values))
-    (tmp_path / "index.csv").write_text(f"image,Glasses\n{rows}")
-    for i in range(5):
-        (tmp_path / f"{i}.jpg").touch()
-    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Glasses"]
-    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
-    assert "classes that differ only in their capitals: 'Dark', 'dark', 'Round', 'round'; if" in answer.output
+    said = told(tmp_path, "Glasses", values)
+    assert "classes that differ only in their capitals: 'Dark', 'dark', 'Round', 'round'; if" in said
 
 
 def test_twenty_of_many_classes_are_shown(tmp_path: Path) -> None:
-    rows = "".join(f"{i},person{i:02}\n" for i in range(30))
-    (tmp_path / "index.csv").write_text(f"image,Person\n{rows}")
-    for i in range(30):
-        (tmp_path / f"{i}.jpg").touch()
-    arguments = ["finetune", str(tmp_path / "index.csv"), "--images", str(tmp_path), "--target", "Person"]
-    answer = CliRunner().invoke(app, [*arguments, "--weights", "nowhere"])
-    assert "person18, person19 and 10 more; run in" in answer.output
+    said = told(tmp_path, "Person", [f"person{i:02}" for i in range(30)])
+    assert "person18, person19 and 10 more; run in" in said
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from s3fd.network.branch import AttributeBranch
 from s3fd.training.attribute_loss import attribute_loss
 from s3fd.training.checkpoint import Part
 from s3fd.training.composition import Composition
-from s3fd.training.ema import WeightAverage
+from s3fd.training.ema import WeightAverage, move
 from s3fd.training.journal import Journal
 from s3fd.training.schedule import learning_rate, make_optimiser
 from s3fd.training.trainer import TrainingError, freeze_statistics
@@ -194,16 +194,8 @@ def finetune(
     if average is not None:
         network.load_state_dict(average.module.state_dict())
     if kept:
-        _average(network, kept, config.head.kept_share)
+        move(network.state_dict(), kept, config.head.kept_share)
     return network.requires_grad_(False).eval()
-
-
-def _average(network: S3FD, kept: Mapping[str, Tensor], share: float) -> None:
-    """Replace the weights of `network` by their average with those `kept`, which count by `share`."""
-    own = network.state_dict()
-    network.load_state_dict(
-        {name: own[name].lerp(t, share) if t.is_floating_point() else own[name] for name, t in kept.items()}
-    )
 
 
 def _changing(

@@ -82,7 +82,7 @@ def embed(
             )
     except (ValueError, OSError, TrainingError) as error:
         fail(str(error))
-    report_skipped(report.left_out, "pictures")
+    report_skipped(report.left_out, "picture")
     typer.echo(report.text(), err=True)
     typer.echo(out / "model.onnx")
 

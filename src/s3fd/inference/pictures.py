@@ -12,7 +12,8 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -119,20 +120,26 @@ def load(
     Raises:
         PictureError: the file is missing, damaged, of an unknown format, or over `MAX_PIXELS`.
     """
-    name = _name(source)
+    with _decoding(source, formats) as image:
+        _check(image, _name(source))
+        size, drafted = image.size, None
+        if needed is not None:
+            orientation = _orientation(image)
+            drafted = image.draft(None, _upright(needed(*_upright(size, orientation)), orientation))
+        image.load()
+        return _convert(image, size, needed, draft_scale=size[0] / drafted[1][2] if drafted else 1)
+
+
+@contextmanager
+def _decoding(source: Source, formats: tuple[str, ...] | None = None) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture; raise what its decoding fails with as a `PictureError`."""
     try:
         with _open(source, formats) as image:
-            _check(image, name)
-            size, drafted = image.size, None
-            if needed is not None:
-                orientation = _orientation(image)
-                drafted = image.draft(None, _upright(needed(*_upright(size, orientation)), orientation))
-            image.load()
-            return _convert(image, size, needed, draft_scale=size[0] / drafted[1][2] if drafted else 1)
+            yield image
+    except PictureError:
+        raise
     except DECODE_ERRORS as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(name, _reason(error)) from error
+        raise PictureError(_name(source), _reason(error)) from error
 
 
 @dataclass(frozen=True)
@@ -172,19 +179,13 @@ def upright_size(source: Source) -> tuple[int, int]:
     Raises:
         PictureError: the file is missing, of an unknown format, or over `MAX_PIXELS`.
     """
-    name = _name(source)
-    try:
-        with _open(source, None) as image:
-            _check(image, name)
-            orientation = _orientation(image)
-            if orientation >= 5 and image.format == "TIFF":  # Pillow turns it, some versions only on loading
-                image.load()
-                return image.size
-            return _upright(image.size, orientation)
-    except DECODE_ERRORS as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(name, _reason(error)) from error
+    with _decoding(source) as image:
+        _check(image, _name(source))
+        orientation = _orientation(image)
+        if orientation >= 5 and image.format == "TIFF":  # Pillow turns it, some versions only on loading
+            image.load()
+            return image.size
+        return _upright(image.size, orientation)
 
 
 def upright(pixels: Pixels, source: Source) -> Pixels:
@@ -193,13 +194,8 @@ def upright(pixels: Pixels, source: Source) -> Pixels:
     Raises:
         PictureError: the file is missing, or of an unknown format.
     """
-    try:
-        with _open(source, None) as image:
-            return _turn(pixels, _orientation(image))
-    except DECODE_ERRORS as error:
-        if isinstance(error, PictureError):
-            raise
-        raise PictureError(_name(source), _reason(error)) from error
+    with _decoding(source) as image:
+        return _turn(pixels, _orientation(image))
 
 
 def from_pil(image: Image.Image, needed: NeededSize | None = None) -> Picture:

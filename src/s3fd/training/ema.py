@@ -1,10 +1,12 @@
-"""Exponential moving average of a network's weights, which detects better than those of the last step."""
+"""Averages of weights: over the steps of a run, which detect better than the last, or of two networks."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from s3fd.network import S3FD
 
@@ -27,3 +29,11 @@ class WeightAverage:
                 average.lerp_(current, weight)
             else:
                 average.copy_(current)
+
+
+@torch.no_grad()
+def move(own: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float) -> None:
+    """Move the weights `own`, in place, by `share` (0–1) of the way to those of the same name in `others`."""
+    for name, tensor in own.items():
+        if tensor.is_floating_point():
+            tensor.lerp_(others[name], share)
