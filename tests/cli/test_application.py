@@ -49,6 +49,16 @@ def test_help_is_shown_in_any_encoding(encoding: str) -> None:
     assert b'{"path": \\u2026, "error": \\u2026}' in done.stdout
 
 
+def test_a_command_does_not_collect_garbage_as_it_ends() -> None:
+    """The first to be registered is the last to be called."""
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"
+        "from s3fd.cli import app; app(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.skipif(
     "suggest_commands" not in signature(TyperGroup.__init__).parameters, reason="this Typer names none"
 )
