@@ -52,6 +52,12 @@ def test_detecting_in_pictures_does_not_import_the_modules_on_videos() -> None:
     assert answer.stdout.strip() == "['s3fd.video', 's3fd.video.frames']"
 
 
+def test_opening_a_gallery_does_not_import_what_reads_pictures() -> None:
+    code = "import sys, s3fd.identity.galleries; print({'cv2', 'PIL'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
 def test_public_names_are_there_and_others_are_not() -> None:
     for name in s3fd.__all__:
         assert getattr(s3fd, name) is not None

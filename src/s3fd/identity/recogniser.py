@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from s3fd.boxes import FloatArray
 from s3fd.faces import Faces
-from s3fd.inference.pictures import Pixels
+
+if TYPE_CHECKING:
+    from s3fd.inference.pictures import Pixels
 
 
 @dataclass(frozen=True)
