@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.engine import Device, Engine, Precision, Size, Threads
 from s3fd.cli.failure import fail
 from s3fd.cli.running import (
     SOME_FAILED,
@@ -48,10 +48,8 @@ def classify(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Use only faces that score above this, from 0 to 1 (certain).")
     ] = 0.5,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    size: Size = "vga",
+    threads: Threads = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",

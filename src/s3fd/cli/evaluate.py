@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.application import application
+from s3fd.cli.engine import Size, Threads, Weights
 from s3fd.cli.failure import fail
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.verification import verification
@@ -53,16 +54,14 @@ def wider(
     protocol: Annotated[
         str, typer.Option(help="Test protocol: vga, single, auto, multiscale or paper.")
     ] = "vga",
-    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
+    weights: Weights = "slim",
     score_only: Annotated[
         bool, typer.Option("--score-only", help="Skip detection, and score the files in --results.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the precision-recall curves to this file (.png, .svg, .pdf).")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure average precision on WIDER FACE: easy, medium and hard.
@@ -108,7 +107,7 @@ def attribute(
             help="Label column. After the colon, its values and their class names in the weights.",
         ),
     ],
-    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
+    weights: Weights = "slim",
     name: Annotated[
         str | None,
         typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
@@ -119,13 +118,11 @@ def attribute(
     min_probability: Annotated[
         float, typer.Option(min=0, max=1, help="Abstain from predictions that are less probable than this.")
     ] = 0.0,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Size = "vga",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the table and the calibration to this file (.png, .svg, .pdf).")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure accuracy and calibration of an attribute such as gender, by face size and group.
