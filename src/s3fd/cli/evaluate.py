@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,7 +73,10 @@ def wider(
     from s3fd.evaluation import wider as benchmark
 
     try:
-        draw = None if plot is None else _plotter(plot)
+        if plot is not None:  # before the detector runs, so that a mistake shows at once
+            from s3fd.evaluation.plot import plot as draw
+
+            check_plot(plot)
         pictures = _pictures(images)
         truth = _subset(benchmark.load(ground_truth), pictures, images)
         if not score_only:
@@ -88,8 +90,8 @@ def wider(
         missing = [name for name in truth.pictures if name not in found]
         _warn([f"{name}: no result file; counted as no detections" for name in missing])
         curves = benchmark.evaluate(found, truth)
-        if draw is not None:
-            draw({results.resolve().name: curves})
+        if plot is not None:
+            draw({results.resolve().name: curves}, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
     report = _report(curves, truth, None if score_only else protocol)
@@ -134,7 +136,10 @@ def attribute(
     from s3fd.evaluation import attribute_report as reports
 
     try:
-        draw = None if plot is None else _attribute_plotter(plot)
+        if plot is not None:
+            from s3fd.evaluation.attribute_plot import plot as draw
+
+            check_plot(plot)
         report = reports.evaluate(
             index,
             images,
@@ -147,27 +152,11 @@ def attribute(
             threads=threads,
         )
         _warn([str(problem) for problem in report.problems])
-        if draw is not None:
-            draw(report.sections, report.reliability)
+        if plot is not None:
+            draw(report.sections, report.reliability, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
     typer.echo(json.dumps(report.to_dict()) if as_json else report.text())
-
-
-def _attribute_plotter(path: Path) -> Callable[..., None]:
-    """What draws an attribute's figures to `path`; made before the detector runs."""
-    from s3fd.evaluation.attribute_plot import plot
-
-    check_plot(path)
-    return partial(plot, path=path)
-
-
-def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
-    """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
-    from s3fd.evaluation.plot import plot
-
-    check_plot(path)
-    return partial(plot, path=path)
 
 
 def check_plot(path: Path) -> None:
