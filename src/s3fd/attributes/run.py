@@ -128,9 +128,7 @@ def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labe
     labels = label_files.read(csv, images, [parse_target(target)])
     (column,) = labels.targets
     known = [p for p in labels.pictures if (p.labels[column.column] >= 0).any()]
-    if group is not None and group not in known[0].extra:
-        there = ", ".join(known[0].extra) or "none"
-        raise ValueError(f"{csv}: no column {group!r} to group by; columns besides the labels: {there}")
+    label_files.check_groups(csv, labels, () if group is None else (group,))
     return replace(labels, pictures=known)
 
 
