@@ -16,6 +16,7 @@ from s3fd.cli.running import (
     choose_workers,
     end,
     interruptible,
+    open_runtime,
     print_json,
     quiet_decoders,
 )
@@ -71,15 +72,12 @@ def classify(
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import detect
     from s3fd.inference.resize import parse_size
-    from s3fd.inference.runtime import open_runtime
     from s3fd.inference.sources import sources
 
     def run() -> int:
         workers = choose_workers(paths, threads, size)
+        runtime = open_runtime(weights, threads, engine, device, precision, workers)
         try:
-            runtime = open_runtime(
-                weights, threads, engine=engine, device=device, precision=precision, streams=workers
-            )
             name = attribute or _only(list(runtime.classes), weights)
             detector = Detector(
                 runtime,
@@ -88,7 +86,7 @@ def classify(
                 attributes=(name,),
                 min_probability=min_probability,
             )
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             fail(str(error))
         quiet_decoders()
         shown = sys.stderr.isatty() and not sys.stdout.isatty()
