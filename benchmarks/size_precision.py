@@ -43,9 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     runtime = open_runtime(options.weights, options.threads)
-    data = options.data or wider_subset.unpack(wider_subset.SHARED / "data")
-    files = sorted((data / "WIDER_val" / "images").glob("*/*.jpg"))[:: options.every]
-    truth = wider.load(data / "ground_truth").only(f"{file.parent.name}/{file.stem}" for file in files)
+    files, truth = wider_subset.subset(options.data, slice(None, None, options.every))
     found: dict[str, dict[str, Faces]] = {size: {} for size in SIZES}
     times: dict[str, list[float]] = {size: [] for size in SIZES}
     for i, file in enumerate(files):

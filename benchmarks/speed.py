@@ -64,9 +64,7 @@ def main() -> None:
         detectors["mediapipe"] = MediaPipe(options.mediapipe)
     detectors |= {name: wider_subset.boxes_and_scores(detector) for name, detector in ours.items()}
 
-    data = options.data or wider_subset.unpack(wider_subset.SHARED / "data")
-    files = sorted((data / "WIDER_val" / "images").glob("*/*.jpg"))[:: options.every]
-    truth = wider.load(data / "ground_truth").only(f"{file.parent.name}/{file.stem}" for file in files)
+    files, truth = wider_subset.subset(options.data, slice(None, None, options.every))
     found, times = wider_subset.measure(detectors, files, lambda picture: peers.resize(picture, "vga"))
     curves = {name: wider.evaluate(faces, truth) for name, faces in found.items()}
     precision = {

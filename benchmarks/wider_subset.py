@@ -54,9 +54,7 @@ def main() -> None:
     detectors: dict[str, Detect] = {name: make_peer(peers, name) for name in chosen if name != "none"}
     detectors |= {f"s3fd {Path(w).stem}": make_ours(w, options.threads) for w in options.weights}
 
-    data = options.data or unpack(SHARED / "data")
-    files = sorted((data / "WIDER_val" / "images").glob("*/*.jpg"))[: options.limit]
-    truth = wider.load(data / "ground_truth").only(f"{file.parent.name}/{file.stem}" for file in files)
+    files, truth = subset(options.data, slice(options.limit))
     found, times = measure(detectors, files, lambda picture: peers.resize(picture, options.size))
     if options.results:
         for name, faces in found.items():
@@ -88,6 +86,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--docs", action="store_true", help="write the table into the documentation")
     parser.add_argument("--output", type=Path, help="also write the table to this file")
     return parser.parse_args()
+
+
+def subset(data: Path | None, part: slice) -> tuple[list[Path], wider.GroundTruth]:
+    """Return a part of the pictures in `data`, or else in the pack, and their ground truth."""
+    data = data or unpack(SHARED / "data")
+    files = sorted((data / "WIDER_val" / "images").glob("*/*.jpg"))[part]
+    truth = wider.load(data / "ground_truth").only(f"{file.parent.name}/{file.stem}" for file in files)
+    return files, truth
 
 
 def unpack(packs: Path) -> Path:

@@ -7,9 +7,6 @@ from pathlib import Path
 import onnx
 import onnx.parser
 
-CELL = 16
-"""Side of the squares in pixels of the input."""
-
 # One box a cell of 16 × 16 pixels, which is scored by the mean brightness of the cell.
 TEXT = """
 <ir_version: 8, opset_import: ["": 17]>

@@ -27,7 +27,8 @@ from s3fd.network.attributes import Attribute
 from s3fd.training import checkpoint
 from s3fd.training.config import ConfigError
 from s3fd.weights import run_result
-from s3fd.weights.network_file import WeightsError, load_network
+from s3fd.weights.digest import sha256
+from s3fd.weights.network_file import WeightsError, backbone_of, load_network, save_network
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 QUICK = FinetuneConfig(size=128, batch=4, epochs=2, min_face_score=0.0, held_out=0.25)
@@ -49,6 +50,23 @@ def test_a_run_leaves_weights_a_model_and_a_report(
     ours, theirs = TorchRuntime(network)(picture, ["colour"]), model(picture, ["colour"])
     np.testing.assert_allclose(ours.attributes["colour"], theirs.attributes["colour"], atol=1e-4)
     np.testing.assert_allclose(ours.attributes["colour"].sum(axis=-1), 1, atol=1e-5)
+
+
+def test_the_report_names_the_weights_as_they_were_read(
+    coloured: Path, detector_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_result, "export_onnx", lambda *given: None)
+    labels = run.read_labels(coloured / "index.csv", coloured / "pictures", "Colour", None)
+    weights = tmp_path / "weights.safetensors"
+    shutil.copy(detector_file, weights)
+    backbone, began = backbone_of(weights), sha256(weights)
+
+    def replace_weights(*step: object) -> None:
+        save_network(load_network(detector_file), backbone, weights, {"from": "another run"})
+
+    config = QUICK.model_copy(update={"epochs": 0.1})
+    report = run.run(labels, "colour", config, weights, tmp_path / "out", on_step=replace_weights)
+    assert report.backbone_sha256 == began != sha256(weights)
 
 
 def test_a_run_says_what_it_leaves_out_and_ends_if_that_is_everything(
@@ -150,8 +168,9 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
     ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train_and_kill(killed, 10, "finetune", *arguments, killed)
-    assert checkpoint.load(killed / "checkpoint.pt")["step"] in range(8, 60)
-    for folder, first in ((whole, "1"), (killed, r"\d+")):
+    step = checkpoint.load(killed / "checkpoint.pt")["step"]
+    assert step in range(8, 60)
+    for folder, first in ((whole, 1), (killed, step + 1)):
         done = CliRunner().invoke(app, [*arguments, str(folder)])
         assert done.exit_code == 0, done.output
         assert re.search(

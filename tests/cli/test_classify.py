@@ -59,3 +59,13 @@ def test_frames_of_a_video_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_a_reader_that_leaves_is_no_error() -> None:
     assert leave_after_a_line(command(*[EXAMPLE] * 500)) == (141, "")
+
+
+def test_opencv_starts_no_threads_where_several_pictures_are_at_work() -> None:
+    program = (
+        "import atexit, sys, cv2; cv2.setNumThreads(3); from s3fd.cli import app; "
+        "atexit.register(lambda: print(cv2.getNumThreads(), file=sys.stderr)); app()"
+    )
+    arguments = [sys.executable, "-c", program, "classify", str(EXAMPLE), str(EXAMPLE)]
+    answer = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert (answer.returncode, answer.stderr) == (0, "1\n")

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from s3fd.inference.records import COLUMNS
 from s3fd.network import build
-from s3fd.network.attributes import TAKEN, Attribute, AttributeHead, copy_face_channel
+from s3fd.network.attributes import Attribute, AttributeHead, copy_face_channel
 from s3fd.network.branch import AttributeBranch
 
 GENDER = Attribute("gender", ("female", "male"))
@@ -83,14 +82,12 @@ def test_towers_are_refused_where_they_cannot_be() -> None:
         copy_face_channel(network.add(Attribute("gender", ("f", "m"), kind="tower")), network.heads)
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "type", "keys", "score", "x1", "boxes", "pictures", "track"])
+@pytest.mark.parametrize(
+    "name", ["", "a.b", "type", "keys", "score", "x1", "error", "boxes", "pictures", "track"]
+)
 def test_an_attribute_needs_a_name_that_means_nothing_else(name: str) -> None:
     with pytest.raises(ValueError, match="another name"):
         Attribute(name, ("f", "m"))
-
-
-def test_no_attribute_takes_a_column_of_the_table() -> None:
-    assert set(COLUMNS) <= TAKEN
 
 
 @pytest.mark.parametrize("classes", [(), ("one",), ("same", "same")])

@@ -14,7 +14,6 @@ from s3fd.training.augmentation import (
     Augmentation,
     Labelled,
     Window,
-    _split,
     anchor_window,
     cut,
     distort,
@@ -297,15 +296,6 @@ def test_a_picture_with_only_ignored_faces_is_one_without_any() -> None:
     item.ignored[:] = True
     made = policy(anchor_sampling=1.0)(lambda: item, np.random.default_rng(0))
     assert made.ignored.all()
-
-
-@given(seeds, st.integers(60, 700), st.integers(1, 4))
-def test_shares_of_a_mosaic_are_within_a_third_of_each_other(seed: int, length: int, parts: int) -> None:
-    lengths = _split(length, parts, np.random.default_rng(seed))
-    assert len(lengths) == parts and sum(lengths) == length
-    assert all(abs(one - length / parts) <= length / parts / 3 + 1 for one in lengths)
-    if parts == 1:
-        assert lengths == [length]
 
 
 def test_one_seed_gives_one_picture() -> None:

@@ -24,7 +24,7 @@ from s3fd.cli import app
 from s3fd.network import build
 from s3fd.network.decoder import PictureNetwork
 from s3fd.network.embedding import Embedding
-from s3fd.training import loop
+from s3fd.training import checkpoint, loop
 from s3fd.training.checkpoint import CheckpointError
 from s3fd.training.config import ConfigError, TrainConfig, load_config
 from s3fd.training.dataset import TrainingStream
@@ -60,7 +60,9 @@ def test_a_killed_run_continues_as_if_nothing_had_happened(squares: Path, tmp_pa
     alike = partial(subprocess.run, env=as_many_threads(), check=True, capture_output=True)
     alike([*command, "--out", str(whole)])
     train_and_kill(killed, 8, *arguments, "--out", killed)
-    alike([*command, "--out", str(killed)])
+    done = checkpoint.load(killed / "checkpoint.pt")["step"]
+    again = alike([*command, "--out", str(killed)])
+    assert done >= 4 and f"training: {done + 1} of 24".encode() in again.stderr
     assert [r["step"] for r in curve(killed)] == list(range(24))
     for a, b in zip(curve(whole), curve(killed), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
@@ -80,7 +82,9 @@ def goes_on(first: TrainConfig, other: TrainConfig, squares: Path, folder: Path)
     loop.train(first, samples, folder / "whole")
     with pytest.raises(KeyboardInterrupt):
         loop.train(first, samples, folder / "stopped", on_step=stop)
-    loop.train(other, samples, folder / "stopped")
+    steps: list[int] = []
+    loop.train(other, samples, folder / "stopped", on_step=lambda step, figures: steps.append(step))
+    assert steps[0] == 5  # after its checkpoint, at the fourth
     assert curve(folder / "whole") == curve(folder / "stopped")
 
 
@@ -93,8 +97,10 @@ def test_a_run_that_goes_on_skips_the_blocks_that_it_would_have_skipped(
 
 def test_a_finished_run_is_left_alone(squares: Path, tmp_path: Path) -> None:
     first = run(squares, tmp_path)
-    again = run(squares, tmp_path)
-    assert first == again
+    config = TrainConfig.model_validate(settings())
+    samples, _ = loop.read_data(config.data, squares)
+    loop.train(config, samples, tmp_path, on_step=lambda *step: pytest.fail("it learns again"))
+    assert curve(tmp_path) == first
 
 
 def test_another_configuration_does_not_continue_a_run(squares: Path, tmp_path: Path) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from s3fd.archive.storage import READERS, Place, absolute, answering, is_local, local_path, place
-from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, camera_number, sources
+from s3fd.inference.sources import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Source, camera_number, sources, suffix
 from s3fd.inference.threads import in_order
-
-MAGIC = re.compile(r"[*?\[]")
 
 MEANING: dict[type[OSError], str] = {
     FileNotFoundError: "No such file or directory",
@@ -41,14 +39,14 @@ def listed(paths: Sequence[str]) -> Iterator[str]:
                 yield from _at_url(path)
             continue
         path = local_path(path)
-        if _is_camera(path) or _suffix(path) in VIDEO_SUFFIXES:
+        if _is_camera(path) or suffix(path) in VIDEO_SUFFIXES:
             raise ValueError(
                 f"{path}: archives are for pictures only; process videos and cameras without --output"
             )
         for source in sources([path]):
             if source.error is not None and source.path == path:
                 raise FileNotFoundError(f"{path}: {source.error}")
-            if _suffix(source.path) not in VIDEO_SUFFIXES:
+            if suffix(source.path) not in VIDEO_SUFFIXES:
                 yield absolute(source.path)
 
 
@@ -87,8 +85,8 @@ def _at_url(url: str) -> Iterator[str]:
     system, path = there.system, there.path
     if system.isfile(path):
         found: Iterable[str] = [path]
-    elif MAGIC.search(path):
-        found = sorted(name for name in system.glob(path) if _suffix(name) in PICTURE_SUFFIXES)
+    elif glob.has_magic(path):
+        found = sorted(name for name in system.glob(path) if suffix(name) in PICTURE_SUFFIXES)
         if not found:
             raise FileNotFoundError(f"{url}: no picture matches this pattern")
     elif system.exists(path):
@@ -110,7 +108,7 @@ def _walk(system: Any, folder: str) -> Iterator[str]:
             (name, kind) for name, kind in entries if name != folder.rstrip("/")
         ]  # markers that S3 uses for folders
         shown = [(name, kind) for name, kind in entries if not name.rpartition("/")[2].startswith(".")]
-        yield from (name for name, kind in shown if kind == "file" and _suffix(name) in PICTURE_SUFFIXES)
+        yield from (name for name, kind in shown if kind == "file" and suffix(name) in PICTURE_SUFFIXES)
         waiting += [name for name, kind in reversed(shown) if kind == "directory"]
 
 
@@ -118,8 +116,3 @@ def _is_camera(path: str) -> bool:
     """Whether an absolute path was made from a camera's number, not from that of a missing folder below."""
     name = os.path.basename(path)  # noqa: PTH119 (see sources)
     return camera_number(name) is not None and absolute(name) == absolute(path)
-
-
-def _suffix(name: str) -> str:
-    """Return the suffix of a file name in lower case, including the dot."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a URL is no Path)

@@ -128,9 +128,7 @@ def read_labels(csv: Path, images: Path, target: str, group: str | None) -> Labe
     labels = label_files.read(csv, images, [parse_target(target)])
     (column,) = labels.targets
     known = [p for p in labels.pictures if (p.labels[column.column] >= 0).any()]
-    if group is not None and group not in known[0].extra:
-        there = ", ".join(known[0].extra) or "none"
-        raise ValueError(f"{csv}: no column {group!r} to group by; columns besides the labels: {there}")
+    label_files.check_groups(csv, labels, () if group is None else (group,))
     return replace(labels, pictures=known)
 
 
@@ -169,14 +167,14 @@ def run(
         TrainingError: the gradient is not finite.
     """
     (target,) = labels.targets
-    network = load_network(weights)
+    network, origin = load_network(weights), sha256(weights)
     held = load_network(hold) if hold else None
     learning, testing = split(labels.pictures, config.held_out, config.seed, group)
     _need_every_class(learning, testing, target)
     basis = {
         "other labels": label_files.digest(learning, target.column),
         "another attribute": json.dumps([name, target.names]),
-        "another detector": sha256(weights),
+        "another detector": origin,
         "another detector to be held to": sha256(hold) if hold else "",
         "other pictures to be held on": _names(others),
     }
@@ -208,7 +206,7 @@ def run(
         without_face=int(journal.sums["without_face"]),
         summary=summarise(observations) if len(observations) else None,
         seconds=seconds,
-        backbone_sha256=sha256(weights),
+        backbone_sha256=origin,
         groups=_tested(testing, target, group) if group else None,
         untested=tuple(np.delete(target.names, observations.labels).tolist()),
         before=_before(start, name, target, testing),

@@ -14,7 +14,7 @@ from s3fd import anchors as anchor_ops
 from s3fd import boxes as box_ops
 from s3fd.attributes.stream import Batch, Example, side_by_side
 from s3fd.boxes import FloatArray
-from s3fd.data.labels import INVALID, NOT_KNOWN, LabelledPicture
+from s3fd.data.labels import NOT_KNOWN, LabelledPicture
 from s3fd.inference import pictures
 from s3fd.inference.pictures import PictureError
 from s3fd.training import cutouts
@@ -208,15 +208,14 @@ def _targets(box: FloatArray, label: NDArray[np.int64], anchors: FloatArray) -> 
 
 
 def _labelled(item: LabelledPicture, column: str) -> list[int]:
-    """Return the indices of the faces of a picture that have a label and a valid box.
+    """Return the indices of the faces of a picture that have a label.
 
     Raises:
         ValueError: the labels are of whole pictures.
     """
     if item.boxes is None:
         raise ValueError("single faces need labels with boxes (columns x1, y1, x2, y2)")
-    valid = np.array(item.extra.get(INVALID, [""] * len(item.boxes))) != "1"
-    return [int(i) for i in np.flatnonzero((item.labels[column] != NOT_KNOWN) & valid)]
+    return [int(i) for i in np.flatnonzero(item.labels[column] != NOT_KNOWN)]
 
 
 def _side(item: LabelledPicture, face: int) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.engine import Device, Engine, Precision, Workers
+from s3fd.cli.engine import Device, Engine, Precision, Size, Threads, Weights, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.folders import open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
@@ -57,7 +57,7 @@ def anonymize(
             min=0, max=1, help="Hide faces that score above this. Lower values also hide more non-faces."
         ),
     ] = MIN_SCORE,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "auto",
+    size: Size = "auto",
     every: Annotated[
         int,
         typer.Option(
@@ -67,12 +67,8 @@ def anonymize(
         ),
     ] = 1,
     sound: Annotated[bool, typer.Option(help="Keep the sound of videos, including voices.")] = True,
-    weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Bundled model or model file, as in `s3fd detect`.")
-    ] = "slim",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    weights: Weights = "slim",
+    threads: Threads = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",

@@ -56,8 +56,7 @@ def detect_to_archive(
     if spread:
         with needs_extra("ray"):
             import ray.data  # noqa: F401
-    if spread:  # options are checked here, where there need be no GPU
-        engine, at_once = None, 1
+        engine, at_once = None, 1  # options are checked here, where there need be no GPU
         runtime = open_runtime(weights, threads, None, "cpu" if device == "cuda" else device, precision)
     else:
         at_once = workers or choose_workers(paths, threads, size)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.engine import Device, Engine, Precision, Size, Threads
 from s3fd.cli.failure import fail
 from s3fd.cli.running import (
     SOME_FAILED,
     choose_workers,
     end,
     interruptible,
+    open_runtime,
     print_json,
     quiet_decoders,
 )
@@ -48,10 +49,8 @@ def classify(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Use only faces that score above this, from 0 to 1 (certain).")
     ] = 0.5,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    size: Size = "vga",
+    threads: Threads = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",
@@ -73,15 +72,12 @@ def classify(
     from s3fd.inference.detector import Detector
     from s3fd.inference.job import detect
     from s3fd.inference.resize import parse_size
-    from s3fd.inference.runtime import open_runtime
     from s3fd.inference.sources import sources
 
     def run() -> int:
         workers = choose_workers(paths, threads, size)
+        runtime = open_runtime(weights, threads, engine, device, precision, workers)
         try:
-            runtime = open_runtime(
-                weights, threads, engine=engine, device=device, precision=precision, streams=workers
-            )
             name = attribute or _only(list(runtime.classes), weights)
             detector = Detector(
                 runtime,
@@ -90,7 +86,7 @@ def classify(
                 attributes=(name,),
                 min_probability=min_probability,
             )
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             fail(str(error))
         quiet_decoders()
         shown = sys.stderr.isatty() and not sys.stdout.isatty()

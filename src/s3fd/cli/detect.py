@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.engine import Device, Precision, Workers
+from s3fd.cli.engine import Device, Precision, Threads, Workers
 from s3fd.cli.failure import fail
 from s3fd.cli.folders import check_file, check_no_picture, open_folder
 from s3fd.cli.running import choose_workers, end, open_detector, open_runtime, write
@@ -101,10 +101,7 @@ def detect(
             ".safetensors.",
         ),
     ] = "slim",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads for the network.", show_default="one per processor"),
-    ] = None,
+    threads: Threads = None,
     engine: Annotated[
         str | None,
         typer.Option(

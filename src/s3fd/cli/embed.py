@@ -36,7 +36,7 @@ def embed(
     ] = None,
     config: Annotated[
         str, typer.Option(help="Preset or YAML file. The presets are people and teacher (needs --teacher).")
-    ] = ("people"),
+    ] = "people",
     weights: Annotated[
         str, typer.Option(help="Detector to start from: slim, or weights (.safetensors) from `s3fd train`.")
     ] = "slim",

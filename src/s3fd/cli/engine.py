@@ -1,10 +1,20 @@
-"""The options that say what runs the network, of every command that finds faces."""
+"""The options that say which network runs and how, of every command that finds faces."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+Weights = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="Bundled model or model file, as in `s3fd detect`.")
+]
+
+Size = Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")]
+
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
+]
 
 Engine = Annotated[
     str | None,

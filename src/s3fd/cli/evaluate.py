@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from s3fd.cli.application import application
+from s3fd.cli.engine import Size, Threads, Weights
 from s3fd.cli.failure import fail
 from s3fd.cli.labels import Images, Index
 from s3fd.cli.verification import verification
@@ -53,16 +53,14 @@ def wider(
     protocol: Annotated[
         str, typer.Option(help="Test protocol: vga, single, auto, multiscale or paper.")
     ] = "vga",
-    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
+    weights: Weights = "slim",
     score_only: Annotated[
         bool, typer.Option("--score-only", help="Skip detection, and score the files in --results.")
     ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the precision-recall curves to this file (.png, .svg, .pdf).")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure average precision on WIDER FACE: easy, medium and hard.
@@ -75,7 +73,10 @@ def wider(
     from s3fd.evaluation import wider as benchmark
 
     try:
-        draw = None if plot is None else _plotter(plot)
+        if plot is not None:  # before the detector runs, so that a mistake shows at once
+            from s3fd.evaluation.plot import plot as draw
+
+            check_plot(plot)
         pictures = _pictures(images)
         truth = _subset(benchmark.load(ground_truth), pictures, images)
         if not score_only:
@@ -89,8 +90,8 @@ def wider(
         missing = [name for name in truth.pictures if name not in found]
         _warn([f"{name}: no result file; counted as no detections" for name in missing])
         curves = benchmark.evaluate(found, truth)
-        if draw is not None:
-            draw({results.resolve().name: curves})
+        if plot is not None:
+            draw({results.resolve().name: curves}, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
     report = _report(curves, truth, None if score_only else protocol)
@@ -108,7 +109,7 @@ def attribute(
             help="Label column. After the colon, its values and their class names in the weights.",
         ),
     ],
-    weights: Annotated[str, typer.Option(help="Bundled model or model file, as in `s3fd detect`.")] = "slim",
+    weights: Weights = "slim",
     name: Annotated[
         str | None,
         typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
@@ -119,13 +120,11 @@ def attribute(
     min_probability: Annotated[
         float, typer.Option(min=0, max=1, help="Abstain from predictions that are less probable than this.")
     ] = 0.0,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Size = "vga",
     plot: Annotated[
         Path | None, typer.Option(help="Draw the table and the calibration to this file (.png, .svg, .pdf).")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure accuracy and calibration of an attribute such as gender, by face size and group.
@@ -137,7 +136,10 @@ def attribute(
     from s3fd.evaluation import attribute_report as reports
 
     try:
-        draw = None if plot is None else _attribute_plotter(plot)
+        if plot is not None:
+            from s3fd.evaluation.attribute_plot import plot as draw
+
+            check_plot(plot)
         report = reports.evaluate(
             index,
             images,
@@ -150,27 +152,11 @@ def attribute(
             threads=threads,
         )
         _warn([str(problem) for problem in report.problems])
-        if draw is not None:
-            draw(report.sections, report.reliability)
+        if plot is not None:
+            draw(report.sections, report.reliability, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
     typer.echo(json.dumps(report.to_dict()) if as_json else report.text())
-
-
-def _attribute_plotter(path: Path) -> Callable[..., None]:
-    """What draws an attribute's figures to `path`; made before the detector runs."""
-    from s3fd.evaluation.attribute_plot import plot
-
-    check_plot(path)
-    return partial(plot, path=path)
-
-
-def _plotter(path: Path) -> Callable[[Mapping[str, Mapping[str, Curve]]], None]:
-    """What draws to `path`; made before the detector runs, so that a mistake shows at once."""
-    from s3fd.evaluation.plot import plot
-
-    check_plot(path)
-    return partial(plot, path=path)
 
 
 def check_plot(path: Path) -> None:

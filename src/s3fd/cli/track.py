@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from s3fd.cli.application import application
-from s3fd.cli.engine import Device, Engine, Precision
+from s3fd.cli.engine import Device, Engine, Precision, Size, Threads, Weights
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file, check_no_picture
 from s3fd.cli.running import (
@@ -77,7 +77,7 @@ def track(
         float,
         typer.Option(min=0, max=1, help="Start tracking faces that score above this, from 0 to 1 (certain)."),
     ] = 0.5,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Size = "vga",
     attributes: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,12 +88,8 @@ def track(
         float,
         typer.Option(min=0, max=1, help="Report null for an attribute that is less probable than this."),
     ] = 0.0,
-    weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Bundled model or model file, as in `s3fd detect`.")
-    ] = "slim",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads for the network.", show_default="one per processor")
-    ] = None,
+    weights: Weights = "slim",
+    threads: Threads = None,
     engine: Engine = None,
     device: Device = "auto",
     precision: Precision = "fp32",

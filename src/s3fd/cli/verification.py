@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from s3fd.cli.engine import Size
 from s3fd.cli.failure import fail
 from s3fd.cli.gallery.options import Model, Weights
 from s3fd.counted import counted
@@ -31,7 +32,7 @@ def verification(
     ],
     recogniser: Model = None,
     weights: Weights = None,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Size = "vga",
     groups: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Table with a Person column and a column for --by.")
     ] = None,

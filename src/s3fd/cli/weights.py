@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from s3fd.cli.application import application
+from s3fd.cli.engine import Size
 from s3fd.cli.failure import fail, needs_extra
 from s3fd.cli.folders import check_file
 from s3fd.cli.labels import Images, Index
@@ -85,7 +86,7 @@ def calibrate_weights(
         str | None,
         typer.Option(help="Name of the attribute in the weights.", show_default="the column, in lower case"),
     ] = None,
-    size: Annotated[str, typer.Option(metavar="auto|vga|original|N", help="As in `s3fd detect`.")] = "vga",
+    size: Size = "vga",
     out: Annotated[
         Path | None, typer.Option(help="File to write.", show_default="FILE itself", dir_okay=False)
     ] = None,

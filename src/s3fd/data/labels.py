@@ -97,6 +97,15 @@ class Labels:
     unsure: Mapping[str, int] = field(default_factory=dict)
 
 
+def check_groups(csv: Path, labels: Labels, groups: Sequence[str]) -> None:
+    """Raise ValueError unless the table that `labels` were read from has these further columns."""
+    there = labels.pictures[0].extra
+    for group in groups:
+        if group not in there:
+            known = ", ".join(there) or "none"
+            raise ValueError(f"{csv}: no column {group!r} to group by; columns besides the labels: {known}")
+
+
 def digest(items: Sequence[LabelledPicture], column: str) -> str:
     """SHA-256 of the training data in `items` for `column`, independent of the pictures' folder."""
     sha = hashlib.sha256()

@@ -111,11 +111,11 @@ def run(
             f"the teacher's vectors have {teacher.dimension} dimensions, but trunk.dimension is "
             f"{config.trunk.dimension}"
         )
-    network = load_network(weights)
+    network, origin = load_network(weights), sha256(weights)
     learning, testing = split(labels.pictures, config.held_out, config.seed)
     basis = {
         "other labels": label_files.digest(learning, target.column),
-        "another detector": sha256(weights),
+        "another detector": origin,
         "another teacher": teacher.sha256 if teacher is not None else "",
     }
     with open_journal(folder, config, config.checkpoint_every, basis) as journal:
@@ -141,7 +141,7 @@ def run(
         agreement=agreement,
         recognised=recognised,
         seconds=seconds,
-        backbone_sha256=sha256(weights),
+        backbone_sha256=origin,
         left_out=tuple(left_out),
     )
     write_result(network, weights, folder, report)

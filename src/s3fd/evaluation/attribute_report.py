@@ -91,10 +91,7 @@ def evaluate(
     name = name or column.column.lower()
     detector = Detector(open_runtime(weights, threads), size=parse_size(size), attributes=(name,))
     check_classes(name, detector.runtime.classes[name], column.names)
-    lacking = [group for group in groups if group not in labels.pictures[0].extra]
-    if lacking:
-        known = ", ".join(labels.pictures[0].extra) or "none"
-        raise ValueError(f"{csv}: no column {lacking[0]!r} to group by; columns besides the labels: {known}")
+    label_files.check_groups(csv, labels, groups)
     told = observe(detector, name, labels.pictures, column.column, groups)
     faces = told.observations
     if not len(faces):

@@ -19,7 +19,7 @@ from s3fd.identity.reading import at_boxes
 from s3fd.inference import pictures
 from s3fd.inference.batches import in_batches, passes
 from s3fd.inference.consensus import agree
-from s3fd.inference.memory import memory_errors
+from s3fd.inference.memory import memory_errors, together_or_alone
 from s3fd.inference.pictures import NeededSize, Picture, PictureError, Pixels
 from s3fd.inference.postprocess import AFTER_NMS, BEFORE_NMS, select
 from s3fd.inference.pyramid import Look, looks, merge
@@ -235,18 +235,14 @@ class Detector:
     def _find_each(
         self, group: Sequence[_Named], size: Size | None, min_score: float | None
     ) -> list[Faces | PictureError]:
-        """Find the faces in prepared pictures; an error comes in a group of its own and is passed through.
+        """Find the faces in prepared pictures; what could not be prepared is passed through."""
 
-        If there is too little memory for all of them at once, each is tried alone, and refused if that fails.
-        """
-        prepared = [picture for _, picture in group if isinstance(picture, Picture)]
-        try:
+        def find(group: Sequence[_Named]) -> list[Faces | PictureError]:
+            prepared = [picture for _, picture in group if isinstance(picture, Picture)]
             found = iter(self.find_many(prepared, size=size, min_score=min_score))
-        except MemoryError as error:
-            if len(group) == 1:
-                return [PictureError(group[0][0], str(error) or "not enough memory")]
-            return [each for one in group for each in self._find_each([one], size, min_score)]
-        return [next(found) if isinstance(picture, Picture) else picture for _, picture in group]
+            return [next(found) if isinstance(picture, Picture) else picture for _, picture in group]
+
+        return together_or_alone(find, group, lambda one, reason: PictureError(one[0], reason))
 
     def _tell(self, faces: Faces) -> Faces:
         """Replace the attributes' probabilities with labels."""

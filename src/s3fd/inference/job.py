@@ -7,7 +7,7 @@ their own. So decoding, the network and drawing overlap, and no thread waits for
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from s3fd.inference.anonymize import Style
 from s3fd.inference.anonymize import anonymize as hide
 from s3fd.inference.batches import Shape, in_batches
 from s3fd.inference.detector import Detector, needed
+from s3fd.inference.memory import together_or_alone
 from s3fd.inference.pictures import Picture, PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.inference.sources import Source
@@ -155,20 +156,13 @@ def _shape(detector: Detector, prepared: tuple[Source, Picture | str]) -> Shape 
 
 
 def _find_each(detector: Detector, group: list[tuple[Source, Picture | str]]) -> list[Found]:
-    """Find the faces in decoded pictures of the same shape; undecodable sources are passed through.
+    """Find the faces in decoded pictures of the same shape; undecodable sources are passed through."""
 
-    If there is too little memory for all of them at once, each is tried alone, and refused if that fails.
-    """
-    prepared = [picture for _, picture in group if isinstance(picture, Picture)]
-    try:
-        faces = iter(detector.find_many(prepared))
-    except MemoryError as error:
-        if len(group) == 1:
-            return [(group[0][0], str(error), None)]
-        return [found for one in group for found in _find_each(detector, [one])]
-    return [
-        (source, picture, next(faces) if isinstance(picture, Picture) else None) for source, picture in group
-    ]
+    def find(group: Sequence[tuple[Source, Picture | str]]) -> list[Found]:
+        faces = iter(detector.find_many([picture for _, picture in group if isinstance(picture, Picture)]))
+        return [(source, it, next(faces) if isinstance(it, Picture) else None) for source, it in group]
+
+    return together_or_alone(find, group, lambda one, reason: (one[0], reason, None))
 
 
 def _finish(min_size: float, outputs: Outputs, found: Found) -> Record:

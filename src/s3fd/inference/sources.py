@@ -127,9 +127,14 @@ def common_base(paths: Sequence[str]) -> str | None:
         return None
 
 
+def suffix(path: str) -> str:
+    """Suffix of a file name or URL in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()
+
+
 def is_one_picture(path: str) -> bool:
     """Whether a path is a file with a single picture, not a folder, video or pattern."""
-    return os.path.isfile(path) and _suffix(path) not in VIDEO_SUFFIXES
+    return os.path.isfile(path) and suffix(path) not in VIDEO_SUFFIXES
 
 
 def is_pattern(path: str) -> bool:
@@ -139,7 +144,7 @@ def is_pattern(path: str) -> bool:
 
 def is_known(path: str) -> bool:
     """Whether a file is a picture or a video by its suffix."""
-    return _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+    return suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
 
 def camera_number(path: str) -> int | None:
@@ -178,19 +183,14 @@ def _failure(path: str, reason: str) -> Source:
     return Source(path, Path(), error=reason)
 
 
-def _suffix(path: str) -> str:
-    """Suffix of a file name in lower case, with its dot."""
-    return os.path.splitext(path)[1].lower()
-
-
 def _file(path: str, base: str | None, whole_videos: bool) -> Iterator[Source]:
     """Yield the picture in a file, or a video, whole or frame by frame."""
     absolute = Path(os.path.abspath(path))
     relative = absolute.relative_to(base if base is not None else absolute.anchor)
-    if _suffix(path) in VIDEO_SUFFIXES and not whole_videos:
+    if suffix(path) in VIDEO_SUFFIXES and not whole_videos:
         yield from _video(path, relative)
     else:
-        video = _suffix(path) in VIDEO_SUFFIXES
+        video = suffix(path) in VIDEO_SUFFIXES
         data = Path(path).read_bytes() if not video and Path(path).is_fifo() else None
         yield Source(path, relative, video=video, data=data)
 
@@ -208,7 +208,7 @@ def _walk(folder: str, exclude: Collection[str], suffixes: Collection[str]) -> I
             yield _failure(folder, error.strerror or "cannot be listed")
             continue
         for entry in entries:
-            if _suffix(entry.name) in suffixes and _to_open(entry):
+            if suffix(entry.name) in suffixes and _to_open(entry):
                 yield entry.path
         waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
@@ -293,7 +293,7 @@ def _capture(path: str) -> cv2.VideoCapture:
         path.encode()
     except UnicodeEncodeError:
         with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder, f"video{_suffix(path)}")
+            link = Path(folder, f"video{suffix(path)}")
             link.symlink_to(path)
             return cv2.VideoCapture(str(link))
     return cv2.VideoCapture(path)
@@ -307,7 +307,7 @@ def _cut_off(path: str, capture: cv2.VideoCapture, count: int, latest: float) ->
     are counted instead.
     """
     declared, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
-    if _suffix(path) not in COUNTED_SUFFIXES or not rate > 0:
+    if suffix(path) not in COUNTED_SUFFIXES or not rate > 0:
         return None
     end = latest + 1 / rate
     missing = min((declared - count) / rate, declared / rate - end)

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from s3fd.inference.records import COLUMNS
 from s3fd.network.heads import DetectionHeads
 from s3fd.network.layer_logits import LayerLogits
 from s3fd.network.slim import SeparableBlock
 
-REPORTED = ("path", "frame", "time", "width", "height", "face", "x1", "y1", "x2", "y2", "score", "error")
-TAKEN = {*REPORTED, "box", "faces", "out", "track", "pictures", "boxes", "scores", "embedding"}
+TAKEN = {*COLUMNS, "box", "faces", "out", "track", "pictures", "boxes", "scores", "embedding"}
 """Reserved names: they have another meaning in reports on faces, or among a model's inputs and outputs."""
 
 MIDDLE_LAYERS = (1, 2, 3, 4)

@@ -40,7 +40,7 @@ class Embedding:
             raise ValueError(
                 f"an embedding needs consecutive layers from {FIRST_LAYER} on, not {self.layers}"
             )
-        if not 1 < self.layers[-1] <= 5 or min(self.dimension, self.width, self.depth) < 1:
+        if self.layers[-1] > 5 or min(self.dimension, self.width, self.depth) < 1:
             raise ValueError(f"invalid shape of an embedding: {self}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from s3fd.inference.detector import Detector
 from s3fd.serving import bodies
+from s3fd.serving.bodies import Upload
+from s3fd.serving.finding import Found
 from s3fd.serving.intake import Hold, Intake
 from s3fd.serving.metrics import Metrics
 from s3fd.serving.passes import Passes
@@ -53,6 +55,15 @@ class Service:
     intake: Intake
     metrics: Metrics
     passes: Passes
+
+    def count(self, request: Request, uploads: Sequence[Upload], found: Sequence[Found]) -> None:
+        """Count a request's pictures and their faces, and add them to its line in the log."""
+        faces = sum(one.record.found for one in found)
+        size = sum(len(one.data) for one in uploads)
+        request.state.told.update(pictures=len(found), bytes=size, faces=faces)
+        for one in found:
+            self.metrics.pictures.labels(str(one.status)).inc()
+        self.metrics.faces.inc(faces)
 
 
 @asynccontextmanager

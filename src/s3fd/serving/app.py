@@ -8,7 +8,7 @@ from pathlib import Path
 
 import anyio.to_thread
 import numpy as np
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -98,49 +98,9 @@ def create_app(
         from s3fd.serving.gallery import Desk, router
 
         routers.append(router(Desk(service, gallery, keeper)))
+    routers.append(_operation(service, keeper, lambda: state["ready"]))
     for one in routers:
         app.include_router(one)
-
-    @app.head("/healthz", include_in_schema=False)
-    @app.get(
-        "/healthz",
-        tags=["operation"],
-        summary="Check that the process answers",
-        responses=problem_responses(403, 421),
-    )
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.head("/readyz", include_in_schema=False)
-    @app.get(
-        "/readyz",
-        tags=["operation"],
-        summary="Check that pictures are accepted",
-        response_model=None,
-        responses=problem_responses(403, 421, 503),
-    )
-    async def ready() -> JSONResponse:
-        """Respond with 503 while the network is loading, the queue is full or the service is stopping.
-
-        If there is a gallery, also respond with 503 while it cannot be reached.
-        """
-        if not state["ready"]:
-            raise Problem(503, "Not ready.", headers={"Retry-After": "1"})
-        service.workers.check_room(1)
-        if keeper is not None:
-            await keeper.check()
-        return JSONResponse({"status": "ready"})
-
-    @app.head("/metrics", include_in_schema=False)
-    @app.get(
-        "/metrics",
-        tags=["operation"],
-        summary="Metrics for Prometheus",
-        response_class=PlainTextResponse,
-        responses=problem_responses(401, 403, 421),
-    )
-    async def read_metrics() -> Response:
-        return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
@@ -153,3 +113,48 @@ def create_app(
     app.add_middleware(PictureRoutes, service=service, routes=routes)
     app.add_middleware(Gate, key=key, local=local, metrics=metrics)
     return app
+
+
+def _operation(service: Service, keeper: Keeper | None, loaded: Callable[[], bool]) -> APIRouter:
+    """Build the routes for whoever operates the service; `loaded` says if the network has run."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.head("/healthz", include_in_schema=False)
+    @routes.get(
+        "/healthz",
+        summary="Check that the process answers",
+        responses=problem_responses(403, 421),
+    )
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.head("/readyz", include_in_schema=False)
+    @routes.get(
+        "/readyz",
+        summary="Check that pictures are accepted",
+        response_model=None,
+        responses=problem_responses(403, 421, 503),
+    )
+    async def ready() -> JSONResponse:
+        """Respond with 503 while the network is loading, the queue is full or the service is stopping.
+
+        If there is a gallery, also respond with 503 while it cannot be reached.
+        """
+        if not loaded():
+            raise Problem(503, "Not ready.", headers={"Retry-After": "1"})
+        service.workers.check_room(1)
+        if keeper is not None:
+            await keeper.check()
+        return JSONResponse({"status": "ready"})
+
+    @routes.head("/metrics", include_in_schema=False)
+    @routes.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=PlainTextResponse,
+        responses=problem_responses(401, 403, 421),
+    )
+    async def read_metrics() -> Response:
+        return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return routes

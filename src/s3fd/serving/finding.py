@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from PIL.Image import DecompressionBombError
@@ -36,6 +37,11 @@ class Found:
     record: Record
     status: int = 200
 
+    @property
+    def good(self) -> bool:
+        """Whether the record has faces, and not an error."""
+        return self.record.error is None
+
 
 def find(passes: Passes, detector: Detector, limits: Limits, min_size: float, upload: Upload) -> Found:
     """Find the faces in an upload; an error goes into the record and is not raised."""
@@ -46,6 +52,12 @@ def find(passes: Passes, detector: Detector, limits: Limits, min_size: float, up
         return Found(Record(name, error=problem.detail), problem.status)
     except PictureError as error:
         return Found(Record(name, error=error.reason), 422)
+
+
+def refuse_alone(found: Sequence[Found]) -> None:
+    """Raise a `Problem` if the only picture of a request failed: then, the request fails."""
+    if len(found) == 1 and not found[0].good:
+        raise Problem(found[0].status, str(found[0].record.error))
 
 
 def with_options(

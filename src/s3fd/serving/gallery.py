@@ -99,21 +99,12 @@ class Desk:
             look = partial(see, self.service.passes, detector, recogniser, limits, choose)
             calls = [partial(look, one) for one in uploads]
             seen = await self.service.workers.run(calls, limits.deadline)
-            self._count(request, sum(len(one.data) for one in uploads), seen)
-            if len(seen) == 1 and not seen[0].good:
-                raise Problem(seen[0].status, str(seen[0].record.error))
+            self.service.count(request, uploads, seen)
+            finding.refuse_alone(seen)
             left = max(0, end - time.monotonic())
             return seen, await self.keeper.ask(partial(question, seen), left, change)
 
         return await unless_gone(request, work())
-
-    def _count(self, request: Request, size: int, seen: Sequence[Seen]) -> None:
-        """Count what was seen, and add it to the log line."""
-        faces = sum(one.record.found for one in seen)
-        request.state.told.update(pictures=len(seen), bytes=size, faces=faces)
-        for one in seen:
-            self.service.metrics.pictures.labels(str(one.status)).inc()
-        self.service.metrics.faces.inc(faces)
 
 
 def router(desk: Desk) -> APIRouter:

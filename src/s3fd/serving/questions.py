@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s3fd.identity.decision import Identity, decide
-from s3fd.identity.store import GalleryError, Store
+from s3fd.identity.store import Calibration, GalleryError, Store
 from s3fd.serving.problems import Problem, late
 from s3fd.serving.recognising import Seen
 
@@ -68,9 +68,7 @@ def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: S
     search of the whole gallery.
     """
     if threshold is None:
-        if store.calibration is None:
-            raise Problem(409, NO_THRESHOLD)
-        threshold = store.calibration.identify
+        threshold = _calibration(store).identify
     told: list[list[Identity]] = []
     for one in seen:
         told.append([])
@@ -84,9 +82,7 @@ def identify(threshold: float | None, end: float, seen: Sequence[Seen], store: S
 def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], store: Store) -> dict[str, Any]:
     """Compare the face in a picture with a person, or the faces in two pictures with each other."""
     if threshold is None:
-        if store.calibration is None:
-            raise Problem(409, NO_THRESHOLD)
-        calibration = store.calibration
+        calibration = _calibration(store)
         threshold = calibration.between_faces if name is None else calibration.verify
     if name is None:
         score = float(seen[0].vectors[0] @ seen[1].vectors[0])
@@ -97,3 +93,11 @@ def verify(name: str | None, threshold: float | None, seen: Sequence[Seen], stor
             raise Problem(404, str(error)) from error
     same = score >= threshold
     return {"same": same, "score": round(score, 4), "threshold": round(threshold, 4), "name": name}
+
+
+def _calibration(store: Store) -> Calibration:
+    """Return the gallery's thresholds; raises a `Problem` with status 409 if it has none."""
+    calibration = store.calibration
+    if calibration is None:
+        raise Problem(409, NO_THRESHOLD)
+    return calibration

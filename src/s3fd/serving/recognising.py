@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from s3fd.inference.detector import Detector
 from s3fd.inference.pictures import PictureError, Pixels
 from s3fd.inference.records import Record
 from s3fd.serving.bodies import Upload
-from s3fd.serving.finding import decode
+from s3fd.serving.finding import Found, decode
 from s3fd.serving.passes import Passes
 from s3fd.serving.problems import Problem
 from s3fd.serving.settings import Limits
@@ -25,23 +25,14 @@ Choice = Callable[[Pixels, Faces], Faces]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Result for one upload.
+class Seen(Found):
+    """Result for one upload, whose record has the chosen faces.
 
     Attributes:
-        record: the chosen faces; its path is the upload's name.
         vectors: the vectors (N, D) of these faces.
-        status: HTTP status of a response about this picture alone.
     """
 
-    record: Record
-    vectors: FloatArray
-    status: int = 200
-
-    @property
-    def good(self) -> bool:
-        """Whether the record has faces, and not an error."""
-        return self.record.error is None
+    vectors: FloatArray = field(kw_only=True)
 
 
 def everybody(picture: Pixels, faces: Faces) -> Faces:
@@ -67,11 +58,12 @@ def see(
         picture = decode(detector, limits, bytes(upload.data), full=True)
         faces = choose(picture.pixels, passes.find(detector, picture))
         vectors = recogniser.embed(picture.pixels, faces)
-        return Seen(Record(name, faces, picture.width, picture.height), vectors)
+        return Seen(Record(name, faces, picture.width, picture.height), vectors=vectors)
     except Problem as problem:
         reason, status = problem.detail, problem.status
     except PictureError as error:
         reason, status = error.reason, 422
     except Refusal as refusal:
         reason, status = str(refusal), 422
-    return Seen(Record(name, error=reason), np.zeros((0, recogniser.model.dimension), np.float32), status)
+    none = np.zeros((0, recogniser.model.dimension), np.float32)
+    return Seen(Record(name, error=reason), status, vectors=none)

@@ -19,6 +19,7 @@ from s3fd import boxes as box_ops
 from s3fd.anchors import ANCHOR_SIZES
 from s3fd.boxes import FloatArray
 from s3fd.inference.resize import FILL_BGR
+from s3fd.training.layout import edges
 
 Picture = NDArray[np.uint8]
 
@@ -140,7 +141,7 @@ def cut(item: Labelled, window: Window, output: tuple[int, int]) -> Labelled:
     return replace(seen, ignored=seen.ignored | (box_ops.area(seen.boxes) < MIN_FACE**2))
 
 
-class _Fit(NamedTuple):
+class Span(NamedTuple):
     """Along one axis, `length` picture pixels from `source` fill `target` output pixels from `start`."""
 
     source: int
@@ -150,19 +151,20 @@ class _Fit(NamedTuple):
 
     @property
     def scale(self) -> float:
+        """Output pixels per picture pixel."""
         return self.target / self.length
 
 
-def _fit(start: float, length: float, picture: int, output: int) -> _Fit:
+def _fit(start: float, length: float, picture: int, output: int) -> Span:
     """Map the part of the picture inside a window to the output along one axis, in whole pixels of both."""
     end = start + length
     low, high = max(0, round(start)), min(picture, round(end))
     if low >= high:
-        return _Fit(0, 1, 0, 0)
+        return Span(0, 1, 0, 0)
     scale = output / length
     first = 0 if start >= 0 else round(-start * scale)
     last = output if end <= picture else round((picture - start) * scale)
-    return _Fit(low, high - low, first, max(0, last - first))
+    return Span(low, high - low, first, max(0, last - first))
 
 
 def _keep_inside(item: Labelled) -> Labelled:
@@ -273,7 +275,7 @@ class Augmentation:
         """Make one training picture of `size` × `size`; `draw` returns the next annotated picture."""
         total = sum(self.grids)  # 1, up to rounding: NumPy is stricter than `AugmentationConfig`
         side = 1 + int(rng.choice(len(self.grids), p=[share / total for share in self.grids]))
-        widths, heights = (_split(self.size, side, rng) for _ in range(2))
+        widths, heights = (np.diff(edges(self.size, side, rng)).tolist() for _ in range(2))
         return mosaic([[self._cell(draw(), (w, h), rng) for w in widths] for h in heights])
 
     def _cell(self, item: Labelled, output: tuple[int, int], rng: np.random.Generator) -> Labelled:
@@ -289,10 +291,3 @@ class Augmentation:
         if self.distort:
             result = Labelled(distort(result.picture, rng), result.boxes, result.ignored)
         return result
-
-
-def _split(length: int, parts: int, rng: np.random.Generator) -> list[int]:
-    """Split `length` pixels into `parts`, each within a third of its equal share."""
-    edges = np.arange(1, parts) + rng.uniform(-1 / 6, 1 / 6, parts - 1)
-    lengths: list[int] = np.diff([0, *np.round(edges * length / parts).astype(int), length]).tolist()
-    return lengths

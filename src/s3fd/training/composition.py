@@ -21,7 +21,7 @@ from s3fd.boxes import FloatArray
 from s3fd.data.labels import NOT_KNOWN
 from s3fd.inference.resize import FILL_BGR
 from s3fd.training import augmentation
-from s3fd.training.augmentation import MIN_FACE, Labelled, Picture, Window
+from s3fd.training.augmentation import MIN_FACE, Labelled, Picture, Span, Window
 from s3fd.training.layout import Cell, layout
 
 IntArray = NDArray[np.int64]
@@ -198,7 +198,7 @@ def _paste(
         patch = _degrade(patch, own * scale, rng)
     if distorted:
         patch = augmentation.distort(patch, rng)
-    factor = np.array([x.target / x.length, y.target / y.length] * 2, np.float32)
+    factor = np.array([x.scale, y.scale] * 2, np.float32)
     boxes = (crop.boxes * np.float32(part) - np.array([x.source, y.source] * 2, np.float32)) * factor
     start = x.start
     # The whole cell is mirrored, so that what its edge cuts off stays at an edge.
@@ -254,18 +254,9 @@ def _main_faces(crop: LabelledFaces) -> IntArray:
     return faces[known] if known.any() else faces
 
 
-class _Span(NamedTuple):
-    """Along one axis, `length` crop pixels from `source` fill `target` cell pixels from `start`."""
-
-    source: int
-    length: int
-    start: int
-    target: int
-
-
 def _span(
     face_start: float, face_end: float, cell: int, scale: float, picture: int, rng: np.random.Generator
-) -> _Span:
+) -> Span:
     """Choose which part of a crop a cell shows along one axis, in whole pixels, with the face inside.
 
     The cell's window in the crop is rounded up to whole pixels, so that the scale is not exceeded.
@@ -279,7 +270,7 @@ def _span(
     begin = min(max(begin, 1 - window), picture - 1)  # a very narrow face may round to nothing
     source, end = max(0, begin), min(picture, begin + window)
     start = min(-((begin - source) * cell // window), cell - 1)
-    return _Span(source, end - source, start, max(1, (end - begin) * cell // window - start))
+    return Span(source, end - source, start, max(1, (end - begin) * cell // window - start))
 
 
 def _degrade(picture: Picture, face: float, rng: np.random.Generator) -> Picture:

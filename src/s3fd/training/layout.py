@@ -38,7 +38,7 @@ def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator)
     low, high = (math.log(side) for side in face_sizes)
     drawn = rng.uniform(low, high)
     side = min(max(1, round(size / (ROOM * math.exp(drawn)))), MOST_CELLS)
-    xs, ys = (_edges(size, side, rng) for _ in range(2))
+    xs, ys = (edges(size, side, rng) for _ in range(2))
     spans = [(column, row, 1) for row in range(side) for column in range(side)]
     if side > 2 and rng.random() < BLOCK:
         span = int(rng.integers(2, side))
@@ -58,7 +58,7 @@ def layout(size: int, face_sizes: tuple[float, float], rng: np.random.Generator)
     return cells
 
 
-def _edges(length: int, parts: int, rng: np.random.Generator) -> list[int]:
+def edges(length: int, parts: int, rng: np.random.Generator) -> list[int]:
     """Split `length` pixels into `parts`, each within a third of its equal share: starts, and the end."""
     inner = (np.arange(1, parts) + rng.uniform(-1 / 6, 1 / 6, parts - 1)) * length / parts
     return [0, *(int(v) for v in np.round(inner)), length]

@@ -227,7 +227,7 @@ class Trainer:
         return total, figures
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, see `s3fd.training.checkpoint.save`."""
+        """Write a checkpoint, see `s3fd.training.checkpoint.save_run`."""
         more = {"origin": self.origin, "basis": self.basis}
         checkpoint.save_run(path, self.step, self.config, self._parts(), more)
 

@@ -6,11 +6,11 @@ import os
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from s3fd.closing import Closing
 from s3fd.inference.pictures import Pixels
 from s3fd.video.clock import MICROSECONDS, Clock, beginning
 from s3fd.video.frames import EXACT, Frame, VideoError, VideoFormat, cut_off, full_name
@@ -24,7 +24,7 @@ USUAL_RATE = Fraction(25)
 """Frame rate, in frames per second, of a file that does not specify one."""
 
 
-class VideoFile:
+class VideoFile(Closing):
     """A video file, used in a ``with`` block. It has a `format`, and yields its frames once.
 
     Frames are resized to the size of the first, and turned upright or mirrored by the display matrix that it
@@ -56,13 +56,7 @@ class VideoFile:
         self._first = first
         self.format = _format(self._stream, first, float(beginning(self._container)))
 
-    def __enter__(self) -> VideoFile:
-        """Return the video itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._container.close()
 

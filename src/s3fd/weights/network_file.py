@@ -64,7 +64,7 @@ def load_network(path: Path) -> S3FD:
     """
     metadata, tensors = _read(path)
     try:
-        attributes = [_attribute(fields) for fields in json.loads(metadata.get("attributes", "[]"))]
+        attributes = [Attribute(**_plain(fields)) for fields in json.loads(metadata.get("attributes", "[]"))]
         network = build(metadata["backbone"], int(metadata["backgrounds"]), attributes)
         if "embedding" in metadata:
             network.embed(Embedding(**_plain(json.loads(metadata["embedding"]))))
@@ -126,11 +126,6 @@ def _checksum(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         update(digest, name, tensors[name])
     return digest.hexdigest()
-
-
-def _attribute(fields: dict[str, Any]) -> Attribute:
-    """Read an attribute back from JSON."""
-    return Attribute(**_plain(fields))
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
