@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s3fd.cli.evaluate import app
+from s3fd.evaluation.wider import Curve
 
 scipy_io = pytest.importorskip("scipy.io")
 
@@ -90,6 +91,16 @@ def test_scores_results_that_are_there_and_draws_them(data: Path, tiny: Path) ->
         ["hard", "0.500", "2"],
     ]
     assert plot.exists()
+
+
+def test_the_table_rounds_what_was_measured_once(
+    data: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(data, "--weights", str(tiny), "--protocol", "single")
+    curve = Curve(np.array([0.86249]), np.ones(1), np.zeros(1))
+    monkeypatch.setattr("s3fd.evaluation.wider.evaluate", lambda *_: {"hard": curve})
+    _, out, _ = run(data, "--score-only")
+    assert out.splitlines()[2].split() == ["hard", "0.862", "2"]
 
 
 def test_a_damaged_picture_and_an_unknown_one_do_not_end_the_run(data: Path, tiny: Path) -> None:

@@ -78,6 +78,12 @@ def test_a_face_is_found_once_and_where_it_is(
     assert faces.scores[0] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("box", [(40, 60, 100, 140), (300, 100, 600, 420)])
+def test_mirrored_enlarged_and_shrunk_passes_agree_to_the_pixel(box: tuple[int, int, int, int]) -> None:
+    faces = protocols.multiscale(Blobs(), picture_with(800, 600, box))  # all of it divides by two
+    np.testing.assert_allclose(faces.boxes, [box], atol=0.01)
+
+
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_picture_without_faces(name: str) -> None:
     faces = PROTOCOLS[name](Blobs(), np.zeros((90, 120, 3), np.uint8))

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s3fd.cli.evaluate import app
-from s3fd.evaluation.verification import Pair, verify
+from s3fd.evaluation.verification import Pair, Roc, Verification, verify
 from s3fd.evaluation.verification_groups import GroupErrors, by_group, read_groups
 from s3fd.evaluation.verification_pictures import NO_FACE, Judged, find_pictures, middle
 from s3fd.faces import Faces
@@ -56,6 +56,16 @@ def test_the_command_judges_pairs_by_the_middle_face(home: Path) -> None:
     assert cv2.imread(str(home / "roc.png")).shape[1] == 960
     table = CliRunner().invoke(app, ["verification", str(home / "pairs.txt"), "--images", str(home), *model])
     assert "accuracy 87.5%" in table.stdout and "8 pairs, 2 pictures without a detected face" in table.stdout
+
+
+def test_the_table_rounds_what_was_measured_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = np.array([551, 540, 549, 535, 531])  # of LFW's 600 pairs a fold: a standard error of 0.646 %
+    result = Verification(right / 600, np.zeros(5), Roc(np.array([0.0, 1]), np.array([0.6249, 1])))
+    judged = Judged([Pair(("a", 1), ("a", 2), fold) for fold in range(5)], np.zeros(5), result, [])
+    monkeypatch.setattr("s3fd.evaluation.verification_pictures.judge", lambda *_: judged)
+    model = ["--recogniser", str(home / "colours.onnx")]
+    table = CliRunner().invoke(app, ["verification", str(home / "pairs.txt"), "--images", str(home), *model])
+    assert "accuracy 90.2% ± 0.6% (standard error)" in table.stdout
 
 
 def test_missing_pictures_are_named(home: Path) -> None:

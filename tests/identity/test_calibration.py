@@ -34,6 +34,12 @@ def test_no_more_than_the_rate_reaches_the_threshold_and_not_one_less(
         assert (scores >= lower.max()).sum() > np.floor(rate * len(scores))
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_rate_in_percent_is_exact(percent: int) -> None:
+    scores = np.linspace(-1, 1, 100, dtype=np.float32)  # 0.29 · 100 is less than 29
+    assert (scores >= threshold_at(scores, percent / 100)).sum() == percent
+
+
 @pytest.mark.parametrize("rate", [0, 1, -0.1, 2])
 def test_a_rate_lies_between_0_and_1(rate: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from square_finder import SquareFinder
 
 import s3fd
 from s3fd import boxes as box_ops
 from s3fd.faces import Faces
 from s3fd.inference.detector import Detector
-from s3fd.inference.pictures import PictureError
+from s3fd.inference.pictures import Picture, PictureError
 from s3fd.inference.resize import Size
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -302,6 +303,16 @@ def test_a_fitted_picture_has_the_size_the_network_sees_and_the_same_faces(
     assert len(detector.find(prepared, size=size)) >= 1
     assert_same(detector.find(fitted, size=size), detector.find(prepared, size=size))
     assert detector.fit(prepared, "auto") is prepared
+
+
+@pytest.mark.parametrize("size", [64, 32])
+def test_a_picture_may_begin_outside_of_the_full_one(size: int) -> None:
+    detector = Detector(SquareFinder(), size=size)
+    # Reduced ten times and mirrored: 64 × 40 pixels cover 9 pixels more than the full picture.
+    picture = Picture(square(64, 40, 16, 12, 16), 631, 391, scale=(10, 10), corner=(-9, -9))
+    for same in (picture, detector.fit(picture)):
+        (box,) = np.unique(detector.find(same).boxes, axis=0).tolist()
+        assert box == [151, 111, 311, 271]
 
 
 def test_no_pictures_have_no_faces(detector: Detector) -> None:

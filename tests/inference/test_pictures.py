@@ -56,12 +56,9 @@ def test_a_name_bytes_and_an_open_file_give_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pictures.read(file), expected)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_every_exif_orientation_comes_out_upright(kind: str, orientation: int) -> None:
-    turned = quarters()
-    # What a camera held otherwise stores: undoing EXIF's own operation, each is the inverse of one of these.
-    undo = {
+def as_held(picture: Image.Image, orientation: int) -> Image.Image:
+    """What a camera held otherwise stores."""
+    undo = {  # EXIF's own operation is the inverse of each of these
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -70,8 +67,13 @@ def test_every_exif_orientation_comes_out_upright(kind: str, orientation: int) -
         7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }
-    if orientation in undo:
-        turned = turned.transpose(undo[orientation])
+    return picture.transpose(undo[orientation]) if orientation in undo else picture
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_every_exif_orientation_comes_out_upright(kind: str, orientation: int) -> None:
+    turned = as_held(quarters(), orientation)
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -90,6 +92,23 @@ def test_a_turned_picture_is_reduced_along_the_right_sides(kind: str, step: int)
     assert (picture.width, picture.height) == (300, 2400)
     assert picture.pixels.shape[0] > 7 * picture.pixels.shape[1]
     assert 2400 // step <= picture.pixels.shape[0] <= 2400 * 2 // step
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_turned_and_reduced_picture_lies_where_the_full_one_does(kind: str, orientation: int) -> None:
+    pixels = np.zeros((1203, 1601, 3), np.uint8)  # reduced eight times, it covers 7 × 5 pixels more
+    pixels[400:720, 240:480] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(as_held(Image.fromarray(pixels), orientation), kind, exif=exif)
+    picture = pictures.load(data, lambda width, height: (width // 8, height // 8))
+    assert picture.scale == (8, 8)
+    light = picture.pixels[:, :, 0].astype(float)
+    y, x = np.indices(light.shape) + 0.5
+    centre = (x * light).sum() / light.sum(), (y * light).sum() / light.sum()
+    place = np.multiply(centre, picture.scale) + picture.corner
+    assert place == pytest.approx([360, 560], abs=0.5)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 77])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -94,8 +94,8 @@ def wider(
             draw({results.resolve().name: curves}, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
-    report = _report(curves, truth, None if score_only else protocol)
-    typer.echo(json.dumps(report) if as_json else _table(report))
+    show = _json if as_json else _table
+    typer.echo(show(curves, truth, None if score_only else protocol))
 
 
 @app.command()
@@ -218,22 +218,23 @@ def _detect(
     _warn(unread)
 
 
-def _report(curves: Mapping[str, Curve], truth: GroundTruth, protocol: str | None) -> dict[str, Any]:
-    """The figures, ready for JSON; `protocol` is None where the results are of unknown origin."""
-    return {
+def _json(curves: Mapping[str, Curve], truth: GroundTruth, protocol: str | None) -> str:
+    """The figures as JSON; `protocol` is None where the results are of unknown origin."""
+    report = {
         "protocol": protocol,
         "pictures": len(truth.pictures),
         "average_precision": {name: round(curve.average_precision, 4) for name, curve in curves.items()},
         "faces": {setting: truth.count(setting) for setting in curves},
     }
+    return json.dumps(report)
 
 
-def _table(report: Mapping[str, Any]) -> str:
-    """The figures for a person to read."""
-    protocol = f", protocol {report['protocol']}" if report["protocol"] else ""
-    rows = [f"WIDER FACE, {counted(report['pictures'], 'picture')}{protocol}", f"{'':8}{'AP':>6}{'faces':>8}"]
-    for setting, precision in report["average_precision"].items():
-        rows.append(f"{setting:8}{precision:6.3f}{report['faces'][setting]:8}")
+def _table(curves: Mapping[str, Curve], truth: GroundTruth, protocol: str | None) -> str:
+    """The figures for a person to read, rounded once."""
+    origin = f", protocol {protocol}" if protocol else ""
+    rows = [f"WIDER FACE, {counted(len(truth.pictures), 'picture')}{origin}", f"{'':8}{'AP':>6}{'faces':>8}"]
+    for setting, curve in curves.items():
+        rows.append(f"{setting:8}{curve.average_precision:6.3f}{truth.count(setting):8}")
     return "\n".join(rows)
 
 

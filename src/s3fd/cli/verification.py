@@ -66,8 +66,8 @@ def verification(
             draw({reader.recogniser.model.name: judged.result}, plot)
     except (ImportError, OSError, ValueError) as error:
         fail(str(error))
-    report = _report(judged, by_group(judged, people))
-    typer.echo(json.dumps(report) if as_json else _table(report))
+    errors = by_group(judged, people)
+    typer.echo(json.dumps(_report(judged, errors)) if as_json else _table(judged, errors))
 
 
 def _progress(names: Iterable[Name], count: int) -> Iterable[Name]:
@@ -95,19 +95,20 @@ def _report(judged: Judged, groups: Mapping[str, GroupErrors]) -> dict[str, Any]
     }
 
 
-def _table(report: Mapping[str, Any]) -> str:
-    """The figures for a person to read."""
-    pairs, pictures = counted(report["pairs"], "pair"), counted(len(report["without_face"]), "picture")
+def _table(judged: Judged, groups: Mapping[str, GroupErrors]) -> str:
+    """The figures for a person to read, rounded once: 0.646 % is 0.6 %, not 0.65 % and then 0.7 %."""
+    result = judged.result
+    pairs, pictures = counted(len(judged.pairs), "pair"), counted(len(judged.without_face), "picture")
     lines = [f"{pairs}, {pictures} without a detected face"]
-    lines.append(f"accuracy {report['accuracy']:.1%} ± {report['standard_error']:.1%} (standard error)")
-    lines.append("folds    " + "  ".join(f"{accuracy:.1%}" for accuracy in report["folds"]))
-    for rate, share in report["true_accepts"].items():
-        lines.append(f"true accepts at a false accept rate of {rate}: {share:.1%}")
-    if report["groups"]:
+    lines.append(f"accuracy {result.accuracy:.1%} ± {result.standard_error:.1%} (standard error)")
+    lines.append("folds    " + "  ".join(f"{accuracy:.1%}" for accuracy in result.accuracies))
+    for rate in FALSE_ACCEPTS:
+        lines.append(f"true accepts at a false accept rate of {rate:g}: {result.roc.at(rate):.1%}")
+    if groups:
         lines.append(f"{'group':12}{'same':>6}{'rejected':>10}{'different':>11}{'accepted':>10}")
-    for name, errors in report["groups"].items():
+    for name, errors in groups.items():
         lines.append(
-            f"{name:12}{errors['same']:6}{errors['false_rejects']:10.1%}{errors['different']:11}"
-            f"{errors['false_accepts']:10.1%}"
+            f"{name:12}{errors.same:6}{errors.false_rejects:10.1%}{errors.different:11}"
+            f"{errors.false_accepts:10.1%}"
         )
     return "\n".join(lines)

@@ -155,7 +155,7 @@ class Detector:
         seen = network_size(picture.width, picture.height, size)
         width, height = picture.extent
         scale = width / seen[0], height / seen[1]
-        return Picture(resize(picture.pixels, *seen), picture.width, picture.height, scale)
+        return Picture(resize(picture.pixels, *seen), picture.width, picture.height, scale, picture.corner)
 
     def seen(self, picture: Picture, size: Size | None = None) -> tuple[int, int] | None:
         """(width, height) at which the network sees a picture; None at ``auto``, where there are several.
@@ -340,7 +340,8 @@ def _place(faces: Faces, seen: tuple[int, int], picture: Picture) -> Faces:
     Boxes are clipped to the picture's edges; those without an area are dropped.
     """
     full = picture.width, picture.height
-    inside = boxes.clip(rescale(faces.boxes, seen, picture.extent), *full)
+    placed = rescale(faces.boxes, seen, picture.extent) + np.array(picture.corner * 2, np.float32)
+    inside = boxes.clip(placed, *full)
     return replace(faces, boxes=inside)[boxes.area(inside) > 0]
 
 

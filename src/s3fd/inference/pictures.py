@@ -14,7 +14,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +46,9 @@ EXECUTED_FORMATS = ("EPS", "WMF")
 
 STRIP_PIXELS = 4_000_000
 """Number of pixels converted at a time."""
+
+LEFT_IS_RIGHT, TOP_IS_BOTTOM = (2, 3, 6, 7), (3, 4, 7, 8)
+"""EXIF orientations for which `_turn` mirrors a picture left to right, and top to bottom."""
 
 DECODE_ERRORS = (
     OSError,
@@ -83,12 +86,15 @@ class Picture:
         width: of the full upright picture in pixels.
         height: of the full upright picture in pixels.
         scale: full-size pixels per pixel of `pixels`, along x and y.
+        corner: (left, top) of `pixels` in full-size pixels, 0 or less: if the sides do not divide by the
+            scale, a picture that was reduced and then mirrored begins slightly outside the full one.
     """
 
     pixels: Pixels
     width: int
     height: int
     scale: tuple[float, float] = (1.0, 1.0)
+    corner: tuple[float, float] = (0.0, 0.0)
 
     @property
     def extent(self) -> tuple[float, float]:
@@ -304,9 +310,9 @@ def _turn(pixels: Pixels, orientation: int) -> Pixels:
     """Turn a picture upright; the orientations are EXIF's (Exif 2.32, section 4.6.4, tag 0x0112)."""
     if orientation >= 5:
         pixels = pixels.transpose(1, 0, 2)
-    if orientation in (3, 4, 7, 8):
+    if orientation in TOP_IS_BOTTOM:
         pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
+    if orientation in LEFT_IS_RIGHT:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
 
@@ -336,7 +342,10 @@ def _convert(
         # OpenCV swaps the channels ten times as fast as NumPy, which steps backwards byte by byte.
         cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR, dst=pixels[top // step[1] :][: rgb.height])
     scale = _upright(step, orientation)
-    return Picture(_turn(pixels, orientation), *full, (scale[0] * draft_scale, scale[1] * draft_scale))
+    picture = Picture(_turn(pixels, orientation), *full, (scale[0] * draft_scale, scale[1] * draft_scale))
+    mirrored = orientation in LEFT_IS_RIGHT, orientation in TOP_IS_BOTTOM
+    beyond = picture.extent[0] - picture.width, picture.extent[1] - picture.height
+    return replace(picture, corner=(-beyond[0] * mirrored[0], -beyond[1] * mirrored[1]))
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

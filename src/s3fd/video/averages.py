@@ -16,9 +16,8 @@ from s3fd.inference.detector import answers
 class Averages:
     """Running means of the attribute probabilities of each track.
 
-    Each detection is weighted by its score times its area, as each face in a picture is for `s3fd classify`:
-    small and doubtful faces are less informative. The minimum probability applies to the mean only, so
-    detections that are below it themselves count too.
+    Each detection is weighted by its score times its area: small and doubtful faces are less informative. The
+    minimum probability applies to the mean only, so detections that are below it themselves count too.
     """
 
     def __init__(self, classes: Mapping[str, Sequence[str]]) -> None:
