@@ -72,3 +72,12 @@ def test_commands_run_with_their_streams_closed(tmp_path: Path, tiny: Path) -> N
         table.write_text("")
         subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=True)
         assert ("astronaut.jpg" in table.read_text()) == ("faces.csv" in line)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", [("--version",), ("--help",), ("track", "-h"), ("weights", "list")])
+def test_a_full_disk_is_reported_in_one_line(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        line = [sys.executable, "-m", "s3fd", *command]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "s3fd: [Errno 28] No space left on device\n")

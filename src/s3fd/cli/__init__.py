@@ -43,7 +43,11 @@ class LazyGroup(TyperGroup):
     def main(self, *arguments: Any, **options: Any) -> Any:
         """Prepare the streams, and run the command; the arguments are Typer's."""
         _prepare_streams()
-        return super().main(*arguments, **options)
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:  # which no command expects: standard output is on a full disk
+            typer.echo(f"s3fd: {error}", err=True)
+            sys.exit(1)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Replace the stand-in by the command itself when it is called."""
