@@ -58,6 +58,23 @@ def test_a_similar_command_is_named() -> None:
     assert "Did you mean 'anonymize'?" in done.output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect a.jpg --min-size {}",
+        "detect a.jpg --min-score {}",
+        "anonymize a.jpg --out out --margin {}",
+        "gallery add people.db people --min-sharpness {}",
+        "serve --max-megapixels {}",
+    ],
+)
+@pytest.mark.parametrize("number", ["inf", "1e400", "nan"])
+def test_numbers_that_are_not_finite_are_refused(command: str, number: str) -> None:
+    done = CliRunner().invoke(app, command.format(number).split())
+    assert done.exit_code == 2
+    assert command.split()[-2] in done.output
+
+
 @pytest.mark.parametrize("command", [("weights", "calibrate"), ("eval", "attribute"), ("classify",)])
 def test_commands_that_detect_name_every_size(command: tuple[str, ...]) -> None:
     assert "auto|vga|original|N" in shown(*command)

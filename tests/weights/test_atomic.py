@@ -41,9 +41,7 @@ def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_bytes() == b"whole"
 
 
-def test_ctrl_c_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
 
