@@ -33,8 +33,8 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # a full disk's error names no file
+        if isinstance(error, OSError):  # it names the temporary file, or on a full disk none
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
