@@ -14,6 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from s3fd.archive import on_ray
+from s3fd.archive.manifest import Done, Recipe, open_archive
+from s3fd.archive.storage import Folder
+from s3fd.weights.digest import model_digest
+
 pytest.importorskip("ray")
 dataset = pytest.importorskip("pyarrow.dataset")
 
@@ -108,3 +113,27 @@ def test_a_node_dies_and_nothing_is_lost(tiny: Path, photos: Path, tmp_path: Pat
     rows = dataset.dataset(out).to_table().to_pylist()
     assert [Path(row["path"]).stem for row in rows] == [f"{i:02d}" for i in range(PICTURES)]
     assert [len(row["faces"] or ()) for row in rows] == [i % 4 * (i != 7) for i in range(PICTURES)]
+
+
+def test_a_partition_that_ends_its_process_each_time_is_left_out(
+    tiny: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(SOURCE))  # of the workers
+    tries = tmp_path / "tries"
+
+    class Deadly(on_ray.Worker):
+        def _make(self, number: int) -> Done:
+            if number == 3:
+                with tries.open("a") as file:
+                    file.write("x")
+                os._exit(1)
+            return super()._make(number)
+
+    monkeypatch.setattr(on_ray, "Worker", Deadly)
+    names = sorted(str(path) for path in photos.iterdir())
+    recipe = Recipe((str(photos),), model_digest(tiny), partition=PARTITION)
+    archive = open_archive(Folder(str(tmp_path / "out")), recipe, names)
+    with pytest.raises(OSError, match=rf"left out 1 partition .* part-000003, {names[6]} to {names[7]}\."):
+        list(on_ray.make_on_ray(archive, on_ray.Pool(str(tiny), workers=2)))
+    assert archive.pending() == [3]
+    assert len(tries.read_text()) == on_ray.TRIES

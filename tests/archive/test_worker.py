@@ -30,7 +30,11 @@ def test_it_makes_what_one_machine_makes(
     planned: Plan, tiny: Path, detector: Detector, threads: int, batch: int
 ) -> None:
     alone, archive = planned("alone"), of(planned("archive"), tiny)
-    wanted = [asdict(done) | {"failure": ""} for done in make(alone, detector) if done is not None]
+    wanted = [
+        asdict(done) | {"failure": "", "left_out": False}
+        for done in make(alone, detector)
+        if done is not None
+    ]
     worker = Worker(archive, Pool(str(tiny), threads=threads, batch=batch))
     told = worker({"number": np.array([2, 0])})
     assert told == {key: [wanted[2][key], wanted[0][key]] for key in wanted[0]}

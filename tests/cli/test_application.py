@@ -68,6 +68,23 @@ def test_a_similar_command_is_named() -> None:
     assert "Did you mean 'anonymize'?" in done.output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect a.jpg --min-size {}",
+        "detect a.jpg --min-score {}",
+        "anonymize a.jpg --out out --margin {}",
+        "gallery add people.db people --min-sharpness {}",
+        "serve --max-megapixels {}",
+    ],
+)
+@pytest.mark.parametrize("number", ["inf", "1e400", "nan"])
+def test_numbers_that_are_not_finite_are_refused(command: str, number: str) -> None:
+    done = CliRunner().invoke(app, command.format(number).split())
+    assert done.exit_code == 2
+    assert command.split()[-2] in done.output
+
+
 @pytest.mark.parametrize("command", [("weights", "calibrate"), ("eval", "attribute"), ("classify",)])
 def test_commands_that_detect_name_every_size(command: tuple[str, ...]) -> None:
     assert "auto|vga|original|N" in shown(*command)
@@ -82,3 +99,12 @@ def test_commands_run_with_their_streams_closed(tmp_path: Path, tiny: Path) -> N
         table.write_text("")
         subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=True)
         assert ("astronaut.jpg" in table.read_text()) == ("faces.csv" in line)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+@pytest.mark.parametrize("command", [("--version",), ("--help",), ("track", "-h"), ("weights", "list")])
+def test_a_full_disk_is_reported_in_one_line(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        line = [sys.executable, "-m", "s3fd", *command]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "s3fd: [Errno 28] No space left on device\n")

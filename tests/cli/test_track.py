@@ -146,7 +146,7 @@ def test_a_video_that_is_cut_off_is_followed_to_its_end(tmp_path: Path) -> None:
         (["--out", "party.mp4"], "--out: party.mp4 is the input video; choose another file"),
         (["--json", "other.mp4"], "--json: other.mp4 is an existing picture or video; choose another file"),
         (["--size", "small"], "--size: "),
-        (["--gap", "inf"], "gap must be 0 or more seconds, and finite, not inf"),
+        (["--gap", "inf"], "--gap: inf is too large, or not a number"),
         (["--attributes", "mood"], "--attributes: these weights do not predict 'mood'"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3fd.identity import sqlite_store
 from s3fd.identity.calibration import calibrate
 from s3fd.identity.recogniser import Model
 from s3fd.identity.sqlite_store import SqliteStore, create_store, open_store
@@ -306,3 +308,18 @@ def test_whatever_keeps_the_file_from_being_rewritten_is_a_warning(
         assert store.remove("Ada") == 3
         assert store.people() == {}
     assert "could not be rewritten without them: authorization denied" in caplog.text
+
+
+def test_a_gallery_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "missing" / "g.db"
+    with pytest.raises(FileNotFoundError, match=re.escape(f": {str(path)!r}")):
+        create_store(path, MODEL)
+
+    def full(connection: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite_store, "_prepare", full)
+    path = tmp_path / "g.db"
+    with pytest.raises(GalleryUnavailable, match=re.escape(f"{path}: database or disk is full")):
+        create_store(path, MODEL)
+    assert not list(tmp_path.iterdir())

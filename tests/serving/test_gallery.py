@@ -387,9 +387,10 @@ def test_a_full_gallery_takes_no_more(own: Home) -> None:
     with running(open_runtime("slim", 1), limits, gallery=own.served()) as url, Client(url) as client:
         client.gallery.enrol("Ada", own.ada)
         with pytest.raises(ServiceError, match="507: The gallery is full: the limit is 2 vectors"):
-            client.gallery.enrol("Rosa", own.rosa, own.rosa)
+            client.gallery.enrol("Rosa", own.rosa, own.ada)
         assert client.gallery.people() == {"Ada": 1}
-        assert client.gallery.enrol("Rosa", own.rosa).vectors == 1
+        assert client.gallery.enrol("Rosa", own.rosa, own.rosa).vectors == 1
+        assert client.gallery.enrol("Ada", own.ada).vectors == 1  # a repeated request succeeds
 
 
 def test_requests_are_bounded_as_all_others(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:

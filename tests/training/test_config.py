@@ -40,6 +40,20 @@ def test_bundled_recipe_is_valid() -> None:
             DATA + "steps: 1\nmatching: {method: aligned, anchors_per_face: 0}\n",
             "matching: .*anchors_per_face: 1 or more",
         ),
+        (
+            DATA + "steps: 1\nmatching: {method: aligned, match_iou: 0.5}\n",
+            "matching: .*match_iou has no effect with method: aligned",
+        ),
+        (DATA + "steps: 1\nmatching: {candidates: 9}\n", "candidates has no effect with method: comp"),
+        (
+            DATA + "steps: 1\nmatching: {compensation_iou: 0.2, anchors_per_face: 0}\n",
+            "compensation_iou has no effect with anchors_per_face: 0",
+        ),
+        (
+            DATA + "steps: 1\nmatching: {method: aligned}\nloss: {quality: true}\n",
+            "quality has no effect with matching: {method: aligned}",
+        ),
+        (DATA + "steps: 1\noptimiser: {momentum: 0.5}\n", "momentum has no effect with name: adamw"),
         ("data: [{format: coco, images: i, annotations: a}]\nsteps: 1\n", "data.0.format"),
         ("a: [\n", "while parsing"),
         ("", "the file"),
@@ -51,6 +65,14 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, message: str) -> 
     with pytest.raises(ConfigError, match=message) as error:
         load_config(path)
     assert str(path) in str(error.value)
+
+
+def test_a_configuration_is_read_again_as_checkpoints_name_it(tmp_path: Path) -> None:
+    """They name all fields, also those that have no effect with others."""
+    path = tmp_path / "run.yaml"
+    path.write_text(DATA + "steps: 1\nmatching: {method: aligned}\n")
+    config = load_config(path)
+    assert TrainConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_what_is_not_normalised_by_its_own_statistics_may_be_of_one_cell(tmp_path: Path) -> None:

@@ -45,3 +45,12 @@ def test_a_resumed_record_keeps_what_precedes_its_step_and_drops_damaged_lines(t
     metrics.scalars(2, {"loss": 0.5})
     metrics.close()
     assert path.read_bytes() == b"".join(good) + b'{"step": 2, "loss": 0.5}\n'
+
+
+def test_a_resumed_run_removes_the_file_that_a_killed_one_was_writing(tmp_path: Path) -> None:
+    for name in (".checkpoint.pt.0123.partial", "checkpoint.pt", "mine.partial"):
+        (tmp_path / name).write_bytes(b"")
+    Metrics(tmp_path, 0).close()
+    assert {"checkpoint.pt", "mine.partial"} == {
+        path.name for path in tmp_path.iterdir() if not path.name.startswith(("events", "metrics"))
+    }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import subprocess
@@ -39,6 +40,29 @@ def test_threads_and_machines_may_write_the_same_file(
 def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
     write_atomically(tmp_path / name, b"whole")
     assert (tmp_path / name).read_bytes() == b"whole"
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "missing" / "a.bin", tmp_path / "folder"):
+        with pytest.raises(OSError) as error:
+            write_atomically(path, b"")
+        assert error.value.errno in (errno.ENOENT, errno.EISDIR)
+        assert str(error.value).endswith(f": {str(path)!r}") and "partial" not in str(error.value)
+
+
+def test_ctrl_c_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def interrupted(file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.bin"]
+    assert path.read_bytes() == b"old"
 
 
 def test_on_a_full_disk_the_old_file_stays_and_nothing_else(tmp_path: Path) -> None:

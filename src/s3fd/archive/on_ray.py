@@ -3,20 +3,23 @@
 Only the partitions' numbers and their counts go through Ray. Every worker reads its pictures from the source
 and writes its partitions to the archive's folder (`s3fd.archive.job`). No picture or row is therefore sent
 over the network twice, and Ray's object store holds nothing large. If a worker or its machine dies, Ray
-assigns its partitions to another worker, which skips those that are already complete.
+assigns its partitions to another worker, which skips those that are already complete. A partition whose
+worker dies each time is left out.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from s3fd.archive.job import make_partition
-from s3fd.archive.manifest import Archive, ArchiveError, Done
+from s3fd.archive.manifest import Archive, ArchiveError, Done, part
+from s3fd.counted import counted
 from s3fd.inference.detector import Detector
 from s3fd.inference.resize import parse_size
 from s3fd.inference.runtime import locate, open_runtime
@@ -31,6 +34,9 @@ ADDRESS = "RAY_ADDRESS"
 
 OBJECT_STORE = 100 * 2**20
 """Size of Ray's object store on this machine, in bytes; Ray's own default is a third of all memory."""
+
+TRIES = 4
+"""How often a partition is begun at most. A picture may end its process each time, and Ray tries for ever."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,28 @@ class Pool:
     batch: int = 1
 
 
+class Tries:
+    """A Ray actor that counts how often each partition was begun."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, number: int) -> bool:
+        """Count one more; return whether the partition may be tried this time."""
+        self._begun[number] += 1
+        return self._begun[number] <= TRIES
+
+
 class Worker:
     """A Ray actor that holds a detector and makes the partitions assigned to it."""
 
-    def __init__(self, archive: Archive, pool: Pool) -> None:
-        """Prepare the worker; the detector is opened with the first partition, and kept."""
-        self._archive, self._pool = archive, pool
+    def __init__(self, archive: Archive, pool: Pool, tries: Any = None) -> None:
+        """Prepare the worker; the detector is opened with the first partition, and kept.
+
+        `tries` is the run's actor `Tries`; None allows any number.
+        """
+        self._archive, self._pool, self._tries = archive, pool, tries
         self._detector: Detector | None = None
 
     def __call__(self, batch: Mapping[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
@@ -69,10 +91,12 @@ class Worker:
 
     def _try(self, number: int) -> dict[str, Any]:
         """Make one partition. Return a failure as a result, since Ray would wrap and retry an exception."""
+        if self._tries is not None and not _answer(self._tries.begin.remote(number)):
+            return asdict(Done()) | {"failure": "", "left_out": True}
         try:
-            return asdict(self._make(number)) | {"failure": ""}
+            return asdict(self._make(number)) | {"failure": "", "left_out": False}
         except (OSError, ValueError, ImportError) as error:
-            return asdict(Done()) | {"failure": str(error) or type(error).__name__}
+            return asdict(Done()) | {"failure": str(error) or type(error).__name__, "left_out": False}
 
     def _make(self, number: int) -> Done:
         """Make one partition, unless a worker completed it before it died."""
@@ -111,7 +135,8 @@ def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
 
     Raises:
         ImportError: Ray is missing.
-        OSError: a worker failed, or Ray does not answer. Complete partitions are kept.
+        OSError: a worker failed, partitions were left out after `TRIES`, or Ray does not answer. Complete
+            partitions are kept.
     """
     pending = archive.pending()
     if not pending:
@@ -128,18 +153,38 @@ def make_on_ray(archive: Archive, pool: Pool) -> Iterator[Done]:
         numbers = ray.data.from_items(
             [{"number": number} for number in pending], override_num_blocks=len(pending)
         )
+        # If its node dies, it starts again and counts from 0.
+        tries = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Tries).remote()
         made = numbers.map_batches(
             Worker,
-            fn_constructor_args=(archive, pool),
+            fn_constructor_args=(archive, pool, tries),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers, initial_size=workers),
             num_cpus=pool.threads,
             num_gpus=gpus,
         )
+        left_out = 0
         for row in made.iter_rows():
             if row["failure"]:
                 raise OSError(row["failure"])
-            yield Done(row["pictures"], row["faces"], row["unreadable"])
+            if row["left_out"]:
+                left_out += 1
+            else:
+                yield Done(row["pictures"], row["faces"], row["unreadable"])
+    if left_out and (left := archive.pending()):
+        names = archive.inputs(left[0])
+        raise OSError(
+            f"left out {counted(left_out, 'partition')} after {TRIES} tries, each of which ended its "
+            f"process. The first is {part(left[0])}, {names[0]} to {names[-1]}. Repeat the command with "
+            "fewer --workers, or without Ray."
+        )
+
+
+def _answer(reference: Any) -> Any:
+    """Wait for the answer of a Ray actor."""
+    import ray
+
+    return ray.get(reference)
 
 
 @contextmanager

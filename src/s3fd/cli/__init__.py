@@ -50,7 +50,11 @@ class LazyGroup(TyperGroup):
         """
         _prepare_streams()
         atexit.register(gc.freeze)  # takes all objects out of that search
-        return super().main(*arguments, **options)
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:  # which no command expects: standard output is on a full disk
+            typer.echo(f"s3fd: {error}", err=True)
+            sys.exit(1)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Replace the stand-in by the command itself when it is called."""

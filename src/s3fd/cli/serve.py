@@ -139,17 +139,17 @@ def serve(
         from s3fd.serving.settings import Limits, check_key, is_loopback
 
         key = _key(api_key_file)
-        body = round(_finite("--max-megabytes", max_megabytes, 2**20))
+        body = _whole("--max-megabytes", max_megabytes, 2**20)
         try:
             check_key(host, key)
             limits = Limits(
                 body=body,
                 held=8 * body,
                 files=max_files,
-                pixels=round(_finite("--max-megapixels", max_megapixels, 1e6)),
+                pixels=_whole("--max-megapixels", max_megapixels, 1e6),
                 queue=queue,
                 per_client=per_client or None,
-                deadline=_finite("--deadline", deadline),
+                deadline=deadline,
                 vectors=max_vectors,
             )
         except ValueError as error:
@@ -197,11 +197,11 @@ def serve(
     end(run)
 
 
-def _finite(option: str, number: float, unit: float = 1.0) -> float:
-    """So many units; end if that is infinite, or no number."""
+def _whole(option: str, number: float, unit: float) -> int:
+    """So many units, rounded; end if that is infinite."""
     if not math.isfinite(number * unit):
-        fail(f"{option}: {number:g} is too large, or not a number")
-    return number * unit
+        fail(f"{option}: {number:g} is too large")
+    return round(number * unit)
 
 
 def _recogniser(runtime: Runtime, weights: str, model: Path | None, threads: int) -> Recogniser:

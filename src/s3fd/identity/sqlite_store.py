@@ -234,11 +234,15 @@ def create_store(path: str | os.PathLike[str], model: Model) -> SqliteStore:
         OSError: it cannot be written.
     """
     path = Path(path)
-    opened, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)  # readable by its owner only
+    try:  # readable by its owner only
+        opened, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)
+    except OSError as error:
+        error.filename = str(path)  # not the temporary file's
+        raise
     os.close(opened)
     temporary = Path(name)
     try:
-        with closing(sqlite3.connect(temporary)) as connection:
+        with _asked(path), closing(sqlite3.connect(temporary)) as connection:
             _prepare(connection)
             connection.executescript(SCHEMA)
             about = {"format": FORMAT, "model": json.dumps(asdict(model))}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from s3fd.boxes import FloatArray
 from s3fd.extras import how_to_install
+from s3fd.inference.quota import processor_quota
 
 BUNDLED = Path(__file__).parents[1] / "weights"
 """Folder of the models that come with the package."""
@@ -165,10 +166,12 @@ def bundled() -> list[str]:
 
 
 def processors() -> int:
-    """Number of processors that this process may use; in a container, the machine may have more."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Number of processors that this process may use; in a container, the machine may have more.
+
+    A limit on processor time, such as ``docker run --cpus 1.5``, counts as that many processors, rounded up.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(there, processor_quota() or there)
 
 
 def share(threads: int | None, streams: int) -> int:

@@ -74,6 +74,7 @@ def open_torch(path: Path, threads: int | None, device: str, precision: str, str
     if device == "cuda" and not has_cuda:
         raise EngineError("PyTorch cannot find a CUDA device")
     network = load_network(existing(path))
-    if threads is not None or streams > 1:
-        torch.set_num_threads(share(threads, streams))
+    # By itself, it has at most one per core: two threads of a core only wait for each other.
+    most = share(threads, streams)
+    torch.set_num_threads(most if threads or streams > 1 else min(most, torch.get_num_threads()))
     return TorchRuntime(network, "cuda" if has_cuda and device != "cpu" else "cpu", precision)

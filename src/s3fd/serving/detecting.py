@@ -23,7 +23,9 @@ Size = Annotated[
     ),
 ]
 Score = Annotated[float, Query(ge=0, le=1, description="Return only faces that score over this.")]
-MinSize = Annotated[float, Query(ge=0, description="Minimum shorter side of a face, in pixels.")]
+MinSize = Annotated[
+    float, Query(ge=0, allow_inf_nan=False, description="Minimum shorter side of a face, in pixels.")
+]
 Attributes = Annotated[
     str | None,
     Query(max_length=200, description="Attributes to predict, separated by commas.", examples=["gender"]),

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from s3fd.boxes import FloatArray
 from s3fd.identity.decision import Identity, decide
-from s3fd.identity.store import Calibration, GalleryError, Store
+from s3fd.identity.store import Calibration, GalleryError, Store, new
 from s3fd.serving.problems import Problem, late
 from s3fd.serving.recognising import Seen
 
@@ -43,14 +44,24 @@ def enrol(name: str, most: int, seen: Sequence[Seen], store: Store) -> tuple[int
     """Add the accepted faces of `seen` to a person; return how many were new, and how many the person has."""
     good, added = [one for one in seen if one.good], 0
     if good:
-        if sum(store.people().values()) + len(good) > most:
-            raise Problem(507, f"The gallery is full: the limit is {most:,} vectors.")
         vectors = np.concatenate([one.vectors for one in good])
+        left = most - sum(store.people().values())
+        if len(good) > left and _count_new(name, vectors, store) > max(0, left):
+            raise Problem(507, f"The gallery is full: the limit is {most:,} vectors.")
         try:
             added = store.add(name, vectors, [one.record.path for one in good])
         except GalleryError as error:
             raise Problem(422, str(error)) from error
     return added, store.people().get(name, 0)
+
+
+def _count_new(name: str, vectors: FloatArray, store: Store) -> int:
+    """Count the `vectors` (N, D) that would be added to a person: a repeated request adds none."""
+    try:
+        known = store.vectors_of(name)
+    except GalleryError:
+        known = vectors[:0]
+    return len(new(known, vectors))
 
 
 def remove(name: str, store: Store) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Limits:
     def __post_init__(self) -> None:
         """Raise ValueError if a limit is not positive, or too small for a request that the others allow."""
         for name in ("body", "files", "pixels", "side", "seen", "queue", "upload", "deadline", "vectors"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # or not a number
                 raise ValueError(f"{name} must be more than 0")
         if self.per_client is not None and self.per_client < 1:
             raise ValueError("per_client must be 1 or more")

@@ -33,6 +33,14 @@ class StrictConfig(BaseModel):
         """Return the fields that affect the weights."""
         return self.model_dump(exclude=set(self.without_effect))
 
+    def refuse_idle(self, field: str, because: str) -> None:
+        """Raise ValueError if a field that has no effect `because` of another has been changed.
+
+        Its default is accepted: checkpoints name all fields.
+        """
+        if getattr(self, field) != type(self).model_fields[field].default:
+            raise ValueError(f"{field} has no effect with {because}")
+
 
 C = TypeVar("C", bound=StrictConfig)
 
@@ -130,6 +138,10 @@ class MatchingConfig(StrictConfig):
     def _anchors_for_faces(self) -> MatchingConfig:
         if self.method == "aligned" and not self.anchors_per_face:
             raise ValueError("method: aligned needs anchors_per_face: 1 or more")
+        if not self.anchors_per_face:
+            self.refuse_idle("compensation_iou", "anchors_per_face: 0")
+        unread = "match_iou" if self.method == "aligned" else "candidates"
+        self.refuse_idle(unread, f"method: {self.method}")
         return self
 
 
@@ -219,6 +231,12 @@ class OptimiserConfig(StrictConfig):
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     clip: float = Field(10.0, gt=0, description="largest gradient norm")
 
+    @model_validator(mode="after")
+    def _momentum_is_used(self) -> OptimiserConfig:
+        if self.name != "sgd":
+            self.refuse_idle("momentum", f"name: {self.name}")
+        return self
+
 
 class TrainConfig(StrictConfig):
     """A complete training run."""
@@ -261,6 +279,14 @@ class TrainConfig(StrictConfig):
         names = [attribute.name for attribute in self.attributes]
         if len(set(names)) < len(names):
             raise ValueError(f"attributes must have different names, not {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_target_score(self) -> TrainConfig:
+        if self.loss.quality and self.matching.method == "aligned":
+            raise ValueError(
+                "loss: quality has no effect with matching: {method: aligned}, which sets the target scores"
+            )
         return self
 
     @model_validator(mode="after")

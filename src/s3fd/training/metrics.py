@@ -28,8 +28,11 @@ class Metrics:
     def __init__(self, folder: Path, step: int) -> None:
         """Continue the record at `step`.
 
-        What a killed run wrote after its checkpoint is dropped, and so are damaged lines.
+        What a killed run wrote after its checkpoint is dropped, and so are damaged lines and the file, such
+        as a checkpoint, that it was writing.
         """
+        for unfinished in folder.glob(".*.partial"):
+            unfinished.unlink(missing_ok=True)
         path = folder / "metrics.jsonl"
         recorded = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         write_atomically(path, b"".join(line for line in recorded if _is_before(line, step)))

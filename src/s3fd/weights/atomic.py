@@ -16,8 +16,8 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
 
     If several threads, processes or machines write the same file at once, the last one wins, and the file is
     complete. With `sync`, it is on the disk when this returns. Without `sync`, which is faster, it survives a
-    killed process but may be lost in a power failure. If writing fails, no temporary file is left, and `path`
-    is unchanged.
+    killed process but may be lost in a power failure. If writing fails or is interrupted, no temporary file
+    is left, and `path` is unchanged.
 
     Raises:
         OSError: the file cannot be written.
@@ -31,9 +31,10 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)  # a full disk's error names no file
+        if isinstance(error, OSError):  # it names the temporary file, or on a full disk none
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
