@@ -13,7 +13,6 @@ import s3fd
 from s3fd.inference.detector import MIN_SCORE
 from s3fd.serving import bodies, finding
 from s3fd.serving.admission import BODY, Service, unless_gone
-from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import Found
 from s3fd.serving.models import Answer, ModelCard, problem_responses
 from s3fd.serving.problems import Problem
@@ -73,7 +72,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         find = partial(finding.find, service.passes, detector, service.limits, min_size)
         calls = [partial(find, one) for one in uploads]
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
-        return _answer(service, request, uploads, found)
+        return _answer(service, request, found)
 
     @routes.get("/model", summary="Describe the model", responses=problem_responses(401, 403, 421))
     async def model() -> ModelCard:
@@ -93,13 +92,10 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
     return routes
 
 
-def _answer(
-    service: Service, request: Request, uploads: Sequence[Upload], found: Sequence[Found]
-) -> Response:
+def _answer(service: Service, request: Request, found: Sequence[Found]) -> Response:
     """Count and return what was found; if the only picture of a request fails, the request fails."""
     faces = sum(one.record.found for one in found)
-    size = sum(len(one.data) for one in uploads)
-    request.state.told.update(pictures=len(found), bytes=size, faces=faces)
+    request.state.told["faces"] = faces
     for one in found:
         service.metrics.pictures.labels(str(one.status)).inc()
     service.metrics.faces.inc(faces)

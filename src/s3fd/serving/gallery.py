@@ -99,7 +99,7 @@ class Desk:
             look = partial(see, self.service.passes, detector, recogniser, limits, choose)
             calls = [partial(look, one) for one in uploads]
             seen = await self.service.workers.run(calls, limits.deadline)
-            self._count(request, sum(len(one.data) for one in uploads), seen)
+            self._count(request, seen)
             if len(seen) == 1 and not seen[0].good:
                 raise Problem(seen[0].status, str(seen[0].record.error))
             left = max(0, end - time.monotonic())
@@ -107,10 +107,10 @@ class Desk:
 
         return await unless_gone(request, work())
 
-    def _count(self, request: Request, size: int, seen: Sequence[Seen]) -> None:
+    def _count(self, request: Request, seen: Sequence[Seen]) -> None:
         """Count what was seen, and add it to the log line."""
         faces = sum(one.record.found for one in seen)
-        request.state.told.update(pictures=len(seen), bytes=size, faces=faces)
+        request.state.told["faces"] = faces
         for one in seen:
             self.service.metrics.pictures.labels(str(one.status)).inc()
         self.service.metrics.faces.inc(faces)
