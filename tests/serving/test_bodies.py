@@ -33,7 +33,9 @@ def read(pieces: Sequence[bytes]) -> list[Upload]:
 
     async def run() -> list[Upload]:
         intake = Intake(LIMITS)
-        request = Request({"type": "http", "method": "POST", "headers": HEADERS, "state": {}}, receive)
+        request = Request(
+            {"type": "http", "method": "POST", "headers": HEADERS, "state": {"told": {}}}, receive
+        )
         try:
             with intake.admit("somebody") as hold:
                 return await bodies.read(request, LIMITS, hold)

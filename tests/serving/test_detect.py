@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -235,7 +236,8 @@ def test_one_client_cannot_have_everything(example: Path) -> None:
         assert first.result().status_code == 200
 
 
-def test_the_deadline_holds_for_work_and_for_waiting(example: Path) -> None:
+def test_the_deadline_holds_for_work_and_for_waiting(example: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="s3fd.serving")
     slow = Slow(0)
     data = example.read_bytes()
     with running(slow, Limits(deadline=0.5)) as url, ThreadPoolExecutor(2) as pool:
@@ -243,6 +245,9 @@ def test_the_deadline_holds_for_work_and_for_waiting(example: Path) -> None:
         calls = slow.calls
         late = [pool.submit(post, url, content=data, headers=JPEG, params={"size": 640}) for _ in range(2)]
         assert all("0.5 seconds" in check_problem(one.result(), 504) for one in late)
+        logged = [line for line in caplog.messages if " status=504 " in line]
+        assert len(logged) == 2
+        assert all(f" pictures=1 bytes={len(data)} " in line for line in logged)  # what it was that took long
         slow.go.set()
         until(lambda: metric(url, "s3fd_workers_busy") == 0)
         assert slow.calls == calls + 1  # what only waited was never begun

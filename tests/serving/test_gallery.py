@@ -249,6 +249,17 @@ def test_who_is_removed_is_gone_to_the_last_byte(own: Home) -> None:
         assert metric(url, 's3fd_identified_total{known="false"}') == 1
 
 
+def test_a_removal_with_two_names_removes_nobody(own: Home) -> None:
+    """Whoever asks for both believes that both are gone."""
+    with running(open_runtime("slim", 1), gallery=own.served()) as url, Client(url) as client:
+        client.gallery.enrol("Ada", own.ada)
+        client.gallery.enrol("Rosa", own.rosa)
+        answer = ask("DELETE", url, "/people?name=Ada&name=Rosa")
+        assert check_problem(answer, 422) == "name: given more than once"
+        assert check_problem(ask("GET", url, "/people?limt=1"), 422) == "limt: no such option"
+        assert client.gallery.people() == {"Ada": 1, "Rosa": 1}
+
+
 def test_without_a_threshold_nobody_is_identified(own: Home) -> None:
     gallery = own.served()
     with running(open_runtime("slim", 1), gallery=gallery) as url, Client(url) as client:

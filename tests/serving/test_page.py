@@ -201,6 +201,61 @@ def test_several_pictures_and_one_that_is_none(
     assert page.inner_text("#count") == "1 face"
 
 
+def test_what_is_no_picture_among_pictures_is_named(
+    service: Process, visit: Callable[..., Page], example: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "words.txt").write_text("no picture")
+    page = visit(service.url)
+    page.set_input_files("#file", [example, tmp_path / "words.txt"])
+    wait_for_text(page, "#count", "1 face")
+    assert "words.txt" in page.inner_text("#problem")
+    slide(page, "score", 0.3)
+    assert page.locator("#problem").is_visible()
+    page.set_input_files("#file", [example])
+    page.wait_for_selector("#problem", state="hidden")
+
+
+def test_the_focus_stays_on_the_picture_that_was_opened(
+    service: Process, visit: Callable[..., Page], example: Path, crowd: Path
+) -> None:
+    page = visit(service.url)
+    drop(page, example, crowd)
+    page.wait_for_selector("#strip button:nth-child(2):not([aria-label*='Looking'])")
+    page.focus("#strip button:nth-child(2)")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "#status", page.inner_text("#count"))
+    assert page.get_attribute("#picture", "alt") == "crowd.png"
+    assert page.evaluate("document.activeElement.ariaCurrent") == "true"
+    slide(page, "score", 0.3)
+    label = page.get_attribute("#strip button:nth-child(2)", "aria-label")
+    assert label == f"crowd.png: {page.inner_text('#count')}"
+
+
+def test_any_attribute_of_the_model_is_counted_under_its_own_name(
+    service: Process, visit: Callable[..., Page], example: Path
+) -> None:
+    page = visit(service.url)
+    card = httpx.get(f"{service.url}/v1/model", trust_env=False).json()
+    classes = ["none", "sun", "reading"]
+    page.route("**/v1/model", lambda route: route.fulfill(json=card | {"attributes": {"glasses": classes}}))
+    told = [("sun", 0.4), ("sun", 0.9), ("none", 0.6)]
+    faces = [
+        {"box": [50 + 150 * i, 50, 150 + 150 * i, 150], "score": 0.9, "glasses": name}
+        | {"glasses_probability": probability}
+        for i, (name, probability) in enumerate(told)
+    ]
+    answer = {"pictures": [{"path": "", "width": 512, "height": 512, "faces": faces}]}
+    page.route("**/v1/detect?*attributes=glasses*", lambda route: route.fulfill(json=answer))
+    page.reload()
+    drop(page, example)
+    wait_for_text(page, "#count", "3 faces")
+    assert page.inner_text("#detail") == "1 none · 2 sun"
+    assert page.get_by_role("slider", name="Minimum glasses probability").input_value() == "0.33"
+    slide(page, "probability", 0.5)
+    assert page.inner_text("#detail") == "1 none · 1 sun · 1 open"
+    assert page.locator("#gender-note").is_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_use_it(

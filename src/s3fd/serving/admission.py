@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from s3fd.inference.detector import Detector
 from s3fd.serving import bodies
-from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import Found
 from s3fd.serving.intake import Hold, Intake
 from s3fd.serving.metrics import Metrics
@@ -56,11 +55,10 @@ class Service:
     metrics: Metrics
     passes: Passes
 
-    def count(self, request: Request, uploads: Sequence[Upload], found: Sequence[Found]) -> None:
-        """Count a request's pictures and their faces, and add them to its line in the log."""
+    def count(self, request: Request, found: Sequence[Found]) -> None:
+        """Count a request's pictures and their faces, and add the faces to its line in the log."""
         faces = sum(one.record.found for one in found)
-        size = sum(len(one.data) for one in uploads)
-        request.state.told.update(pictures=len(found), bytes=size, faces=faces)
+        request.state.told["faces"] = faces
         for one in found:
             self.metrics.pictures.labels(str(one.status)).inc()
         self.metrics.faces.inc(faces)

@@ -40,7 +40,7 @@ class Upload:
 
 
 async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
-    """Read the pictures of a request.
+    """Read the pictures of a request, and tell the log how many there are and their bytes.
 
     Raises:
         ClientDisconnect: the client has disconnected.
@@ -71,7 +71,9 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
         request.state.ended = True
     if scope.cancelled_caught:
         raise Problem(408, f"The request did not arrive within {limits.upload:g} seconds.")
-    return sink.finish()
+    uploads = sink.finish()
+    request.state.told.update(pictures=len(uploads), bytes=sum(len(one.data) for one in uploads))
+    return uploads
 
 
 async def drain(request: Request) -> bool:

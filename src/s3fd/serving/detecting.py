@@ -71,7 +71,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         find = partial(finding.find, service.passes, detector, service.limits, min_size)
         calls = [partial(find, one) for one in uploads]
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))
-        service.count(request, uploads, found)
+        service.count(request, found)
         finding.refuse_alone(found)
         return JSONResponse({"pictures": [one.record.to_dict() for one in found]})
 

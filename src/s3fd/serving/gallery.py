@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from s3fd.boxes import FloatArray
@@ -24,6 +24,7 @@ from s3fd.serving.detecting import Attributes, Probability, Score, Size
 from s3fd.serving.gallery_models import Enrolled, GalleryCard, Identified, People, Removed, Verified
 from s3fd.serving.keeper import Gallery, Keeper
 from s3fd.serving.models import problem_responses
+from s3fd.serving.picture_routes import no_other_options
 from s3fd.serving.problems import Problem
 from s3fd.serving.recognising import Choice, Seen, everybody, see
 
@@ -99,7 +100,7 @@ class Desk:
             look = partial(see, self.service.passes, detector, recogniser, limits, choose)
             calls = [partial(look, one) for one in uploads]
             seen = await self.service.workers.run(calls, limits.deadline)
-            self.service.count(request, uploads, seen)
+            self.service.count(request, seen)
             finding.refuse_alone(seen)
             left = max(0, end - time.monotonic())
             return seen, await self.keeper.ask(partial(question, seen), left, change)
@@ -121,6 +122,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.get(
         "/people",
         summary="List people",
+        dependencies=[Depends(no_other_options)],
         response_model=None,
         responses=_answers(People) | problem_responses(422),
     )
@@ -166,6 +168,7 @@ def router(desk: Desk) -> APIRouter:
     @routes.delete(
         "/people",
         summary="Delete a person for good",
+        dependencies=[Depends(no_other_options)],
         response_model=None,
         responses=_answers(Removed) | problem_responses(404, 422),
     )

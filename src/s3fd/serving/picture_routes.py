@@ -55,15 +55,28 @@ class PictureRoutes:
 
 def _given(options: type[BaseModel], request: Request) -> BaseModel:
     """Return the options in a request's query; raises a `Problem` (422) if one is wrong or repeated."""
+    _refuse_repeated(request)
+    try:
+        return options.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise problems.invalid(error.errors()) from error
+
+
+async def no_other_options(request: Request) -> None:
+    """Raise a `Problem` (422) if an option of a route without pictures is unknown or repeated."""
+    _refuse_repeated(request)
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    if others := [name for name in request.query_params if name not in known]:
+        raise problems.invalid([{"type": "extra_forbidden", "loc": [name]} for name in others])
+
+
+def _refuse_repeated(request: Request) -> None:
+    """Raise a `Problem` (422) if an option is given more than once."""
     times = Counter(name for name, _ in request.query_params.multi_items())
     if repeated := [name for name, count in times.items() if count > 1]:
         raise problems.invalid(
             [{"type": "repeated", "loc": [name], "msg": "given more than once"} for name in repeated]
         )
-    try:
-        return options.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise problems.invalid(error.errors()) from error
 
 
 def options_of(endpoint: Callable[..., Any]) -> type[BaseModel]:

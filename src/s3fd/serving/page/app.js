@@ -1,17 +1,18 @@
 // The page: pictures come in, are looked at by the service, and are shown with their faces.
 
-import { about, kind, known, likeness, order, percent, shown, side, attributes as told } from "./faces.js";
+import { about, kind, known, likeness, order, percent, shown, side } from "./faces.js";
 import { People } from "./gallery.js";
 import { detect, hasKey, model, useKey } from "./service.js";
 import { View, annotated } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const view = new View($("viewport"), $("canvas"), $("overlay"), choose);
-const pictures = []; // { name, blob, url, image, record, error, asked }
+const pictures = []; // { name, blob, url, image, record, error, asked, button }
 const gallery = new People(identify, (text) => announce(text));
 let current = -1;
 let chosen = -1;
-let attributes = [];
+let attributes = {}; // that are told of a face, each with its classes
+let complaint = ""; // about what was just tried; stays until the next picture
 let camera = null;
 let opening = false; // the camera
 let started;
@@ -21,10 +22,12 @@ let started;
 async function add(files) {
   const images = [...files].filter((file) => file.type.startsWith("image/"));
   if (!images.length) return complain("That is not a picture. Choose an image file.");
+  const others = [...files].filter((file) => !images.includes(file)).map((file) => file.name);
   stopCamera();
   const first = pictures.length;
   for (const blob of images) pictures.push({ name: blob.name || "pasted.png", blob, url: URL.createObjectURL(blob) });
   select(first);
+  if (others.length) complain(`Left out, because they are no pictures: ${others.join(", ")}`);
   for (let i = first; i < pictures.length; i++) await look(pictures[i]);
 }
 
@@ -45,7 +48,7 @@ async function look(picture) {
 }
 
 /** The faces of a picture, and who they are if that can be told. */
-const ask = (blob) => detect(blob, $("size").value, attributes, gallery.open);
+const ask = (blob) => detect(blob, $("size").value, Object.keys(attributes), gallery.open);
 
 /** Ask for the record of a picture, and keep the answer unless it was asked for again meanwhile; tell if it is kept. */
 async function renew(picture) {
@@ -78,6 +81,7 @@ async function decode(url) {
 async function select(i) {
   current = i;
   chosen = -1;
+  complaint = "";
   gallery.offer(null);
   const picture = pictures[i];
   $("picture").src = picture.url;
@@ -114,22 +118,26 @@ function refresh() {
   for (const id of ["save-json", "save-picture"]) $(id).disabled = !picture?.record;
 }
 
+const many = (faces) => (faces.length === 1 ? "1 face" : `${faces.length || "No"} faces`);
+
 function summarise(picture, faces) {
   if (!picture) return;
-  $("problem").hidden = !picture.error;
+  const wrong = picture.error?.message ?? complaint;
+  $("problem").hidden = !wrong;
+  if ($("problem").textContent !== wrong) $("problem").textContent = wrong;
   $("login").hidden = picture.error?.status !== 401;
   if (picture.error) {
     $("count").textContent = "Not processed";
     $("detail").textContent = picture.name;
-    $("problem").textContent = picture.error.message;
   } else if (!picture.record) {
     $("count").textContent = "Looking for faces";
     $("detail").textContent = picture.name;
   } else {
-    $("count").textContent = faces.length === 1 ? "1 face" : `${faces.length || "No"} faces`;
-    const numbers = {};
-    for (const face of faces) if (told(face).length) numbers[face.gender ?? "open"] = (numbers[face.gender ?? "open"] ?? 0) + 1;
-    const parts = ["female", "male", "open"].filter((name) => numbers[name]).map((name) => `${numbers[name]} ${name}`);
+    $("count").textContent = many(faces);
+    const parts = Object.entries(attributes).map(([name, classes]) => {
+      const numbers = [...classes, null].map((value) => [faces.filter((face) => face[name] === value).length, value ?? "open"]);
+      return numbers.filter(([number]) => number).map((words) => words.join(" ")).join(" · ");
+    }).filter(Boolean);
     const names = [...new Set(faces.filter(known).map((face) => face.identity.name))];
     const pixels = `${picture.record.width} × ${picture.record.height}`;
     const words = [...(names.length ? [names.join(", ")] : []), ...parts];
@@ -194,28 +202,40 @@ function choose(i) {
 }
 
 function strip() {
-  const many = pictures.length > 1 && !camera;
-  $("strip").hidden = !many;
-  document.querySelector(".stage").classList.toggle("many", many);
-  if (!many) return;
-  $("strip").replaceChildren(...pictures.map((picture, i) => {
-    const button = document.createElement("button");
-    const image = new Image();
-    image.src = picture.url;
-    image.alt = picture.name;
-    const mark = document.createElement("span");
-    mark.textContent = picture.record ? kept(picture.record).length : picture.error ? "!" : "…";
-    button.append(image, mark);
-    button.type = "button";
-    button.setAttribute("aria-current", String(i === current));
-    button.addEventListener("click", () => select(i));
-    return button;
-  }));
+  const several = pictures.length > 1 && !camera;
+  $("strip").hidden = !several;
+  document.querySelector(".stage").classList.toggle("many", several);
+  if (!several) return;
+  pictures.forEach((picture, i) => {
+    picture.button ??= thumbnail(picture, i); // made once: it may have the focus
+    const faces = picture.record && kept(picture.record);
+    picture.button.lastChild.textContent = faces ? faces.length : picture.error ? "!" : "…";
+    const words = faces ? many(faces) : picture.error ? "! Not processed" : "… Looking for faces";
+    picture.button.setAttribute("aria-label", `${picture.name}: ${words}`);
+    picture.button.setAttribute("aria-current", String(i === current));
+  });
+}
+
+/** A small copy of a picture, which opens it. */
+function thumbnail(picture, i) {
+  const button = document.createElement("button");
+  const image = new Image();
+  image.src = picture.url;
+  image.alt = picture.name;
+  button.append(image, document.createElement("span"));
+  button.type = "button";
+  button.addEventListener("click", () => {
+    select(i);
+    if (picture.record) announce($("count").textContent);
+  });
+  $("strip").append(button);
+  return button;
 }
 
 const announce = (text) => ($("status").textContent = text);
 
 function complain(text) {
+  complaint = text;
   $("problem").hidden = false;
   $("problem").textContent = text;
 }
@@ -236,6 +256,7 @@ async function startCamera() {
   }
   camera = { name: "camera.jpg", video, record: null };
   chosen = -1;
+  complaint = "";
   gallery.offer(null);
   $("picture").hidden = true;
   $("welcome").hidden = true;
@@ -375,15 +396,28 @@ $("theme").addEventListener("click", () => {
   theme(names[(names.indexOf(localStorage.getItem("theme")) + 1) % names.length]);
 });
 
+/** Show what belongs to the attributes that the service predicts. */
+function offerAttributes() {
+  const names = Object.keys(attributes);
+  $("told").hidden = !names.length;
+  $("told-what").textContent = names.length === 1 ? names[0].replaceAll("_", " ") : "attribute";
+  const least = Math.floor(100 / Math.max(2, ...Object.values(attributes).map((classes) => classes.length))) / 100;
+  $("probability").min = least; // the best class has no lower probability
+  $("probability").value = least;
+  $("probability-out").textContent = least.toFixed(2);
+  $("gender-note").hidden = !("gender" in attributes);
+}
+
 /** Learn what can be told of a face. */
 async function start() {
   try {
     const card = await model();
-    attributes = Object.keys(card.attributes);
+    attributes = card.attributes;
     if (card.gallery) await gallery.load();
-    $("told").hidden = !attributes.length;
+    offerAttributes();
     $("login").hidden = true;
     $("problem").hidden = true;
+    complaint = "";
   } catch (error) {
     if (error.status === 401) $("login").hidden = false;
     if (error.status !== 401 || hasKey()) complain(error.message);
