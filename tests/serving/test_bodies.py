@@ -33,9 +33,7 @@ def read(pieces: Sequence[bytes]) -> list[Upload]:
 
     async def run() -> list[Upload]:
         intake = Intake(LIMITS)
-        request = Request(
-            {"type": "http", "method": "POST", "headers": HEADERS, "state": {"told": {}}}, receive
-        )
+        request = Request({"type": "http", "method": "POST", "headers": HEADERS, "state": {}}, receive)
         try:
             with intake.admit("somebody") as hold:
                 return await bodies.read(request, LIMITS, hold)

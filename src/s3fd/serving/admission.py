@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from s3fd.inference.detector import Detector
 from s3fd.serving import bodies
+from s3fd.serving.bodies import Upload
 from s3fd.serving.finding import Found
 from s3fd.serving.intake import Hold, Intake
 from s3fd.serving.metrics import Metrics
@@ -54,6 +55,15 @@ class Service:
     intake: Intake
     metrics: Metrics
     passes: Passes
+
+    async def read(self, request: Request) -> list[Upload]:
+        """Read the pictures of an admitted request, and add their number and bytes to its line in the log.
+
+        It raises the errors of `bodies.read`.
+        """
+        uploads = await bodies.read(request, self.limits, request.state.hold)
+        request.state.told.update(pictures=len(uploads), bytes=sum(len(one.data) for one in uploads))
+        return uploads
 
     def count(self, request: Request, found: Sequence[Found]) -> None:
         """Count a request's pictures and their faces, and add the faces to its line in the log."""

@@ -40,7 +40,7 @@ class Upload:
 
 
 async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
-    """Read the pictures of a request, and tell the log how many there are and their bytes.
+    """Read the pictures of a request.
 
     Raises:
         ClientDisconnect: the client has disconnected.
@@ -71,9 +71,7 @@ async def read(request: Request, limits: Limits, hold: Hold) -> list[Upload]:
         request.state.ended = True
     if scope.cancelled_caught:
         raise Problem(408, f"The request did not arrive within {limits.upload:g} seconds.")
-    uploads = sink.finish()
-    request.state.told.update(pictures=len(uploads), bytes=sum(len(one.data) for one in uploads))
-    return uploads
+    return sink.finish()
 
 
 async def drain(request: Request) -> bool:

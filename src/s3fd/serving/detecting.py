@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 import s3fd
 from s3fd.inference.detector import MIN_SCORE
-from s3fd.serving import bodies, finding
+from s3fd.serving import finding
 from s3fd.serving.admission import BODY, Service, unless_gone
 from s3fd.serving.models import Answer, ModelCard, problem_responses
 
@@ -67,7 +67,7 @@ def router(service: Service, gallery: bool = False) -> APIRouter:
         error status. Among several pictures, its record has the reason.
         """
         detector = finding.with_options(service.detector, size, min_score, attributes, min_probability)
-        uploads = await bodies.read(request, service.limits, request.state.hold)
+        uploads = await service.read(request)
         find = partial(finding.find, service.passes, detector, service.limits, min_size)
         calls = [partial(find, one) for one in uploads]
         found = await unless_gone(request, service.workers.run(calls, service.limits.deadline))

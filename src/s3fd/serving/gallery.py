@@ -18,7 +18,7 @@ from s3fd.identity.decision import LONGEST_NAME, Identity, check_name
 from s3fd.identity.enrolment import face_in, only_face
 from s3fd.identity.store import GalleryError, Store, trimmed
 from s3fd.inference.detector import MIN_SCORE, Detector
-from s3fd.serving import bodies, finding, questions
+from s3fd.serving import finding, questions
 from s3fd.serving.admission import BODY, Service, unless_gone
 from s3fd.serving.detecting import Attributes, Probability, Score, Size
 from s3fd.serving.gallery_models import Enrolled, GalleryCard, Identified, People, Removed, Verified
@@ -90,7 +90,7 @@ class Desk:
         """
         limits = self.service.limits
         detector, choose = plan()
-        uploads = await bodies.read(request, limits, request.state.hold)
+        uploads = await self.service.read(request)
         if count is not None and len(uploads) != count:
             raise Problem(422, f"This request needs {counted(count, 'picture')}, not {len(uploads)}.")
         request.state.end = end = time.monotonic() + limits.deadline
