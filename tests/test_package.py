@@ -34,28 +34,30 @@ def _project(root: Path) -> str:
     return (root / "pyproject.toml").read_text(encoding="utf-8")
 
 
+def printed(code: str) -> str:
+    """What `code` prints in a process of its own, where nothing has been imported yet."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = "import sys, s3fd; print({'numpy', 'cv2', 'onnxruntime', 'torch'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "set()"
+    assert printed(code) == "set()"
 
 
 def test_inference_does_not_import_pytorch() -> None:
     code = "import sys, s3fd; s3fd.load; print('torch' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "False"
+    assert printed(code) == "False"
 
 
 def test_detecting_in_pictures_does_not_import_the_modules_on_videos() -> None:
     code = "import sys, s3fd.inference.job; print([name for name in sys.modules if 's3fd.video' in name])"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "['s3fd.video', 's3fd.video.frames']"
+    assert printed(code) == "['s3fd.video', 's3fd.video.frames']"
 
 
 def test_opening_a_gallery_does_not_import_what_reads_pictures() -> None:
     code = "import sys, s3fd.identity.galleries; print({'cv2', 'PIL'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "set()"
+    assert printed(code) == "set()"
 
 
 def test_public_names_are_there_and_others_are_not() -> None:
