@@ -17,7 +17,7 @@ from s3fd.boxes import FloatArray
 from s3fd.training.augmentation import Picture
 from s3fd.training.dataset import Batch
 from s3fd.training.matching import FACE
-from s3fd.weights.atomic import write_atomically
+from s3fd.weights.atomic import remove_unfinished, write_atomically
 
 GREEN_BGR, ORANGE_BGR = (80, 200, 60), (0, 140, 255)
 
@@ -31,8 +31,7 @@ class Metrics:
         What a killed run wrote after its checkpoint is dropped, and so are damaged lines and the file, such
         as a checkpoint, that it was writing.
         """
-        for unfinished in folder.glob(".*.partial"):
-            unfinished.unlink(missing_ok=True)
+        remove_unfinished(folder)
         path = folder / "metrics.jsonl"
         recorded = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         write_atomically(path, b"".join(line for line in recorded if _is_before(line, step)))

@@ -7,6 +7,9 @@ import os
 import secrets
 from pathlib import Path
 
+UNFINISHED = ".partial"
+"""How the name of a temporary file ends."""
+
 LONGEST_NAME = 230
 """Longest name, in bytes, that leaves room for a temporary name's ending within most file systems' 255."""
 
@@ -23,7 +26,7 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         OSError: the file cannot be written.
     """
     # Thread and process numbers are not unique among containers and machines that share a folder.
-    temporary = temporary_name(path, f"{secrets.token_hex(6)}.partial")
+    temporary = temporary_name(path, f"{secrets.token_hex(6)}{UNFINISHED}")
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -36,6 +39,12 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
         if isinstance(error, OSError):  # it names the temporary file, or on a full disk none
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder to which nobody writes now."""
+    for left in folder.glob(f".*{UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def temporary_name(path: Path, ending: str) -> Path:
